@@ -1,0 +1,53 @@
+# Build rules shared by every folder: one warning set, one floating-point contract, one way to add a library or test.
+
+find_program(LONGSHIP_CCACHE ccache)
+if(LONGSHIP_CCACHE)
+  set(CMAKE_C_COMPILER_LAUNCHER ${LONGSHIP_CCACHE})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${LONGSHIP_CCACHE})
+endif()
+find_program(LONGSHIP_MOLD mold)
+if(LONGSHIP_MOLD)
+  add_link_options(-fuse-ld=mold)
+endif()
+
+# -ffp-contract=off: an output element must be the same function of its inputs in every
+# translation unit, so the compiler may never fuse a multiply-add on its own.
+add_library(longship_options INTERFACE)
+target_compile_options(longship_options INTERFACE -Wall -Wextra -Wshadow -Wnon-virtual-dtor -ffp-contract=off)
+target_include_directories(longship_options INTERFACE ${PROJECT_SOURCE_DIR})
+if(LONGSHIP_WERROR)
+  target_compile_options(longship_options INTERFACE -Werror)
+endif()
+if(LONGSHIP_SANITIZE)
+  target_compile_options(longship_options INTERFACE -fsanitize=${LONGSHIP_SANITIZE} -fno-omit-frame-pointer)
+  target_link_options(longship_options INTERFACE -fsanitize=${LONGSHIP_SANITIZE})
+endif()
+
+# longship_library(NAME core SRCS a.cc b.cc DEPS parallel PRIVATE_DEPS spdlog::spdlog)
+# makes the static target longship::NAME. DEPS are longship libraries, PRIVATE_DEPS third-party ones.
+function(longship_library)
+  cmake_parse_arguments(ARG "" "NAME" "SRCS;DEPS;PRIVATE_DEPS" ${ARGN})
+  add_library(longship_${ARG_NAME} STATIC ${ARG_SRCS})
+  add_library(longship::${ARG_NAME} ALIAS longship_${ARG_NAME})
+  target_link_libraries(longship_${ARG_NAME} PUBLIC longship_options PRIVATE ${ARG_PRIVATE_DEPS})
+  foreach(dep IN LISTS ARG_DEPS)
+    target_link_libraries(longship_${ARG_NAME} PUBLIC longship::${dep})
+  endforeach()
+endfunction()
+
+# longship_test(NAME json_test SRCS unit/core/json_test.cc DEPS core LABEL unit [TIMEOUT 120])
+# One GoogleTest binary, one ctest entry with the label.
+function(longship_test)
+  cmake_parse_arguments(ARG "" "NAME;LABEL;TIMEOUT" "SRCS;DEPS;PRIVATE_DEPS" ${ARGN})
+  add_executable(${ARG_NAME} ${ARG_SRCS})
+  target_link_libraries(${ARG_NAME} PRIVATE longship_options GTest::gtest_main ${ARG_PRIVATE_DEPS})
+  foreach(dep IN LISTS ARG_DEPS)
+    target_link_libraries(${ARG_NAME} PRIVATE longship::${dep})
+  endforeach()
+  target_compile_definitions(${ARG_NAME} PRIVATE LONGSHIP_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data")
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 120)
+  endif()
+  add_test(NAME ${ARG_NAME} COMMAND ${ARG_NAME})
+  set_tests_properties(${ARG_NAME} PROPERTIES LABELS ${ARG_LABEL} TIMEOUT ${ARG_TIMEOUT})
+endfunction()
