@@ -1,0 +1,50 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "comm/communicator.h"
+#include "comm/control.h"
+
+namespace longship {
+
+/// Every rank's way to the others. One object a rank; it outlives the communicators made from it.
+class Transport {
+ public:
+  virtual ~Transport() = default;
+
+  virtual std::string_view name() const = 0;  ///< "self", "threads" or "mpi".
+  virtual int rank() const = 0;
+  virtual int size() const = 0;
+  /// Number of hosts, and the ranks on each (in order of their lowest rank).
+  virtual std::vector<int> ranks_per_host() const = 0;
+  /// All ranks together: ranks of one color form a group, ordered by key (as MPI_Comm_split).
+  virtual std::unique_ptr<Communicator> split(int color, int key) = 0;
+  virtual ControlChannel& control() = 0;
+  /// Ends the job from this rank after a failure that others cannot know of: every rank stops waiting.
+  virtual void abort(int exit_code) = 0;
+};
+
+struct TransportOptions {
+  /// Longest wait for a peer inside one operation. A lost process is noticed earlier, by the launcher.
+  std::chrono::milliseconds deadline = std::chrono::seconds(300);
+};
+
+/// A job of one rank.
+std::unique_ptr<Transport> make_self_transport();
+
+/// Runs `body` as `ranks` threads of this process, each with its own transport, and waits for all. A rank that
+/// throws makes every wait of the others throw; the first exception is thrown again here.
+void run_thread_ranks(int ranks, const std::function<void(Transport&)>& body, const TransportOptions& options = {});
+
+/// Whether a launcher (mpirun, srun) started this process as a rank, from its environment.
+bool launched_as_rank();
+
+/// MPI_Init_thread(MPI_THREAD_FUNNELED) on the calling thread, which then makes all MPI calls; the destructor
+/// finalises. Once in a process. Errors: kRank, e.g. when srun made N single ranks (remedy: --mpi=pmix).
+std::unique_ptr<Transport> make_mpi_transport(const TransportOptions& options = {});
+
+}  // namespace longship

@@ -1,0 +1,147 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/dtype.h"
+#include "core/reduction_tree.h"
+#include "core/stream.h"
+#include "core/tensor.h"
+
+namespace longship {
+
+/// Keys in a page and in a chunk of attention.
+inline constexpr int64_t kPageTokens = 64;
+
+/// A matrix [rows, columns] as it stands in a checkpoint: row after row of whole blocks.
+struct StoredMatrix {
+  DType dtype = DType::kF32;
+  int64_t rows = 0;
+  int64_t columns = 0;
+  const std::byte* data = nullptr;
+
+  int64_t row_bytes() const { return bytes_of(dtype, columns); }
+};
+
+/// A matrix [rows, columns] in the layout that its backend chose; only that backend looks inside.
+struct Weight {
+  DType dtype = DType::kF32;  ///< Type that it was stored in.
+  int64_t rows = 0;
+  int64_t columns = 0;
+  std::byte* data = nullptr;  ///< packed_bytes() bytes, 64-byte aligned, owned by the ParamTable.
+};
+
+/// Heads inside a wider tensor: columns [column, column + heads x head_dim) of `base` [T, N].
+struct HeadsView {
+  Tensor base;
+  int64_t column = 0;
+  int64_t heads = 0;
+  int64_t head_dim = 0;
+
+  float* row(int64_t token) const { return base.data<float>() + token * base.dim(1) + column; }
+};
+
+/// Rows of a batch that belong to one sequence: tokens at positions [begin, begin + rows).
+struct BatchSlice {
+  int64_t first_row = 0;
+  int64_t rows = 0;
+  int64_t begin = 0;
+  std::vector<int32_t> pages;  ///< Page p of the sequence holds keys [64 p, 64 p + 64).
+};
+
+/// The tokens of one step.
+struct Batch {
+  Tensor tokens;     ///< [T] i32; only the first stage looks at it.
+  Tensor positions;  ///< [T] i32
+  std::vector<BatchSlice> slices;
+
+  int64_t rows() const { return positions.dim(0); }
+};
+
+/// Keys and values of one layer, heads of this rank only. `keys` [pages, Hkv, Dh, 64] (a key is a column, so
+/// that one lane holds one key), `values` [pages, Hkv, 64, Dh]; f32 or f16.
+struct KvLayer {
+  Tensor keys;
+  Tensor values;
+};
+
+struct AttentionSpec {
+  float scale = 1.0F;
+  int64_t window = 0;              ///< Keys that a token sees, itself included; 0: all before it.
+  std::vector<int32_t> kv_head;    ///< For each local query head its local key/value head.
+};
+
+/// The mathematics of one device. One object a rank, used by its thread; calls are asynchronous in the sense
+/// of Stream. All activations are f32. Shapes, types and aliasing have been checked by backend/ops.h, which is
+/// what the model calls.
+///
+/// Every output element is the same function of its inputs whatever the number of rows T, the tile and the
+/// thread count: a fixed order of summation, no element's value depends on its neighbours in the batch.
+class Kernels {
+ public:
+  virtual ~Kernels() = default;
+
+  virtual std::string_view name() const = 0;  ///< "reference", "cpu/avx512", ...
+
+  // Weights.
+  virtual int64_t packed_bytes(DType dtype, int64_t rows, int64_t columns) const = 0;
+  /// Converts stored rows to rows [first_row, first_row + stored.rows) of `weight`. first_row is a multiple of
+  /// kPackRows, and so is stored.rows unless these are the last.
+  static constexpr int64_t kPackRows = 64;
+  virtual void pack(const StoredMatrix& stored, int64_t first_row, Weight& weight) = 0;
+  /// Bytes of scratch memory that calls with up to `max_rows` rows need, where no matrix has more than
+  /// `max_columns` columns; allocated by reserve().
+  virtual int64_t scratch_bytes(int64_t max_rows, int64_t max_columns) const = 0;
+  virtual void reserve(int64_t max_rows, int64_t max_columns) = 0;
+
+  // Activations.
+  /// out [T, D]: row ids[t] of `table`, dequantised.
+  virtual void embed(const StoredMatrix& table, const Tensor& ids, Tensor& out, Stream&) = 0;
+  /// x [T, K], parts: matrices [N_i, K] (empty ones allowed); nodes [n, T, N], N the sum of N_i: for each finished
+  /// node of `steps` the partial sums x . W over its columns, added in the order of the steps.
+  virtual void linear(const Tensor& x, std::span<const Weight> parts, std::span<const GroupStep> steps, Tensor& nodes,
+                      Stream&) = 0;
+  /// y = residual + (x + bias); either may be empty. y may be x or residual. x, residual, y [T, N], bias [N].
+  virtual void add(const Tensor& x, const Tensor& bias, const Tensor& residual, Tensor& y, Stream&) = 0;
+  /// y = x / sqrt(mean(x^2) + eps) * gain over the last dimension (arXiv 1910.07467). x, y [T, D], gain [D].
+  virtual void rms_norm(const Tensor& x, const Tensor& gain, float eps, Tensor& y, Stream&) = 0;
+  /// rms_norm of each head in place; gain [Dh].
+  virtual void rms_norm_heads(const HeadsView& x, const Tensor& gain, float eps, Stream&) = 0;
+  /// y = (x - mean) / sqrt(variance + eps) * gain + bias (arXiv 1607.06450).
+  virtual void layer_norm(const Tensor& x, const Tensor& gain, const Tensor& bias, float eps, Tensor& y, Stream&) = 0;
+  /// Rotates pairs (i, i + Dh / 2) of each head in place by the angle whose cosine and sine are cos, sin
+  /// [T, Dh / 2] (RoFormer, arXiv 2104.09864 section 3.4; pairing of GPT-NeoX).
+  virtual void rope(const HeadsView& x, const Tensor& cos, const Tensor& sin, Stream&) = 0;
+  /// y [T, F] = silu(g) * u of x = [g | u] [T, 2F].
+  virtual void silu_mul(const Tensor& x, Tensor& y, Stream&) = 0;
+  /// y = gelu(x), the tanh approximation (arXiv 1606.08415 section 2). y may be x.
+  virtual void gelu_tanh(const Tensor& x, Tensor& y, Stream&) = 0;
+  /// y [n, D]: rows `rows` [n] i32 of x [T, D].
+  virtual void gather_rows(const Tensor& x, const Tensor& rows, Tensor& y, Stream&) = 0;
+
+  // Attention.
+  /// Stores keys and values of the batch's tokens into their pages.
+  virtual void kv_write(const HeadsView& keys, const HeadsView& values, const Batch& batch, KvLayer& kv, Stream&) = 0;
+  /// out [T, heads x Dh]: softmax(scale q k) v over the keys that each token sees, its own included. Per chunk of
+  /// 64 keys at absolute multiples of 64 (maximum, sum, output), chunks merged as a binary counter does.
+  virtual void attention(const HeadsView& query, const KvLayer& kv, const Batch& batch, const AttentionSpec& spec,
+                         Tensor& out, Stream&) = 0;
+
+  /// The one way back to the host: copies x to `host` (x.bytes() bytes) once the stream has reached it.
+  virtual void read(const Tensor& x, void* host, Stream&) = 0;
+};
+
+struct BackendOptions {
+  std::string name = "cpu";  ///< "reference" or "cpu".
+  int threads = 1;
+  bool exact = false;        ///< Dequantised weights and f32 activations everywhere.
+};
+
+/// Errors: kUsage for an unknown name.
+std::unique_ptr<Kernels> make_kernels(const BackendOptions& options);
+
+}  // namespace longship
