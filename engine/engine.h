@@ -1,0 +1,80 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace longship {
+
+/// How a token is chosen from its logits. The defaults change nothing: plain sampling at temperature 1.
+struct SamplingParams {
+  double temperature = 1.0;  ///< 0: greedy.
+  int64_t top_k = 0;         ///< 0: off.
+  double top_p = 1.0;
+  double min_p = 0.0;
+  double repetition_penalty = 1.0;  ///< arXiv 1909.05858 section 4.1, over prompt and output.
+  double presence_penalty = 0.0;    ///< Over the output, as in the OpenAI API.
+  double frequency_penalty = 0.0;
+  uint64_t seed = 0;
+};
+
+struct GenerationRequest {
+  std::vector<int32_t> prompt;     ///< At least one token.
+  int64_t max_tokens = 16;         ///< Tokens to generate; 0: only run the prompt.
+  SamplingParams sampling;
+  std::vector<int32_t> stop_ids;   ///< Tokens that end the generation (they are not reported).
+  bool prompt_logits = false;      ///< Report the logits of every prompt position.
+  uint64_t session = 0;            ///< Not 0: keys and values stay for the next request of this session, of which only
+                                   ///< the tokens after the longest common prefix are then run.
+};
+
+using RequestId = uint64_t;
+
+enum class FinishReason : uint8_t { kStop, kLength, kCancelled, kError };
+
+/// What happens to a request, in order: logits of the prompt (if asked for), tokens, one finish.
+struct EngineEvent {
+  enum class Kind : uint8_t { kToken, kLogits, kFinished };
+
+  RequestId request = 0;
+  Kind kind = Kind::kToken;
+  int32_t token = 0;                 ///< kToken
+  int64_t first_position = 0;        ///< kLogits
+  std::vector<float> logits;         ///< kLogits: rows of V values from first_position on.
+  FinishReason reason = FinishReason::kStop;  ///< kFinished
+  std::string error;                 ///< kFinished with kError: why the request was refused.
+  int64_t cached_tokens = 0;         ///< kFinished: prompt tokens that a session already held.
+};
+
+/// Facts about the running model that a front end needs.
+struct EngineInfo {
+  int64_t vocab = 0;
+  int64_t max_model_len = 0;
+  int64_t kv_tokens = 0;  ///< Room in the key/value cache.
+  int tp = 1;
+  int pp = 1;
+};
+
+/// One replica of the model, as its front end sees it. LocalEngine (in the leader) or RemoteEngine (a socket to
+/// it). Thread-safe: any thread may submit and cancel; one thread takes events.
+class Engine {
+ public:
+  using Deadline = std::chrono::steady_clock::time_point;
+
+  virtual ~Engine() = default;
+
+  virtual EngineInfo info() const = 0;
+  /// Never throws for a bad request: it ends with kError.
+  virtual RequestId submit(GenerationRequest request) = 0;
+  virtual void cancel(RequestId request) = 0;
+  /// Forgets a session's keys and values.
+  virtual void end_session(uint64_t session) = 0;
+  /// The next event of any request, or nothing at the deadline. Throws kRank when the job was lost.
+  virtual std::optional<EngineEvent> next_event(Deadline deadline) = 0;
+  /// Ends the job once running requests are cancelled; every rank's loop returns.
+  virtual void shutdown() = 0;
+};
+
+}  // namespace longship
