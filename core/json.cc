@@ -7,6 +7,8 @@
 #include <limits>
 #include <unordered_set>
 
+#include "core/utf8.h"
+
 namespace longship {
 
 Json::Json(uint64_t value) {
@@ -168,30 +170,11 @@ std::variant<Json, JsonError> parse_json(std::string_view text, const JsonLimits
 
 namespace {
 
-// Length of the well-formed UTF-8 sequence at the beginning of `text`, 0 if there is none.
-std::size_t utf8_length(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
-  const auto tail = [&](std::size_t i) { return (byte(i) & 0xC0u) == 0x80u; };
-  const unsigned b0 = byte(0);
-  const unsigned b1 = byte(1);
-  if (b0 < 0x80) return 1;
-  if (b0 >= 0xC2 && b0 <= 0xDF) return tail(1) ? 2 : 0;
-  if (b0 >= 0xE0 && b0 <= 0xEF) {
-    const bool ok = tail(1) && tail(2) && !(b0 == 0xE0 && b1 < 0xA0) && !(b0 == 0xED && b1 > 0x9F);
-    return ok ? 3 : 0;
-  }
-  if (b0 >= 0xF0 && b0 <= 0xF4) {
-    const bool ok = tail(1) && tail(2) && tail(3) && !(b0 == 0xF0 && b1 < 0x90) && !(b0 == 0xF4 && b1 > 0x8F);
-    return ok ? 4 : 0;
-  }
-  return 0;
-}
-
 void dump_string(std::string_view text, std::string& out) {
   out.push_back('"');
   while (!text.empty()) {
     const char c = text.front();
-    std::size_t length = utf8_length(text);
+    std::size_t length = utf8_sequence_length(text);
     if (c == '"' || c == '\\') {
       out.push_back('\\');
       out.push_back(c);

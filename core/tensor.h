@@ -20,8 +20,12 @@ int64_t element_count(const Shape& shape);
 /// allocate() or slice() keeps the buffer alive, one made by wrap() does not. Not synchronised.
 class Tensor {
  public:
+  static constexpr int64_t kAlignment = 64;
+
   Tensor() = default;
 
+  /// Bytes that allocate() takes for `bytes` bytes of values.
+  static int64_t aligned_bytes(int64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
   /// Zeroed host memory, 64-byte aligned. Shapes come from validated configurations.
   static Tensor allocate(DType dtype, Shape shape);
   /// A view of memory owned by the caller.

@@ -38,7 +38,8 @@ struct Segment {
   int64_t extent = 0;       ///< Values along the cut dimension.
   int64_t unit = 1;         ///< Smallest run that stays whole; the last may be short.
   bool replicable = false;  ///< Owned by every rank whose share of the first segment reads it (key/value heads).
-  int64_t source_begin = 0; ///< Where the segment begins along the cut dimension of the source (fused tensors).
+  int64_t source_begin = 0; ///< Where the segment begins along dimension 0 of a fused source ...
+  int64_t source_extent = 0;  ///< ... of this extent; 0: the source is the segment.
   RowOrder row_order = RowOrder::kAsStored;
   int64_t row_unit = 0;     ///< Rows over which row_order permutes (head_dim).
   bool transposed = false;  ///< The source is stored (in, out).

@@ -1,0 +1,35 @@
+#pragma once
+
+#include "engine/model/attention.h"
+#include "engine/model/feed_forward.h"
+#include "engine/model/norm.h"
+
+namespace longship {
+
+/// Where a layer's tensors are in the checkpoint.
+struct BlockNames {
+  std::string attention_norm;
+  AttentionNames attention;
+  std::string ffn_norm;
+  FeedForwardNames ffn;
+};
+
+/// One layer of a decoder with a norm before each part:
+/// x += attention(norm(x)); x += ffn(norm(x)).
+class Block {
+ public:
+  Block(ParamTable& params, Workspace& workspace, const ModelConfig& config, int64_t layer, const BlockNames& names);
+
+  /// Key/value heads that this rank caches for this layer.
+  int64_t kv_heads() const { return attention_.kv_heads(); }
+  /// x [T, D], in place. Collective over tp.
+  void forward(Tensor& x, const Batch& batch, const RotaryAngles& angles, KvLayer& kv, RankContext& ctx) const;
+
+ private:
+  Norm attention_norm_;
+  Attention attention_;
+  Norm ffn_norm_;
+  FeedForward ffn_;
+};
+
+}  // namespace longship

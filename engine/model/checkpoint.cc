@@ -1,0 +1,50 @@
+#include "engine/model/checkpoint.h"
+
+#include <algorithm>
+
+#include "core/error.h"
+#include "engine/model/config_parse.h"
+#include "engine/weights/sources.h"
+
+namespace longship {
+
+namespace {
+
+bool is_file(const std::filesystem::path& path) { return std::filesystem::is_regular_file(path); }
+
+std::shared_ptr<WeightSource> open_folder_weights(const std::filesystem::path& folder) {
+  if (is_file(folder / "model.safetensors.index.json")) {
+    return open_safetensors_index(folder / "model.safetensors.index.json");
+  }
+  if (is_file(folder / "model.safetensors")) {
+    return open_safetensors(folder / "model.safetensors");
+  }
+  throw model_file_error(folder.string(), "", "has neither model.safetensors nor model.safetensors.index.json");
+}
+
+bool has_quantised_matrix(const WeightSource& weights) {
+  const auto tensors = weights.tensors();
+  return std::any_of(tensors.begin(), tensors.end(),
+                     [](const SourceTensor& t) { return t.shape.size() == 2 && is_block_quantised(t.dtype); });
+}
+
+}  // namespace
+
+Checkpoint open_checkpoint(const std::filesystem::path& path, std::span<const MetadataOverride> overrides) {
+  Checkpoint checkpoint{.path = path, .config = {}, .weights = nullptr, .gguf = nullptr};
+  if (std::filesystem::is_directory(path)) {
+    if (is_file(path / "adapter_config.json") && !is_file(path / "config.json")) {
+      throw model_file_error((path / "adapter_config.json").string(), "peft_type", "adapters are not supported");
+    }
+    checkpoint.config = parse_hf_config(path / "config.json");
+    checkpoint.weights = open_folder_weights(path);
+  } else {
+    checkpoint.gguf = GgufFile::open(path, overrides);
+    checkpoint.config = parse_gguf_config(*checkpoint.gguf);
+    checkpoint.weights = open_gguf_weights(checkpoint.gguf);
+  }
+  checkpoint.config.block_quantised = has_quantised_matrix(*checkpoint.weights);
+  return checkpoint;
+}
+
+}  // namespace longship

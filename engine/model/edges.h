@@ -1,0 +1,38 @@
+#pragma once
+
+#include <memory>
+
+#include "engine/model/family.h"
+#include "engine/schedule/step_plan.h"
+
+namespace longship {
+
+/// How a stage gets its input: from the embedding, or from the stage before.
+class Inlet {
+ public:
+  virtual ~Inlet() = default;
+  /// Fills hidden [T, D].
+  virtual void take(const Batch& batch, Tensor& hidden, RankContext& ctx) = 0;
+};
+
+/// What a stage does with its output: the head, or the stage after.
+class Outlet {
+ public:
+  virtual ~Outlet() = default;
+  /// logit_rows [R] i32: rows of hidden [T, D] that want logits.
+  /// Returns logits [R, V] on the leader of the last stage, else an empty tensor.
+  virtual Tensor put(const Tensor& hidden, const Tensor& logit_rows, RankContext& ctx) = 0;
+};
+
+/// Looks tokens up in the mapped embedding; adds learned positions where the model has them.
+std::unique_ptr<Inlet> make_embed_inlet(ParamTable& params, Workspace& workspace, const ModelConfig& config,
+                                        const EdgeNames& names);
+/// Receives from the rank of the same shard in the stage before.
+std::unique_ptr<Inlet> make_receive_inlet();
+/// Final norm and head, the vocabulary cut over tp; the rows are gathered on tp rank 0.
+std::unique_ptr<Outlet> make_head_outlet(ParamTable& params, Workspace& workspace, const ModelConfig& config,
+                                         const EdgeNames& names);
+/// Sends to the rank of the same shard in the stage after; the activations travel while the next step computes.
+std::unique_ptr<Outlet> make_send_outlet();
+
+}  // namespace longship

@@ -1,0 +1,66 @@
+#include "engine/model/feed_forward.h"
+
+#include "engine/model/specs.h"
+#include "parallel/groups.h"
+
+namespace longship {
+
+namespace {
+
+ParamSpec up_spec(const ModelConfig& config, const FeedForwardNames& names, int64_t unit, const std::string& suffix) {
+  const bool matrix = suffix == ".weight";
+  std::vector<Segment> segments;
+  if (config.gated_ffn) {
+    segments.push_back({.source = names.gate + suffix, .extent = config.ffn, .unit = unit, .transposed = names.transposed && matrix});
+  }
+  segments.push_back({.source = names.up + suffix, .extent = config.ffn, .unit = unit, .transposed = names.transposed && matrix});
+  const int64_t rows = static_cast<int64_t>(segments.size()) * config.ffn;
+  return {.name = names.up + suffix,
+          .dtypes = {},
+          .global = matrix ? Shape{rows, config.width} : Shape{rows},
+          .shard = {.dim = 0, .contracts = false, .segments = segments}};
+}
+
+ParamSpec down_spec(const ModelConfig& config, const FeedForwardNames& names, int64_t unit) {
+  return {.name = names.down + ".weight",
+          .dtypes = {},
+          .global = {config.width, config.ffn},
+          .shard = {.dim = 1,
+                    .contracts = true,
+                    .segments = {{.source = names.down + ".weight",
+                                  .extent = config.ffn,
+                                  .unit = unit,
+                                  .transposed = names.transposed}}}};
+}
+
+}  // namespace
+
+FeedForward::FeedForward(ParamTable& params, Workspace& workspace, const ModelConfig& config,
+                         const FeedForwardNames& names)
+    : gated_(config.gated_ffn),
+      group_columns_(ffn_group_columns(config.ffn, params.stored_dtype(names.down + ".weight"))),
+      up_(params, workspace, up_spec(config, names, group_columns_, ".weight"),
+          config.ffn_bias ? std::optional(up_spec(config, names, group_columns_, ".bias")) : std::nullopt),
+      down_(params, workspace, down_spec(config, names, group_columns_),
+            config.ffn_bias ? std::optional(replicated_vector(names.down + ".bias", config.width)) : std::nullopt) {
+  workspace.declare(Slot::kGateUp, workspace.limits().rows * up_.rows());
+  if (gated_) {
+    workspace.declare(Slot::kActivated, workspace.limits().rows * up_.rows() / 2);
+  }
+}
+
+void FeedForward::forward(const Tensor& normed, Tensor& hidden, RankContext& ctx) const {
+  const int64_t rows = normed.dim(0);
+  Tensor up = ctx.workspace.take(Slot::kGateUp, {rows, up_.rows()});
+  up_.forward(normed, {}, up, ctx);
+  if (gated_) {
+    Tensor activated = ctx.workspace.take(Slot::kActivated, {rows, up_.rows() / 2});
+    ctx.ops.silu_mul(up, activated, ctx.stream);
+    down_.forward(activated, hidden, hidden, ctx);
+  } else {
+    ctx.ops.gelu_tanh(up, up, ctx.stream);
+    down_.forward(up, hidden, hidden, ctx);
+  }
+}
+
+}  // namespace longship

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <string>
+
+#include "engine/model/config.h"
+#include "engine/model/linear.h"
+
+namespace longship {
+
+/// Where a feed-forward layer's tensors are in the checkpoint, without ".weight" and ".bias".
+struct FeedForwardNames {
+  std::string gate;  ///< Read only if the model is gated.
+  std::string up;
+  std::string down;
+  bool transposed = false;
+};
+
+/// The feed-forward layer, gated (GLU variants, arXiv 2002.05202) or plain. Its inner columns are cut over tp by the
+/// groups in which `down` is summed.
+class FeedForward {
+ public:
+  FeedForward(ParamTable& params, Workspace& workspace, const ModelConfig& config, const FeedForwardNames& names);
+
+  /// hidden += ffn(normed). normed, hidden [T, D]. Collective over tp.
+  void forward(const Tensor& normed, Tensor& hidden, RankContext& ctx) const;
+
+ private:
+  bool gated_;
+  int64_t group_columns_;
+  Linear up_;  ///< [gate | up] if gated
+  Linear down_;
+};
+
+}  // namespace longship

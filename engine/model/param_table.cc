@@ -1,0 +1,166 @@
+#include "engine/model/param_table.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/model/slice_reader.h"
+#include "engine/weights/blocks.h"
+
+namespace longship {
+
+namespace {
+
+std::string shape_text(const Shape& shape) {
+  std::string text = "[";
+  for (std::size_t i = 0; i < shape.size(); ++i) {
+    text += (i == 0 ? "" : ", ") + std::to_string(shape[i]);
+  }
+  return text + "]";
+}
+
+// The shape that the source of a segment must have.
+Shape source_shape(const ParamSpec& spec, const Segment& segment) {
+  const int64_t cut = segment.source_extent != 0 ? segment.source_extent : segment.extent;
+  if (spec.global.size() == 1) {
+    return {cut};
+  }
+  Shape shape = spec.shard.dim == 1 ? Shape{spec.global[0], cut} : Shape{cut, spec.global[1]};
+  if (segment.transposed) {
+    std::swap(shape[0], shape[1]);
+  }
+  return shape;
+}
+
+}  // namespace
+
+ParamTable::ParamTable(WeightSource& source, Kernels& kernels, int tp, int tp_rank)
+    : source_(source), kernels_(kernels), tp_(tp), tp_rank_(tp_rank) {}
+
+const SourceTensor& ParamTable::require(const std::string& source_name) const {
+  const SourceTensor* tensor = source_.find(source_name);
+  if (tensor == nullptr) {
+    throw model_file_error(source_.path(), source_name, "the tensor is missing");
+  }
+  return *tensor;
+}
+
+DType ParamTable::stored_dtype(const std::string& source_name) const { return require(source_name).dtype; }
+
+Param* ParamTable::declare(ParamSpec spec) {
+  spec.dtypes.clear();
+  for (const Segment& segment : spec.shard.segments) {
+    const SourceTensor& tensor = require(segment.source);
+    const Shape expected = source_shape(spec, segment);
+    if (tensor.shape != expected) {
+      throw model_file_error(source_.path(), segment.source,
+                             "the shape is " + shape_text(tensor.shape) + ", the configuration asks for " +
+                                 shape_text(expected));
+    }
+    if (segment.transposed && is_block_quantised(tensor.dtype)) {
+      throw model_file_error(source_.path(), segment.source,
+                             "a transposed matrix of type " + std::string(name(tensor.dtype)) + " cannot be read");
+    }
+    spec.dtypes.push_back(tensor.dtype);
+  }
+  Param param;
+  param.local = local_shape(spec, tp_, tp_rank_);
+  if (param.is_matrix()) {
+    for (const Slice& slice : slices(spec, tp_, tp_rank_)) {
+      const int64_t rows = spec.shard.dim == 1 ? param.local[0] : slice.global.size();
+      param.parts.push_back({spec.dtypes[slice.segment], rows, param.local[1], nullptr});
+    }
+  }
+  param.spec = std::move(spec);
+  params_.push_back(std::move(param));
+  return &params_.back();
+}
+
+StoredMatrix ParamTable::declare_mapped(const std::string& source_name, int64_t rows, int64_t columns) {
+  const SourceTensor& tensor = require(source_name);
+  if (tensor.shape != Shape{rows, columns}) {
+    throw model_file_error(source_.path(), source_name,
+                           "the shape is " + shape_text(tensor.shape) + ", the configuration asks for " +
+                               shape_text({rows, columns}));
+  }
+  return {tensor.dtype, rows, columns, source_.map(tensor).data()};
+}
+
+int64_t ParamTable::bytes() const {
+  int64_t total = 0;
+  for (const Param& param : params_) {
+    if (!param.is_matrix()) {
+      total += Tensor::aligned_bytes(bytes_of(DType::kF32, param.local[0]));
+    }
+    for (const Weight& part : param.parts) {
+      total += Tensor::aligned_bytes(kernels_.packed_bytes(part.dtype, part.rows, part.columns));
+    }
+  }
+  return total;
+}
+
+int64_t ParamTable::source_bytes() const {
+  int64_t total = 0;
+  for (const Param& param : params_) {
+    for (const Slice& slice : slices(param.spec, tp_, tp_rank_)) {
+      const int64_t other = param.is_matrix() ? param.local[param.spec.shard.dim == 1 ? 0 : 1] : 1;
+      total += bytes_of(param.spec.dtypes[slice.segment], slice.global.size() * other);
+    }
+  }
+  return total;
+}
+
+int64_t ParamTable::max_columns() const {
+  int64_t most = 0;
+  for (const Param& param : params_) {
+    most = std::max(most, param.is_matrix() ? param.local[1] : 0);
+  }
+  return most;
+}
+
+void ParamTable::allocate() {
+  for (Param& param : params_) {
+    if (!param.is_matrix()) {
+      param.values = Tensor::allocate(DType::kF32, param.local);
+    }
+    for (Weight& part : param.parts) {
+      memory_.push_back(Tensor::allocate(DType::kU8, {kernels_.packed_bytes(part.dtype, part.rows, part.columns)}));
+      part.data = memory_.back().data<std::byte>();
+    }
+  }
+}
+
+void ParamTable::load(const LoadProgress& progress) {
+  for (Param& param : params_) {
+    if (param.is_matrix()) {
+      load_matrix(param, progress);
+    } else {
+      load_vector(param, progress);
+    }
+  }
+}
+
+void ParamTable::load_vector(Param& param, const LoadProgress& progress) {
+  for (const Slice& slice : slices(param.spec, tp_, tp_rank_)) {
+    const SliceReader reader(source_, param.spec, slice);
+    const Bytes stored = reader.read_rows(0, slice.global.size());
+    dequantize(reader.dtype(), stored.data(), slice.global.size(), param.values.data<float>() + slice.local_begin);
+    progress(static_cast<int64_t>(stored.size()));
+  }
+}
+
+void ParamTable::load_matrix(Param& param, const LoadProgress& progress) {
+  const std::vector<Slice> owned = slices(param.spec, tp_, tp_rank_);
+  for (std::size_t i = 0; i < owned.size(); ++i) {
+    Weight& part = param.parts[i];
+    const SliceReader reader(source_, param.spec, owned[i]);
+    constexpr int64_t kRows = 16 * Kernels::kPackRows;
+    for (int64_t row = 0; row < part.rows && part.columns > 0; row += kRows) {
+      const int64_t rows = std::min(kRows, part.rows - row);
+      const Bytes stored = reader.read_rows(row, row + rows);
+      kernels_.pack({part.dtype, rows, part.columns, stored.data()}, row, part);
+      progress(static_cast<int64_t>(stored.size()));
+    }
+  }
+}
+
+}  // namespace longship

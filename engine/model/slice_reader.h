@@ -1,0 +1,33 @@
+#pragma once
+
+#include "core/bytes.h"
+#include "engine/weights/weight_source.h"
+#include "parallel/shard.h"
+
+namespace longship {
+
+/// Reads a rank's slice of one segment as rows of the model, undoing what the segment declares of its source:
+/// its place in a fused tensor, the order of its rows, transposition.
+class SliceReader {
+ public:
+  SliceReader(WeightSource& source, const ParamSpec& spec, const Slice& slice);
+
+  DType dtype() const { return tensor_.dtype; }
+  /// Rows [begin, end) of the slice, in stored form, row after row. For a vector, rows are values.
+  Bytes read_rows(int64_t begin, int64_t end) const;
+
+ private:
+  int64_t source_row(int64_t row) const;
+  Bytes read_in_order(int64_t begin, int64_t end) const;
+  Bytes read_permuted(int64_t begin, int64_t end) const;
+  Bytes read_transposed(int64_t begin, int64_t end) const;
+
+  WeightSource& source_;
+  const Segment& segment_;
+  const SourceTensor& tensor_;
+  bool vector_;
+  int64_t first_row_;  ///< Row of the segment where the slice begins.
+  Range columns_;      ///< Columns of the slice.
+};
+
+}  // namespace longship

@@ -1,0 +1,125 @@
+#include "engine/model/stage.h"
+
+#include <algorithm>
+
+namespace longship {
+
+namespace {
+
+std::vector<Block> make_blocks(const ModelConfig& config, const ModelFamily& family, ParamTable& params,
+                               Workspace& workspace, Range layers) {
+  std::vector<Block> blocks;
+  for (int64_t layer = layers.begin; layer < layers.end; ++layer) {
+    blocks.emplace_back(params, workspace, config, layer, family.block(config, params.source(), layer));
+  }
+  return blocks;
+}
+
+std::vector<int64_t> kv_heads(const std::vector<Block>& blocks) {
+  std::vector<int64_t> heads;
+  for (const Block& block : blocks) {
+    heads.push_back(block.kv_heads());
+  }
+  return heads;
+}
+
+}  // namespace
+
+Stage::Stage(const ModelConfig& config, const ModelFamily& family, WeightSource& weights, Kernels& kernels,
+             const Mesh& mesh, const Coord& me, const StageLimits& limits)
+    : config_(config),
+      weights_(weights),
+      kernels_(kernels),
+      limits_(limits),
+      params_(weights, kernels, mesh.extent(Axis::kTp), me.tp),
+      workspace_(limits.step),
+      rotary_(config),
+      inlet_(me.pp == 0 ? make_embed_inlet(params_, workspace_, config, family.edges(config, weights))
+                        : make_receive_inlet()),
+      blocks_(make_blocks(config, family, params_, workspace_,
+                          stage_layers(config.layers, mesh.extent(Axis::kPp), me.pp))),
+      outlet_(me.pp == mesh.extent(Axis::kPp) - 1
+                  ? make_head_outlet(params_, workspace_, config, family.edges(config, weights))
+                  : make_send_outlet()),
+      kv_(kv_heads(blocks_), config.head_dim, limits.kv_pages, limits.kv_dtype) {
+  const int64_t rows = limits.step.rows;
+  workspace_.declare(Slot::kTokens, rows);
+  workspace_.declare(Slot::kPositions, rows);
+  workspace_.declare(Slot::kLogitRows, limits.step.logit_rows);
+  workspace_.declare(Slot::kHidden, rows * config.width);
+  if (!config.learned_positions) {
+    workspace_.declare(Slot::kCos, rows * config.head_dim / 2);
+    workspace_.declare(Slot::kSin, rows * config.head_dim / 2);
+  }
+}
+
+MemoryUse Stage::memory() const {
+  return {params_.bytes(), kv_.bytes(),
+          workspace_.bytes() + kernels_.scratch_bytes(limits_.step.rows, params_.max_columns())};
+}
+
+void Stage::allocate() {
+  params_.allocate();
+  kv_.allocate();
+  workspace_.allocate();
+  kernels_.reserve(limits_.step.rows, params_.max_columns());
+}
+
+void Stage::load(const LoadProgress& progress) {
+  params_.load(progress);
+  if (!config_.rope_scaling.divisors.empty()) {
+    rotary_.divide(weights_, config_.rope_scaling.divisors);
+  }
+}
+
+Batch Stage::make_batch(const StepPlan& plan) const {
+  const auto rows = static_cast<int64_t>(plan.tokens.size());
+  Batch batch{.tokens = workspace_.take(Slot::kTokens, {rows}, DType::kI32),
+              .positions = workspace_.take(Slot::kPositions, {rows}, DType::kI32),
+              .slices = {}};
+  std::copy(plan.tokens.begin(), plan.tokens.end(), batch.tokens.data<int32_t>());
+  int64_t row = 0;
+  for (const PlanSlice& slice : plan.slices) {
+    batch.slices.push_back({row, slice.rows, slice.begin, slice.pages});
+    for (int64_t i = 0; i < slice.rows; ++i) {
+      batch.positions.data<int32_t>()[row++] = static_cast<int32_t>(slice.begin + i);
+    }
+  }
+  return batch;
+}
+
+Tensor Stage::logit_rows(const StepPlan& plan) const {
+  Tensor rows = workspace_.take(Slot::kLogitRows, {plan.logit_rows()}, DType::kI32);
+  int32_t* out = rows.data<int32_t>();
+  int64_t end = 0;
+  for (const PlanSlice& slice : plan.slices) {
+    end += slice.rows;
+    for (int64_t row = end - slice.logit_rows; row < end; ++row) {
+      *out++ = static_cast<int32_t>(row);
+    }
+  }
+  return rows;
+}
+
+RotaryAngles Stage::angles(const Batch& batch) const {
+  if (config_.learned_positions) {
+    return {};
+  }
+  const Shape shape = {batch.rows(), config_.head_dim / 2};
+  RotaryAngles angles{workspace_.take(Slot::kCos, shape), workspace_.take(Slot::kSin, shape)};
+  rotary_.fill(batch.positions, angles.cos, angles.sin);
+  return angles;
+}
+
+StepResult Stage::execute(const StepPlan& plan, RankContext& ctx) {
+  const Batch batch = make_batch(plan);
+  const RotaryAngles rotary = angles(batch);
+  Tensor hidden = workspace_.take(Slot::kHidden, {batch.rows(), config_.width});
+  inlet_->take(batch, hidden, ctx);
+  for (std::size_t i = 0; i < blocks_.size(); ++i) {
+    blocks_[i].forward(hidden, batch, rotary, kv_.layer(i), ctx);
+  }
+  return {plan.step, outlet_->put(hidden, logit_rows(plan), ctx)};
+}
+
+}  // namespace longship

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "engine/kv/kv_store.h"
+#include "engine/model/edges.h"
+#include "engine/model/rotary.h"
+#include "engine/schedule/step_plan.h"
+
+namespace longship {
+
+/// Sizes of a rank's memory that are not the model's.
+struct StageLimits {
+  StepLimits step;
+  int64_t kv_pages = 0;
+  DType kv_dtype = DType::kF16;
+};
+
+/// Bytes that a rank allocates. The same declarations give it before and after the allocation.
+struct MemoryUse {
+  int64_t weights_bytes = 0;
+  int64_t kv_bytes = 0;
+  int64_t workspace_bytes = 0;
+
+  int64_t total_bytes() const { return weights_bytes + kv_bytes + workspace_bytes; }
+};
+
+/// The layers of one rank: its stage of the pipeline, its shard of each layer. Constructing it declares everything and
+/// allocates nothing, so a plan of the memory needs no device and no other rank.
+class Stage {
+ public:
+  /// Weights and kernels outlive the stage. Errors: kModelFile for a tensor that is missing or misshaped.
+  Stage(const ModelConfig& config, const ModelFamily& family, WeightSource& weights, Kernels& kernels, const Mesh& mesh,
+        const Coord& me, const StageLimits& limits);
+
+  MemoryUse memory() const;
+  /// Bytes that load() reads.
+  int64_t source_bytes() const { return params_.source_bytes(); }
+  void allocate();
+  void load(const LoadProgress& progress);
+
+  const Workspace& workspace() const { return workspace_; }
+  /// Runs one step: inlet, layers, outlet. Every rank of the mesh executes every plan, in the order published.
+  StepResult execute(const StepPlan& plan, RankContext& ctx);
+
+ private:
+  Batch make_batch(const StepPlan& plan) const;
+  Tensor logit_rows(const StepPlan& plan) const;
+  RotaryAngles angles(const Batch& batch) const;
+
+  const ModelConfig& config_;
+  WeightSource& weights_;
+  Kernels& kernels_;
+  StageLimits limits_;
+  ParamTable params_;
+  Workspace workspace_;
+  Rotary rotary_;
+  std::unique_ptr<Inlet> inlet_;
+  std::vector<Block> blocks_;
+  std::unique_ptr<Outlet> outlet_;
+  KvStore kv_;
+};
+
+}  // namespace longship

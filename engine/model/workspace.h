@@ -1,0 +1,58 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "core/tensor.h"
+
+namespace longship {
+
+/// Most rows that a step may have; they size every buffer of a rank.
+struct StepLimits {
+  int64_t rows = 0;        ///< Tokens.
+  int64_t logit_rows = 0;  ///< Rows that want logits.
+};
+
+/// The buffers in which activations live. Parts that are never alive together share a slot.
+enum class Slot : uint8_t {
+  kTokens,
+  kPositions,
+  kLogitRows,
+  kCos,
+  kSin,
+  kHidden,     ///< [T, D], the residual stream
+  kNormed,     ///< [T, D]
+  kProjected,  ///< [T, (H + 2 Hkv) Dh]
+  kAttended,   ///< [T, H Dh]
+  kGateUp,     ///< [T, 2F]
+  kActivated,  ///< [T, F]
+  kNodes,      ///< [nodes, T, D], partial sums before their reduction
+  kReduced,    ///< [T, D]
+  kSelected,   ///< [R, D], rows that want logits
+  kLocalLogits,
+  kGathered,
+  kLogits,
+  kCount,
+};
+
+/// Memory of a rank's activations: declared by the parts of the model, then allocated once. A slot is as large as
+/// its largest declaration. Tensors that take() returns are views, valid until the slot is taken again.
+class Workspace {
+ public:
+  explicit Workspace(StepLimits limits) : limits_(limits) {}
+
+  const StepLimits& limits() const { return limits_; }
+  /// Makes room for `values` values of a 4-byte type.
+  void declare(Slot slot, int64_t values);
+  int64_t bytes() const;
+  void allocate();
+  Tensor take(Slot slot, Shape shape, DType dtype = DType::kF32) const;
+
+ private:
+  static constexpr std::size_t kSlots = static_cast<std::size_t>(Slot::kCount);
+  StepLimits limits_;
+  std::array<int64_t, kSlots> values_ = {};
+  std::array<Tensor, kSlots> memory_;
+};
+
+}  // namespace longship

@@ -1,0 +1,14 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "core/dtype.h"
+
+namespace longship {
+
+/// Exact values of stored ones (ggml block formats; F16, BF16 and F32 as they are). `values` is a multiple of the
+/// type's block; `stored` holds bytes_of(dtype, values) bytes of any alignment.
+void dequantize(DType dtype, const std::byte* stored, int64_t values, float* out);
+
+}  // namespace longship

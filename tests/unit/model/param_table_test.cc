@@ -1,0 +1,143 @@
+#include "engine/model/param_table.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <map>
+
+#include "engine/model/slice_reader.h"
+
+namespace longship {
+namespace {
+
+// A source of f32 tensors whose value at (row, column) is 1000 row + column.
+class CountingSource : public WeightSource {
+ public:
+  void add(const std::string& name, Shape shape) { tensors_.push_back({name, DType::kF32, std::move(shape)}); }
+
+  std::span<const SourceTensor> tensors() const override { return tensors_; }
+  const SourceTensor* find(std::string_view name) const override {
+    for (const SourceTensor& tensor : tensors_) {
+      if (tensor.name == name) {
+        return &tensor;
+      }
+    }
+    return nullptr;
+  }
+  void read(const SourceTensor&, const Region& region, std::span<std::byte> out) override {
+    std::vector<float> values;
+    for (int64_t row = region.row_begin; row < region.row_end; ++row) {
+      for (int64_t column = region.column_begin; column < region.column_end; ++column) {
+        values.push_back(static_cast<float>(1000 * row + column));
+      }
+    }
+    ASSERT_EQ(out.size(), values.size() * sizeof(float));
+    std::memcpy(out.data(), values.data(), out.size());
+    bytes_ += out.size();
+  }
+  std::span<const std::byte> map(const SourceTensor&) override { return {}; }
+  const std::string& path() const override { return path_; }
+  uint64_t bytes_read() const override { return bytes_; }
+
+ private:
+  std::vector<SourceTensor> tensors_;
+  std::string path_ = "counting";
+  uint64_t bytes_ = 0;
+};
+
+std::vector<float> rows_of(CountingSource& source, const ParamSpec& spec, int tp, int rank, std::size_t segment) {
+  const Slice slice = slices(spec, tp, rank)[segment];
+  const int64_t rows = spec.shard.dim == 1 ? spec.global[0] : slice.global.size();
+  const Bytes stored = SliceReader(source, spec, slice).read_rows(0, rows);
+  std::vector<float> values(stored.size() / sizeof(float));
+  std::memcpy(values.data(), stored.data(), stored.size());
+  return values;
+}
+
+TEST(SliceReader, UndoesRotaryPairsWithinEachHead) {
+  CountingSource source;
+  source.add("q", {8, 1});
+  const ParamSpec spec{.name = "q",
+                       .dtypes = {},
+                       .global = {8, 1},
+                       .shard = {.dim = 0,
+                                 .segments = {{.source = "q",
+                                               .extent = 8,
+                                               .unit = 4,
+                                               .row_order = RowOrder::kRotaryPairs,
+                                               .row_unit = 4}}}};
+  // File rows 0 1 2 3 of a head are model rows 0 2 1 3: model row 1 is file row 2.
+  EXPECT_EQ(rows_of(source, spec, 1, 0, 0), (std::vector<float>{0, 2000, 1000, 3000, 4000, 6000, 5000, 7000}));
+  EXPECT_EQ(rows_of(source, spec, 2, 1, 0), (std::vector<float>{4000, 6000, 5000, 7000}));
+}
+
+TEST(SliceReader, ReadsTransposedColumnsOfAFusedTensor) {
+  CountingSource source;
+  source.add("c_attn", {2, 6});
+  Segment q{.source = "c_attn", .extent = 2, .unit = 1, .source_extent = 6, .transposed = true};
+  Segment v = q;
+  v.source_begin = 4;
+  const ParamSpec spec{
+      .name = "c_attn", .dtypes = {}, .global = {4, 2}, .shard = {.dim = 0, .segments = {q, v}}};
+  EXPECT_EQ(rows_of(source, spec, 1, 0, 0), (std::vector<float>{0, 1000, 1, 1001}));
+  EXPECT_EQ(rows_of(source, spec, 2, 1, 1), (std::vector<float>{5, 1005}));
+  EXPECT_EQ(source.bytes_read(), 6 * sizeof(float));
+}
+
+TEST(SliceReader, CutsContractedColumns) {
+  CountingSource source;
+  source.add("o", {2, 8});
+  const ParamSpec spec{.name = "o",
+                       .dtypes = {},
+                       .global = {2, 8},
+                       .shard = {.dim = 1, .contracts = true, .segments = {{.source = "o", .extent = 8, .unit = 3}}}};
+  EXPECT_EQ(rows_of(source, spec, 2, 0, 0), (std::vector<float>{0, 1, 2, 3, 4, 5, 1000, 1001, 1002, 1003, 1004, 1005}));
+  EXPECT_EQ(rows_of(source, spec, 2, 1, 0), (std::vector<float>{6, 7, 1006, 1007}));
+}
+
+class Declare : public testing::Test {
+ protected:
+  CountingSource source;
+  std::unique_ptr<Kernels> kernels = make_kernels({.name = "reference"});
+  ParamSpec matrix{.name = "w",
+                   .dtypes = {},
+                   .global = {6, 4},
+                   .shard = {.dim = 0, .segments = {{.source = "w", .extent = 6, .unit = 1}}}};
+};
+
+TEST_F(Declare, MissingTensorNamesFileAndTensor) {
+  ParamTable table(source, *kernels, 1, 0);
+  try {
+    table.declare(matrix);
+    FAIL() << "a missing tensor was accepted";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kModelFile);
+    EXPECT_EQ(error.cause(), "counting: w: the tensor is missing");
+  }
+}
+
+TEST_F(Declare, MisshapedTensorIsRefused) {
+  source.add("w", {4, 6});
+  ParamTable table(source, *kernels, 1, 0);
+  EXPECT_THROW(table.declare(matrix), Error);
+}
+
+TEST_F(Declare, EveryRankReadsItsOwnRowsOnce) {
+  source.add("w", {6, 4});
+  int64_t read = 0;
+  for (int rank = 0; rank < 7; ++rank) {
+    ParamTable table(source, *kernels, 7, rank);
+    const Param* param = table.declare(matrix);
+    EXPECT_EQ(param->local[0], rank < 6 ? 1 : 0);
+    table.allocate();
+    int64_t progress = 0;
+    table.load([&](int64_t bytes) { progress += bytes; });
+    EXPECT_EQ(progress, table.source_bytes());
+    read += progress;
+  }
+  EXPECT_EQ(read, 6 * 4 * 4);
+  EXPECT_EQ(source.bytes_read(), static_cast<uint64_t>(read));
+}
+
+}  // namespace
+}  // namespace longship
