@@ -5,18 +5,10 @@
 #include <vector>
 
 #include "core/dtype.h"
+#include "core/range.h"
 #include "core/tensor.h"
 
 namespace longship {
-
-/// Half-open range of values, units or layers.
-struct Range {
-  int64_t begin = 0;
-  int64_t end = 0;
-
-  int64_t size() const { return end - begin; }
-  friend bool operator==(const Range&, const Range&) = default;
-};
 
 /// The units that `rank` of `ranks` owns. An even number of ranks splits ranks and units in half together
 /// (units at the ceiling, as the reduction tree does), an odd number as equally as possible, larger first.

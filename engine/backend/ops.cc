@@ -1,0 +1,159 @@
+#include "engine/backend/ops.h"
+
+#include <algorithm>
+#include <string>
+
+namespace longship {
+
+namespace {
+
+void check(bool condition, const char* op, const char* rule) {
+  LONGSHIP_CHECK(condition, std::string(op) + ": " + rule);
+}
+
+bool is_f32(const Tensor& x, const Shape& shape) { return x.dtype() == DType::kF32 && x.shape() == shape; }
+
+bool is_f32_matrix(const Tensor& x) { return x.dtype() == DType::kF32 && x.ndim() == 2; }
+
+bool is_i32_vector(const Tensor& x) { return x.dtype() == DType::kI32 && x.ndim() == 1; }
+
+bool is_heads(const HeadsView& x) {
+  return is_f32_matrix(x.base) && x.column >= 0 && x.head_dim > 0 && x.heads >= 0 &&
+         x.column + x.heads * x.head_dim <= x.base.dim(1);
+}
+
+// Every token of the batch lies in a page of its sequence, and every page in the store.
+bool pages_hold(const Batch& batch, const KvLayer& kv) {
+  return std::all_of(batch.slices.begin(), batch.slices.end(), [&](const BatchSlice& slice) {
+    const int64_t needed = (slice.begin + slice.rows + kPageTokens - 1) / kPageTokens;
+    return static_cast<int64_t>(slice.pages.size()) >= needed &&
+           std::all_of(slice.pages.begin(), slice.pages.end(),
+                       [&](int32_t page) { return page >= 0 && page < kv.keys.dim(0); });
+  });
+}
+
+bool is_kv(const KvLayer& kv, int64_t head_dim) {
+  const DType type = kv.keys.dtype();
+  return (type == DType::kF32 || type == DType::kF16) && kv.values.dtype() == type && kv.keys.ndim() == 4 &&
+         kv.keys.dim(2) == head_dim && kv.keys.dim(3) == kPageTokens &&
+         kv.values.shape() == Shape{kv.keys.dim(0), kv.keys.dim(1), kPageTokens, head_dim};
+}
+
+}  // namespace
+
+void Ops::embed(const StoredMatrix& table, const Tensor& ids, Tensor& out, Stream& stream) {
+  check(is_i32_vector(ids) && is_f32(out, {ids.dim(0), table.columns}), "embed", "ids [T] i32, out [T, D] f32");
+  for (const int32_t id : ids.values<int32_t>()) {
+    check(id >= 0 && id < table.rows, "embed", "an id outside the table");
+  }
+  if (!out.empty()) {
+    kernels_.embed(table, ids, out, stream);
+  }
+}
+
+void Ops::linear(const Tensor& x, std::span<const Weight> parts, std::span<const GroupStep> steps, Tensor& nodes,
+                 Stream& stream) {
+  int64_t rows = 0;
+  for (const Weight& part : parts) {
+    check(part.columns == x.dim(1), "linear", "every part has the columns of x");
+    rows += part.rows;
+  }
+  const auto finished = std::count_if(steps.begin(), steps.end(), [](const GroupStep& s) { return s.ends_node; });
+  check(is_f32_matrix(x) && is_f32(nodes, {finished, x.dim(0), rows}), "linear", "x [T, K], nodes [n, T, N] f32");
+  check(steps.empty() || steps.back().end <= x.dim(1), "linear", "steps lie within the columns");
+  if (!nodes.empty()) {
+    kernels_.linear(x, parts, steps, nodes, stream);
+  }
+}
+
+void Ops::add(const Tensor& x, const Tensor& bias, const Tensor& residual, Tensor& y, Stream& stream) {
+  check(is_f32_matrix(x) && is_f32(y, x.shape()) && (bias.empty() || is_f32(bias, {x.dim(1)})) &&
+            (residual.empty() || is_f32(residual, x.shape())),
+        "add", "x, residual, y [T, N], bias [N] f32");
+  if (!x.empty()) {
+    kernels_.add(x, bias, residual, y, stream);
+  }
+}
+
+void Ops::rms_norm(const Tensor& x, const Tensor& gain, float eps, Tensor& y, Stream& stream) {
+  check(is_f32_matrix(x) && is_f32(y, x.shape()) && is_f32(gain, {x.dim(1)}), "rms_norm", "x, y [T, D], gain [D] f32");
+  if (!x.empty()) {
+    kernels_.rms_norm(x, gain, eps, y, stream);
+  }
+}
+
+void Ops::rms_norm_heads(const HeadsView& x, const Tensor& gain, float eps, Stream& stream) {
+  check(is_heads(x) && is_f32(gain, {x.head_dim}), "rms_norm_heads", "heads of a matrix, gain [Dh] f32");
+  if (x.heads > 0 && x.base.dim(0) > 0) {
+    kernels_.rms_norm_heads(x, gain, eps, stream);
+  }
+}
+
+void Ops::layer_norm(const Tensor& x, const Tensor& gain, const Tensor& bias, float eps, Tensor& y, Stream& stream) {
+  check(is_f32_matrix(x) && is_f32(y, x.shape()) && is_f32(gain, {x.dim(1)}) && is_f32(bias, {x.dim(1)}), "layer_norm",
+        "x, y [T, D], gain, bias [D] f32");
+  if (!x.empty()) {
+    kernels_.layer_norm(x, gain, bias, eps, y, stream);
+  }
+}
+
+void Ops::rope(const HeadsView& x, const Tensor& cos, const Tensor& sin, Stream& stream) {
+  const Shape angles = {x.base.dim(0), x.head_dim / 2};
+  check(is_heads(x) && x.head_dim % 2 == 0 && is_f32(cos, angles) && is_f32(sin, angles), "rope",
+        "even heads of a matrix, cos, sin [T, Dh / 2] f32");
+  if (x.heads > 0 && x.base.dim(0) > 0) {
+    kernels_.rope(x, cos, sin, stream);
+  }
+}
+
+void Ops::silu_mul(const Tensor& x, Tensor& y, Stream& stream) {
+  check(is_f32_matrix(x) && is_f32(y, {x.dim(0), x.dim(1) / 2}) && x.dim(1) % 2 == 0, "silu_mul",
+        "x [T, 2F], y [T, F] f32");
+  if (!y.empty()) {
+    kernels_.silu_mul(x, y, stream);
+  }
+}
+
+void Ops::gelu_tanh(const Tensor& x, Tensor& y, Stream& stream) {
+  check(is_f32_matrix(x) && is_f32(y, x.shape()), "gelu_tanh", "x, y [T, F] f32");
+  if (!x.empty()) {
+    kernels_.gelu_tanh(x, y, stream);
+  }
+}
+
+void Ops::gather_rows(const Tensor& x, const Tensor& rows, Tensor& y, Stream& stream) {
+  check(is_f32_matrix(x) && is_i32_vector(rows) && is_f32(y, {rows.dim(0), x.dim(1)}), "gather_rows",
+        "x [T, D], y [n, D] f32, rows [n] i32");
+  for (const int32_t row : rows.values<int32_t>()) {
+    check(row >= 0 && row < x.dim(0), "gather_rows", "a row outside x");
+  }
+  if (!y.empty()) {
+    kernels_.gather_rows(x, rows, y, stream);
+  }
+}
+
+void Ops::kv_write(const HeadsView& keys, const HeadsView& values, const Batch& batch, KvLayer& kv, Stream& stream) {
+  check(is_heads(keys) && is_heads(values) && keys.heads == values.heads && keys.head_dim == values.head_dim &&
+            is_kv(kv, keys.head_dim) && kv.keys.dim(1) == keys.heads && keys.base.dim(0) == batch.rows(),
+        "kv_write", "heads of keys and values as in the store");
+  check(pages_hold(batch, kv), "kv_write", "pages for every token");
+  if (keys.heads > 0 && batch.rows() > 0) {
+    kernels_.kv_write(keys, values, batch, kv, stream);
+  }
+}
+
+void Ops::attention(const HeadsView& query, const KvLayer& kv, const Batch& batch, const AttentionSpec& spec,
+                    Tensor& out, Stream& stream) {
+  check(is_heads(query) && is_kv(kv, query.head_dim) && is_f32(out, {batch.rows(), query.heads * query.head_dim}) &&
+            static_cast<int64_t>(spec.kv_head.size()) == query.heads && query.base.dim(0) == batch.rows(),
+        "attention", "query heads of a matrix, out [T, H Dh] f32");
+  for (const int32_t head : spec.kv_head) {
+    check(head >= 0 && head < kv.keys.dim(1), "attention", "a key/value head outside the store");
+  }
+  check(pages_hold(batch, kv), "attention", "pages for every token");
+  if (!out.empty()) {
+    kernels_.attention(query, kv, batch, spec, out, stream);
+  }
+}
+
+}  // namespace longship
