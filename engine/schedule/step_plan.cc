@@ -1,0 +1,48 @@
+#include "engine/schedule/step_plan.h"
+
+namespace longship {
+
+int64_t StepPlan::logit_rows() const {
+  int64_t rows = 0;
+  for (const PlanSlice& slice : slices) {
+    rows += slice.logit_rows;
+  }
+  return rows;
+}
+
+Bytes StepPlan::serialize() const {
+  ByteWriter out;
+  out.put(step);
+  out.put_span(std::span<const int32_t>(tokens));
+  out.put(static_cast<uint64_t>(slices.size()));
+  for (const PlanSlice& slice : slices) {
+    out.put(slice.sequence);
+    out.put(slice.epoch);
+    out.put(slice.begin);
+    out.put(slice.rows);
+    out.put(slice.logit_rows);
+    out.put_span(std::span<const int32_t>(slice.pages));
+  }
+  return out.take();
+}
+
+StepPlan StepPlan::parse(std::span<const std::byte> frame) {
+  ByteReader in(frame);
+  StepPlan plan;
+  plan.step = in.get<uint64_t>();
+  plan.tokens = in.get_vector<int32_t>();
+  const auto count = in.get<uint64_t>();
+  for (uint64_t i = 0; i < count; ++i) {
+    PlanSlice slice;
+    slice.sequence = in.get<uint64_t>();
+    slice.epoch = in.get<uint32_t>();
+    slice.begin = in.get<int64_t>();
+    slice.rows = in.get<int64_t>();
+    slice.logit_rows = in.get<int64_t>();
+    slice.pages = in.get_vector<int32_t>();
+    plan.slices.push_back(std::move(slice));
+  }
+  return plan;
+}
+
+}  // namespace longship
