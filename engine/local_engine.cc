@@ -1,0 +1,180 @@
+#include "engine/local_engine.h"
+
+#include <utility>
+
+namespace longship {
+
+// Publishes plans ahead of the one that the leader executes, so that the stages before it have work.
+class LocalEngine::LeaderStepSource : public StepSource {
+ public:
+  LeaderStepSource(LocalEngine& engine, const SchedulerLimits& limits, ControlChannel& control)
+      : engine_(engine), scheduler_(limits), window_(static_cast<std::size_t>(limits.window)), control_(control) {}
+
+  std::optional<StepPlan> next() override {
+    for (;;) {
+      apply(engine_.take_commands(ahead_.empty() && scheduler_.idle()));
+      engine_.publish(scheduler_.take_events());
+      if (engine_.stopping()) {
+        control_.publish({});
+        return std::nullopt;
+      }
+      fill_window();
+      if (!ahead_.empty()) {
+        StepPlan plan = std::move(ahead_.front());
+        ahead_.pop_front();
+        return plan;
+      }
+    }
+  }
+
+  void commit(const StepResult& result) override {
+    scheduler_.commit(result);
+    engine_.publish(scheduler_.take_events());
+  }
+
+ private:
+  void apply(std::deque<Command> commands) {
+    for (Command& command : commands) {
+      if (auto* submit = std::get_if<Submit>(&command)) {
+        scheduler_.submit(submit->id, std::move(submit->request));
+      } else if (const auto* cancel = std::get_if<Cancel>(&command)) {
+        scheduler_.cancel(cancel->id);
+      } else {
+        scheduler_.end_session(std::get<EndSession>(command).session);
+      }
+    }
+  }
+
+  void fill_window() {
+    while (ahead_.size() < window_) {
+      std::optional<StepPlan> plan = scheduler_.schedule();
+      if (!plan) {
+        return;
+      }
+      control_.publish(plan->serialize());
+      ahead_.push_back(std::move(*plan));
+    }
+  }
+
+  LocalEngine& engine_;
+  Scheduler scheduler_;
+  std::size_t window_;
+  ControlChannel& control_;
+  std::deque<StepPlan> ahead_;  ///< Published, not yet executed here.
+};
+
+LocalEngine::LocalEngine(const EngineInfo& info, const SchedulerLimits& limits, ControlChannel& control)
+    : info_(info), source_(std::make_unique<LeaderStepSource>(*this, limits, control)) {}
+
+LocalEngine::~LocalEngine() = default;
+
+StepSource& LocalEngine::source() { return *source_; }
+
+void LocalEngine::push(Command command) {
+  {
+    const std::lock_guard lock(mutex_);
+    commands_.push_back(std::move(command));
+  }
+  command_arrived_.notify_one();
+}
+
+RequestId LocalEngine::submit(GenerationRequest request) {
+  RequestId id = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    id = ++last_id_;
+    commands_.push_back(Submit{id, std::move(request)});
+  }
+  command_arrived_.notify_one();
+  return id;
+}
+
+void LocalEngine::cancel(RequestId request) { push(Cancel{request}); }
+
+void LocalEngine::end_session(uint64_t session) { push(EndSession{session}); }
+
+void LocalEngine::shutdown() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  command_arrived_.notify_one();
+}
+
+bool LocalEngine::stopping() const {
+  const std::lock_guard lock(mutex_);
+  return stopping_;
+}
+
+std::deque<LocalEngine::Command> LocalEngine::take_commands(bool wait) {
+  std::unique_lock lock(mutex_);
+  if (wait) {
+    command_arrived_.wait(lock, [&] { return stopping_ || !commands_.empty(); });
+  }
+  return std::exchange(commands_, {});
+}
+
+void LocalEngine::publish(std::vector<EngineEvent> events) {
+  if (events.empty()) {
+    return;
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    for (EngineEvent& event : events) {
+      events_.push_back(std::move(event));
+    }
+  }
+  event_arrived_.notify_one();
+}
+
+std::optional<EngineEvent> LocalEngine::next_event(Deadline deadline) {
+  std::unique_lock lock(mutex_);
+  event_arrived_.wait_until(lock, deadline, [&] { return failure_ || !events_.empty(); });
+  if (!events_.empty()) {
+    EngineEvent event = std::move(events_.front());
+    events_.pop_front();
+    return event;
+  }
+  if (failure_) {
+    throw Error(*failure_);
+  }
+  return std::nullopt;
+}
+
+void LocalEngine::fail(const Error& error) {
+  {
+    const std::lock_guard lock(mutex_);
+    failure_ = error;
+  }
+  event_arrived_.notify_one();
+}
+
+namespace {
+
+class FollowerStepSource : public StepSource {
+ public:
+  explicit FollowerStepSource(ControlChannel& control) : control_(control) {}
+
+  std::optional<StepPlan> next() override {
+    for (;;) {
+      if (const auto frame = control_.receive(std::chrono::steady_clock::now() + kPatience)) {
+        return frame->empty() ? std::nullopt : std::optional(StepPlan::parse(*frame));
+      }
+    }
+  }
+
+  void commit(const StepResult&) override {}
+
+ private:
+  // An idle leader publishes nothing; the loss of it is an error of receive().
+  static constexpr std::chrono::seconds kPatience{60};
+  ControlChannel& control_;
+};
+
+}  // namespace
+
+std::unique_ptr<StepSource> make_follower_source(ControlChannel& control) {
+  return std::make_unique<FollowerStepSource>(control);
+}
+
+}  // namespace longship

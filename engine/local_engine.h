@@ -1,0 +1,71 @@
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <variant>
+
+#include "comm/control.h"
+#include "engine/engine.h"
+#include "engine/schedule/scheduler.h"
+#include "engine/schedule/step_source.h"
+
+namespace longship {
+
+/// The engine in the leader's process: front-end threads submit and take events, the thread that drives the rank takes
+/// plans and commits results through source(). Only the queues between them are shared, under one lock.
+class LocalEngine : public Engine {
+ public:
+  /// `control` reaches the followers and is used by the rank's thread alone.
+  LocalEngine(const EngineInfo& info, const SchedulerLimits& limits, ControlChannel& control);
+  ~LocalEngine() override;
+
+  EngineInfo info() const override { return info_; }
+  RequestId submit(GenerationRequest request) override;
+  void cancel(RequestId request) override;
+  void end_session(uint64_t session) override;
+  std::optional<EngineEvent> next_event(Deadline deadline) override;
+  void shutdown() override;
+
+  /// The leader's source of plans, for the rank's thread.
+  StepSource& source();
+  /// The rank's loop ended with an error: next_event() throws it from now on.
+  void fail(const Error& error);
+
+ private:
+  class LeaderStepSource;
+  struct Submit {
+    RequestId id;
+    GenerationRequest request;
+  };
+  struct Cancel {
+    RequestId id;
+  };
+  struct EndSession {
+    uint64_t session;
+  };
+  using Command = std::variant<Submit, Cancel, EndSession>;
+
+  void push(Command command);
+  /// Commands since the last call; waits for one if `wait`. Empty after shutdown.
+  std::deque<Command> take_commands(bool wait);
+  void publish(std::vector<EngineEvent> events);
+  bool stopping() const;
+
+  EngineInfo info_;
+  mutable std::mutex mutex_;
+  std::condition_variable command_arrived_;
+  std::condition_variable event_arrived_;
+  std::deque<Command> commands_;
+  std::deque<EngineEvent> events_;
+  std::optional<Error> failure_;
+  bool stopping_ = false;
+  RequestId last_id_ = 0;
+  std::unique_ptr<LeaderStepSource> source_;
+};
+
+/// A follower's source: the plans that the leader publishes. Ends at its stop frame.
+std::unique_ptr<StepSource> make_follower_source(ControlChannel& control);
+
+}  // namespace longship

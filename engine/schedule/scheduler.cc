@@ -1,0 +1,313 @@
+#include "engine/schedule/scheduler.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/sample/sampler.h"
+
+namespace longship {
+
+Scheduler::Scheduler(const SchedulerLimits& limits) : limits_(limits), pool_(limits.kv_pages) {}
+
+namespace {
+
+// Why a request can never run; empty if it can.
+std::string refusal(const GenerationRequest& request, const SchedulerLimits& limits) {
+  const auto prompt = static_cast<int64_t>(request.prompt.size());
+  if (prompt == 0) {
+    return "the prompt is empty";
+  }
+  const bool known = std::all_of(request.prompt.begin(), request.prompt.end(),
+                                 [&](int32_t id) { return id >= 0 && id < limits.vocab; });
+  if (!known) {
+    return "the prompt has a token outside the vocabulary of " + std::to_string(limits.vocab);
+  }
+  const int64_t room = std::min(limits.max_model_len, limits.kv_pages * limits.page_tokens);
+  if (prompt > room || (prompt == room && request.max_tokens > 0)) {
+    return "the prompt has " + std::to_string(prompt) + " tokens, but there is room for " + std::to_string(room) +
+           " with the answer";
+  }
+  if (request.max_tokens < 0) {
+    return "the number of tokens to generate is negative";
+  }
+  if (request.prompt_logits && limits.max_logit_rows < limits.max_batched_tokens) {
+    return "the engine was started without room for the logits of prompts";
+  }
+  return {};
+}
+
+}  // namespace
+
+void Scheduler::submit(RequestId id, GenerationRequest request) {
+  auto sequence = std::make_unique<Sequence>();
+  sequence->id = id;
+  sequence->request = std::move(request);
+  sequence->tokens = sequence->request.prompt;
+  std::string error = refusal(sequence->request, limits_);
+  if (!error.empty()) {
+    finish(*sequence, FinishReason::kError, std::move(error));
+    return;
+  }
+  const int64_t room = std::min(limits_.max_model_len, limits_.kv_pages * limits_.page_tokens);
+  sequence->max_tokens = std::min(sequence->request.max_tokens, room - sequence->prompt_tokens());
+  waiting_.push_back(std::move(sequence));
+}
+
+void Scheduler::cancel(RequestId id) {
+  if (Sequence* sequence = find_running(id)) {
+    finish(*sequence, FinishReason::kCancelled);
+    remove(id);
+    return;
+  }
+  const auto waiting =
+      std::find_if(waiting_.begin(), waiting_.end(), [&](const SequencePtr& s) { return s->id == id; });
+  if (waiting != waiting_.end()) {
+    finish(**waiting, FinishReason::kCancelled);
+    waiting_.erase(waiting);
+  }
+}
+
+void Scheduler::end_session(uint64_t session) {
+  if (const auto found = sessions_.find(session); found != sessions_.end()) {
+    pool_.give_back(found->second.pages);
+    sessions_.erase(found);
+  }
+}
+
+Sequence* Scheduler::find_running(RequestId id) const {
+  const auto found = std::find_if(running_.begin(), running_.end(), [&](const SequencePtr& s) { return s->id == id; });
+  return found == running_.end() ? nullptr : found->get();
+}
+
+void Scheduler::remove(RequestId id) {
+  std::erase_if(running_, [&](const SequencePtr& s) { return s->id == id; });
+}
+
+// Ends a sequence: its pages go back, or to its session. Only what was committed counts: positions in flight hold
+// tokens of the sequence all the same, since plans run in order.
+void Scheduler::finish(Sequence& sequence, FinishReason reason, std::string error) {
+  const uint64_t session = sequence.request.session;
+  if (session != 0 && reason != FinishReason::kError && !sequence.pages.empty()) {
+    end_session(session);
+    sequence.tokens.resize(static_cast<std::size_t>(sequence.computed));
+    sessions_[session] = {std::move(sequence.tokens), std::move(sequence.pages), ++clock_};
+  }
+  pool_.give_back(sequence.pages);
+  EngineEvent event;
+  event.request = sequence.id;
+  event.kind = EngineEvent::Kind::kFinished;
+  event.reason = reason;
+  event.error = std::move(error);
+  event.cached_tokens = sequence.cached;
+  events_.push_back(std::move(event));
+}
+
+// Takes over the session's pages as far as its tokens are the prompt's; at least one token is left to run.
+void Scheduler::resume_session(Sequence& sequence) {
+  const auto found = sessions_.find(sequence.request.session);
+  if (found == sessions_.end()) {
+    return;
+  }
+  Session& session = found->second;
+  const auto end = std::mismatch(session.tokens.begin(), session.tokens.end(), sequence.tokens.begin(),
+                                 sequence.tokens.end());
+  const auto common = std::min<int64_t>(end.first - session.tokens.begin(), sequence.length() - 1);
+  const auto pages = static_cast<std::size_t>((common + limits_.page_tokens - 1) / limits_.page_tokens);
+  sequence.pages.assign(session.pages.begin(), session.pages.begin() + static_cast<std::ptrdiff_t>(pages));
+  session.pages.erase(session.pages.begin(), session.pages.begin() + static_cast<std::ptrdiff_t>(pages));
+  sequence.computed = common;
+  sequence.cached = sequence.generated() == 0 ? common : sequence.cached;
+  end_session(sequence.request.session);
+}
+
+void Scheduler::admit() {
+  while (!waiting_.empty() && static_cast<int64_t>(running_.size()) < limits_.max_num_seqs) {
+    Sequence& next = *waiting_.front();
+    // A sequence that asks for every prompt position's logits cannot skip any.
+    if (next.request.session != 0 && !next.request.prompt_logits) {
+      resume_session(next);
+    }
+    running_.push_back(std::move(waiting_.front()));
+    waiting_.pop_front();
+  }
+}
+
+bool Scheduler::reclaim_session() {
+  const auto oldest = std::min_element(sessions_.begin(), sessions_.end(), [](const auto& a, const auto& b) {
+    return a.second.last_use < b.second.last_use;
+  });
+  if (oldest == sessions_.end()) {
+    return false;
+  }
+  end_session(oldest->first);
+  return true;
+}
+
+// The youngest running sequence that holds pages and came after `sequence` gives them up and waits, first in line.
+bool Scheduler::preempt_younger_than(const Sequence& sequence) {
+  for (std::size_t i = running_.size(); i-- > 0 && running_[i].get() != &sequence;) {
+    // A sequence of the step being planned keeps its pages: its slice writes to them.
+    if (running_[i]->pages.empty() || running_[i]->last_step == next_step_) {
+      continue;
+    }
+    SequencePtr victim = std::move(running_[i]);
+    running_.erase(running_.begin() + static_cast<std::ptrdiff_t>(i));
+    pool_.give_back(victim->pages);
+    victim->computed = 0;
+    ++victim->epoch;
+    waiting_.push_front(std::move(victim));
+    return true;
+  }
+  return false;
+}
+
+// Makes sure that the sequence has pages for `tokens` more tokens.
+bool Scheduler::reserve(Sequence& sequence, int64_t tokens) {
+  const int64_t needed = (sequence.computed + tokens + limits_.page_tokens - 1) / limits_.page_tokens;
+  while (static_cast<int64_t>(sequence.pages.size()) < needed) {
+    if (pool_.free_pages() == 0 && !reclaim_session() && !preempt_younger_than(sequence)) {
+      return false;
+    }
+    sequence.pages.push_back(pool_.take());
+  }
+  return true;
+}
+
+void Scheduler::plan(Sequence& sequence, int64_t tokens, StepPlan& plan) {
+  PlanSlice slice{.sequence = sequence.id,
+                  .epoch = sequence.epoch,
+                  .begin = sequence.computed,
+                  .rows = tokens,
+                  .logit_rows = 0,
+                  .pages = sequence.pages};
+  const auto first = sequence.tokens.begin() + static_cast<std::ptrdiff_t>(sequence.computed);
+  plan.tokens.insert(plan.tokens.end(), first, first + static_cast<std::ptrdiff_t>(tokens));
+  sequence.computed += tokens;
+  sequence.last_step = next_step_;
+  if (sequence.request.prompt_logits && slice.begin < sequence.prompt_tokens()) {
+    slice.logit_rows = tokens;
+  } else if (sequence.computed == sequence.length()) {
+    slice.logit_rows = 1;
+  }
+  plan.slices.push_back(std::move(slice));
+}
+
+// One token of each sequence that has just one to run. With several plans in flight they are spread over the plans, so
+// that every stage of the pipeline has some.
+void Scheduler::plan_decodes(StepPlan& step) {
+  const auto running = static_cast<int64_t>(running_.size());
+  const int64_t most = std::min(limits_.max_batched_tokens, (running + limits_.window - 1) / limits_.window);
+  for (std::size_t i = 0; i < running_.size() && static_cast<int64_t>(step.slices.size()) < most; ++i) {
+    Sequence& sequence = *running_[i];
+    if (sequence.plannable() == 1 && sequence.computed > 0 && reserve(sequence, 1)) {
+      plan(sequence, 1, step);
+    }
+  }
+}
+
+void Scheduler::plan_prompts(StepPlan& step) {
+  for (std::size_t i = 0; i < running_.size(); ++i) {
+    Sequence& sequence = *running_[i];
+    int64_t budget = limits_.max_batched_tokens - static_cast<int64_t>(step.tokens.size());
+    if (sequence.request.prompt_logits) {
+      budget = std::min(budget, limits_.max_logit_rows - step.logit_rows());
+    }
+    const bool has_prompt = sequence.plannable() > 1 || (sequence.plannable() == 1 && sequence.computed == 0);
+    if (!has_prompt) {
+      continue;
+    }
+    if (budget <= 0 || step.logit_rows() >= limits_.max_logit_rows) {
+      return;
+    }
+    const int64_t tokens = std::min(budget, sequence.plannable());
+    if (!reserve(sequence, tokens)) {
+      return;
+    }
+    plan(sequence, tokens, step);
+  }
+}
+
+std::optional<StepPlan> Scheduler::schedule() {
+  admit();
+  StepPlan step;
+  step.step = next_step_;
+  plan_decodes(step);
+  plan_prompts(step);
+  if (step.slices.empty()) {
+    return std::nullopt;
+  }
+  ++next_step_;
+  in_flight_.push_back(step);
+  return step;
+}
+
+void Scheduler::commit(const StepResult& result) {
+  LONGSHIP_CHECK(!in_flight_.empty() && in_flight_.front().step == result.step, "results come in the order of the plans");
+  const StepPlan step = std::move(in_flight_.front());
+  in_flight_.pop_front();
+  const float* logits = result.logits.data<float>();
+  for (const PlanSlice& slice : step.slices) {
+    Sequence* sequence = find_running(slice.sequence);
+    if (sequence != nullptr && sequence->epoch == slice.epoch) {
+      commit_slice(*sequence, slice, logits);
+    }
+    logits += slice.logit_rows * limits_.vocab;
+  }
+}
+
+void Scheduler::commit_slice(Sequence& sequence, const PlanSlice& slice, const float* logits) {
+  if (slice.logit_rows == 0) {
+    return;
+  }
+  const int64_t end = slice.begin + slice.rows;
+  if (sequence.request.prompt_logits && sequence.logits_reported < sequence.prompt_tokens()) {
+    const int64_t first = std::max(sequence.logits_reported, slice.begin);
+    const int64_t last = std::min(end, sequence.prompt_tokens());
+    if (first < last) {
+      EngineEvent event;
+      event.request = sequence.id;
+      event.kind = EngineEvent::Kind::kLogits;
+      event.first_position = first;
+      event.logits.assign(logits + (first - slice.begin) * limits_.vocab, logits + (last - slice.begin) * limits_.vocab);
+      sequence.logits_reported = last;
+      events_.push_back(std::move(event));
+    }
+  }
+  if (end < sequence.length()) {
+    return;
+  }
+  if (sequence.generated() >= sequence.max_tokens) {
+    finish(sequence, FinishReason::kLength);
+    remove(slice.sequence);
+    return;
+  }
+  const std::span<const float> last_row(logits + (slice.logit_rows - 1) * limits_.vocab,
+                                        static_cast<std::size_t>(limits_.vocab));
+  const std::span<const int32_t> tokens(sequence.tokens);
+  const auto prompt = static_cast<std::size_t>(sequence.prompt_tokens());
+  append(sequence, sample(last_row, tokens.first(prompt), tokens.subspan(prompt), sequence.request.sampling));
+}
+
+void Scheduler::append(Sequence& sequence, int32_t token) {
+  const RequestId id = sequence.id;
+  const auto& stops = sequence.request.stop_ids;
+  if (std::find(stops.begin(), stops.end(), token) != stops.end()) {
+    finish(sequence, FinishReason::kStop);
+    remove(id);
+    return;
+  }
+  sequence.tokens.push_back(token);
+  EngineEvent event;
+  event.request = id;
+  event.kind = EngineEvent::Kind::kToken;
+  event.token = token;
+  events_.push_back(std::move(event));
+  if (sequence.generated() >= sequence.max_tokens) {
+    finish(sequence, FinishReason::kLength);
+    remove(id);
+  }
+}
+
+std::vector<EngineEvent> Scheduler::take_events() { return std::exchange(events_, {}); }
+
+}  // namespace longship

@@ -1,0 +1,85 @@
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/kv/page_pool.h"
+#include "engine/schedule/sequence.h"
+#include "engine/schedule/step_plan.h"
+
+namespace longship {
+
+struct SchedulerLimits {
+  int64_t vocab = 0;
+  int64_t max_model_len = 0;
+  int64_t max_num_seqs = 1;        ///< Sequences that hold pages at a time.
+  int64_t max_batched_tokens = 1;  ///< Tokens of a step.
+  int64_t max_logit_rows = 1;      ///< Rows of a step that want logits.
+  int64_t kv_pages = 1;
+  int64_t page_tokens = 64;
+  int window = 1;                  ///< Plans in flight that keep every stage busy.
+};
+
+/// The leader's decisions: which tokens run in which step, on which pages. Continuous batching with chunked prefill:
+/// each step holds the next token of the sequences that have one, then prompt chunks in order of arrival, up to the
+/// token budget. Several plans may be in flight, also with chunks of one prompt; a generated token is planned only
+/// after it was chosen. Out of pages, the youngest sequence gives its pages up and is recomputed later. Not
+/// synchronised.
+class Scheduler {
+ public:
+  explicit Scheduler(const SchedulerLimits& limits);
+
+  /// A request that can never run ends with kError among the events.
+  void submit(RequestId id, GenerationRequest request);
+  void cancel(RequestId id);
+  void end_session(uint64_t session);
+
+  /// The next plan, or nothing while there is nothing to run or everything waits for results in flight.
+  std::optional<StepPlan> schedule();
+  /// Takes the result of a plan of schedule(), in their order: chooses tokens, ends sequences.
+  void commit(const StepResult& result);
+  /// What happened since the last call, in order.
+  std::vector<EngineEvent> take_events();
+
+  bool idle() const { return running_.empty() && waiting_.empty(); }
+  int64_t free_pages() const { return pool_.free_pages(); }
+
+ private:
+  /// Keys and values that a finished request left for the next one of its session.
+  struct Session {
+    std::vector<int32_t> tokens;
+    std::vector<int32_t> pages;
+    uint64_t last_use = 0;
+  };
+  using SequencePtr = std::unique_ptr<Sequence>;
+
+  void admit();
+  void resume_session(Sequence& sequence);
+  bool reserve(Sequence& sequence, int64_t tokens);
+  bool reclaim_session();
+  bool preempt_younger_than(const Sequence& sequence);
+  void plan(Sequence& sequence, int64_t tokens, StepPlan& plan);
+  void plan_decodes(StepPlan& plan);
+  void plan_prompts(StepPlan& plan);
+  void commit_slice(Sequence& sequence, const PlanSlice& slice, const float* logits);
+  void append(Sequence& sequence, int32_t token);
+  void finish(Sequence& sequence, FinishReason reason, std::string error = {});
+  void remove(RequestId id);
+  Sequence* find_running(RequestId id) const;
+
+  SchedulerLimits limits_;
+  PagePool pool_;
+  std::deque<SequencePtr> waiting_;
+  std::vector<SequencePtr> running_;  ///< Oldest first.
+  std::deque<StepPlan> in_flight_;
+  std::map<uint64_t, Session> sessions_;
+  std::vector<EngineEvent> events_;
+  uint64_t next_step_ = 0;
+  uint64_t clock_ = 0;
+};
+
+}  // namespace longship

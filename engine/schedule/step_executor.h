@@ -1,0 +1,14 @@
+#pragma once
+
+#include "engine/schedule/step_plan.h"
+
+namespace longship {
+
+/// What runs a plan on this rank.
+class StepExecutor {
+ public:
+  virtual ~StepExecutor() = default;
+  virtual StepResult execute(const StepPlan& plan) = 0;
+};
+
+}  // namespace longship
