@@ -51,3 +51,48 @@ function(longship_test)
   add_test(NAME ${ARG_NAME} COMMAND ${ARG_NAME})
   set_tests_properties(${ARG_NAME} PROPERTIES LABELS ${ARG_LABEL} TIMEOUT ${ARG_TIMEOUT})
 endfunction()
+
+# What mpirun needs so that a test passes quietly as root, with more ranks than cores, on any machine.
+set(LONGSHIP_MPI_ENVIRONMENT
+    OMPI_ALLOW_RUN_AS_ROOT=1
+    OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+    OMPI_MCA_rmaps_base_oversubscribe=1
+    OMPI_MCA_mpi_yield_when_idle=1
+    OMPI_MCA_hwloc_base_binding_policy=none
+    OMPI_MCA_pml=ob1
+    OMPI_MCA_odls_base_sigkill_timeout=0
+    ASAN_OPTIONS=detect_leaks=0
+    TSAN_OPTIONS=detect_deadlocks=0)
+
+# longship_mpi_test(NAME comm_mpi_test SRCS mpi_main.cc DEPS comm LABEL comm RANKS 1 2 4 [TIMEOUT 120]
+#                   [ARGS word ...] [EXIT_CODE 5])
+# One binary with a main of its own, and one ctest entry NAME_np<N> for each number of ranks, under mpirun.
+# It passes if mpirun's exit code is EXIT_CODE (0 where not given). NAME may be called again with other ARGS
+# and no SRCS: the entries are then NAME_<words>_np<N> of the same binary.
+function(longship_mpi_test)
+  cmake_parse_arguments(ARG "" "NAME;LABEL;TIMEOUT;EXIT_CODE" "SRCS;DEPS;PRIVATE_DEPS;RANKS;ARGS" ${ARGN})
+  if(ARG_SRCS)
+    add_executable(${ARG_NAME} ${ARG_SRCS})
+    target_link_libraries(${ARG_NAME} PRIVATE longship_options GTest::gtest ${ARG_PRIVATE_DEPS})
+    foreach(dep IN LISTS ARG_DEPS)
+      target_link_libraries(${ARG_NAME} PRIVATE longship::${dep})
+    endforeach()
+    target_compile_definitions(${ARG_NAME} PRIVATE LONGSHIP_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data")
+  endif()
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 120)
+  endif()
+  if(NOT ARG_EXIT_CODE)
+    set(ARG_EXIT_CODE 0)
+  endif()
+  list(JOIN ARG_ARGS "_" words)
+  foreach(ranks IN LISTS ARG_RANKS)
+    string(REGEX REPLACE "_+" "_" entry "${ARG_NAME}_${words}_np${ranks}")
+    add_test(NAME ${entry}
+             COMMAND sh -c "\"$@\"; code=$?; echo \"mpirun ended with $code\"; test $code -eq ${ARG_EXIT_CODE}" sh
+                     ${MPIEXEC_EXECUTABLE} --quiet -n ${ranks} $<TARGET_FILE:${ARG_NAME}> ${ARG_ARGS})
+    set_tests_properties(
+      ${entry}
+      PROPERTIES LABELS "${ARG_LABEL}" TIMEOUT ${ARG_TIMEOUT} PROCESSORS ${ranks} ENVIRONMENT "${LONGSHIP_MPI_ENVIRONMENT}")
+  endforeach()
+endfunction()

@@ -1,0 +1,89 @@
+#include <chrono>
+#include <cstdio>
+#include <map>
+#include <string>
+#include <thread>
+
+#include "comm/transport.h"
+
+// mpi_failure_main WAIT, on three ranks: the last one stays away from an operation until after the deadline, and
+// the others must notice by themselves. Ends with 5 if they throw kRank naming the operation, with 1 if not.
+// mpi_failure_main abort: one rank aborts with 42 while the others wait.
+
+namespace longship {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr milliseconds kDeadline(300);
+
+struct Case {
+  std::string operation;  ///< What the message must name.
+  void (*enter)(Transport&, Communicator&, Stream&);
+};
+
+void reduce(Communicator& group, int64_t count, Stream& stream) {
+  Tensor out = Tensor::allocate(DType::kF32, {count});
+  group.tree_reduce(Tensor::allocate(DType::kF32, {1, count}), ReductionTree(3, {0, 1, 2, 3}), out, stream);
+}
+
+void receive_from_last(Communicator& group, Stream& stream) {
+  Tensor x = Tensor::allocate(DType::kF32, {16});
+  group.recv(x, group.size() - 1, stream);
+}
+
+const std::map<std::string, Case> kCases = {
+    {"recv", {"recv from rank 2", [](Transport&, Communicator& group, Stream& stream) { receive_from_last(group, stream); }}},
+    {"tree_reduce", {"tree_reduce", [](Transport&, Communicator& group, Stream& stream) { reduce(group, 64, stream); }}},
+    {"large_tree_reduce",
+     {"tree_reduce", [](Transport&, Communicator& group, Stream& stream) { reduce(group, 1 << 18, stream); }}},
+    {"agree", {"load", [](Transport& transport, Communicator&, Stream&) { transport.control().agree(nullptr, "load"); }}},
+};
+
+int wait_beyond_deadline(Transport& transport, const Case& test) {
+  const auto group = transport.split(0, transport.rank());
+  Stream stream;
+  if (transport.rank() == transport.size() - 1) {
+    std::this_thread::sleep_for(seconds(20));
+    return 1;
+  }
+  try {
+    test.enter(transport, *group, stream);
+  } catch (const Error& error) {
+    const bool expected = error.kind() == ErrorKind::kRank && error.cause().find(test.operation) != std::string::npos &&
+                          !error.remedy().empty();
+    std::fprintf(stderr, "rank %d: %s\n", transport.rank(), error.what());
+    transport.abort(expected ? 5 : 1);
+  }
+  return 1;
+}
+
+int abort_while_others_wait(Transport& transport) {
+  if (transport.rank() == 1) {
+    transport.abort(42);
+  }
+  transport.control().agree(nullptr, "load");
+  return 1;
+}
+
+int run(const std::string& name) {
+  if (name == "abort") {
+    const auto transport = make_mpi_transport({.deadline = seconds(20)});
+    return abort_while_others_wait(*transport);
+  }
+  const auto transport = make_mpi_transport({.deadline = kDeadline});
+  return wait_beyond_deadline(*transport, kCases.at(name));
+}
+
+}  // namespace
+}  // namespace longship
+
+int main(int argc, char** argv) {
+  try {
+    return longship::run(argc > 1 ? argv[1] : "");
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+    return 1;
+  }
+}
