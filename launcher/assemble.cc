@@ -1,0 +1,280 @@
+#include "launcher/assemble.h"
+
+#include <algorithm>
+#include <optional>
+#include <thread>
+
+#include "engine/local_engine.h"
+#include "engine/models/families.h"
+#include "engine/rank_loop.h"
+#include "launcher/host_memory.h"
+
+namespace longship {
+
+namespace {
+
+// Tokens of the cache by default, if that many sequences of the model's length can use them.
+constexpr int64_t kUsualKvTokens = 16384;
+// A context below this is not worth starting for.
+constexpr int64_t kLeastModelLen = 512;
+
+int64_t default_model_len(const EngineOptions& options, const ModelConfig& config) {
+  if (options.max_model_len != 0) {
+    return options.max_model_len;
+  }
+  return config.learned_positions ? config.max_positions : std::max(config.max_positions, options.least_model_len);
+}
+
+DType kv_dtype(const EngineOptions& options) {
+  if (options.kv_cache_dtype == "auto") {
+    return options.exact ? DType::kF32 : DType::kF16;
+  }
+  if (options.kv_cache_dtype == "f16" || options.kv_cache_dtype == "f32") {
+    return options.kv_cache_dtype == "f16" ? DType::kF16 : DType::kF32;
+  }
+  throw Error(ErrorKind::kUsage, "there is no key/value type \"" + options.kv_cache_dtype + "\"",
+              "Use --kv-cache-dtype auto, f16 or f32.");
+}
+
+int64_t pages_for(int64_t tokens) { return (tokens + kPageTokens - 1) / kPageTokens; }
+
+// Room for one sequence of full length, or for several as far as usual.
+int64_t default_kv_pages(const EngineOptions& options, int64_t max_model_len) {
+  return pages_for(std::max(max_model_len, std::min(options.max_num_seqs * max_model_len, kUsualKvTokens)));
+}
+
+StageLimits stage_limits(const EngineOptions& options, int64_t kv_pages) {
+  const int64_t rows = std::max(options.max_batched_tokens, options.max_num_seqs);
+  return {.step = {.rows = rows, .logit_rows = options.prompt_logits ? rows : options.max_num_seqs},
+          .kv_pages = kv_pages,
+          .kv_dtype = kv_dtype(options)};
+}
+
+void check_mesh(const EngineOptions& options, const ModelConfig& config) {
+  if (options.pp > config.layers) {
+    throw Error(ErrorKind::kUsage,
+                "-pp " + std::to_string(options.pp) + " asks for more stages than the model's " +
+                    std::to_string(config.layers) + " layers",
+                "Use -pp " + std::to_string(config.layers) + " or less, and -tp for more ranks.");
+  }
+  if (config.learned_positions && options.max_model_len > config.max_positions) {
+    throw Error(ErrorKind::kUsage,
+                "--max-model-len " + std::to_string(options.max_model_len) + " is above the model's " +
+                    std::to_string(config.max_positions) + " learned positions",
+                "Use --max-model-len " + std::to_string(config.max_positions) + " or less.");
+  }
+}
+
+std::unique_ptr<Kernels> kernels_for(const EngineOptions& options) {
+  return make_kernels({.name = options.backend, .threads = options.threads, .exact = options.exact});
+}
+
+// Runs one phase of start-up on every rank, then lets all agree on its outcome.
+template <class Body>
+void phase(ControlChannel& control, std::string_view name, const Body& body) {
+  std::optional<Error> failure;
+  try {
+    body();
+  } catch (const Error& error) {
+    failure = error;
+  } catch (const std::bad_alloc&) {
+    failure = Error(ErrorKind::kDoesNotFit, "memory ran out (" + std::string(name) + ")",
+                    "Use more ranks, or a smaller --max-model-len.");
+  }
+  control.agree(failure ? &*failure : nullptr, name);
+}
+
+class StageExecutor : public StepExecutor {
+ public:
+  StageExecutor(Stage& stage, RankContext& ctx) : stage_(stage), ctx_(ctx) {}
+  StepResult execute(const StepPlan& plan) override { return stage_.execute(plan, ctx_); }
+
+ private:
+  Stage& stage_;
+  RankContext& ctx_;
+};
+
+// One rank from its options to the end of its loop.
+class Rank {
+ public:
+  Rank(const EngineOptions& options, Transport& transport, const LoadReport& report)
+      : options_(options),
+        transport_(transport),
+        report_(report),
+        mesh_(1, options.pp, 1, options.tp),
+        me_(mesh_.coord(transport.rank())),
+        world_(transport.split(0, transport.rank())) {}
+
+  void start() {
+    ControlChannel& control = transport_.control();
+    phase(control, "configuration", [&] {
+      checkpoint_ = open_checkpoint(options_.model, options_.overrides);
+      check_mesh(options_, checkpoint_->config);
+      kernels_ = kernels_for(options_);
+    });
+    phase(control, "plan", [&] { choose_sizes(); });
+    const int64_t affordable = smallest_over_ranks(affordable_pages());
+    phase(control, "memory", [&] { fit_into(affordable); });
+    phase(control, "allocation", [&] { stage_->allocate(); });
+    phase(control, "load", [&] { load(); });
+    tp_ = transport_.split(me_.pp, me_.tp);
+    pp_ = transport_.split(me_.tp, me_.pp);
+  }
+
+  int run(const FrontEnd& front_end) {
+    Ops ops(*kernels_);
+    Stream stream;
+    RankContext ctx{mesh_, me_, *tp_, *pp_, ops, stage_->workspace(), stream};
+    StageExecutor executor(*stage_, ctx);
+    if (transport_.rank() == 0) {
+      return lead(executor, front_end);
+    }
+    run_rank_loop(*make_follower_source(transport_.control()), executor);
+    return 0;
+  }
+
+ private:
+  void make_stage() {
+    stage_.emplace(checkpoint_->config, family_of(checkpoint_->config), *checkpoint_->weights, *kernels_, mesh_, me_,
+                   stage_limits(options_, kv_pages_));
+  }
+
+  void choose_sizes() {
+    max_model_len_ = default_model_len(options_, checkpoint_->config);
+    kv_pages_ = default_kv_pages(options_, max_model_len_);
+    make_stage();
+  }
+
+  // This rank's part of the host's memory.
+  int64_t budget_bytes() const {
+    const std::vector<int> hosts = transport_.ranks_per_host();
+    return available_memory_bytes() / *std::max_element(hosts.begin(), hosts.end());
+  }
+
+  // Key/value pages that fit beside weights and workspace; below 0 if these alone do not.
+  int64_t affordable_pages() const {
+    const MemoryUse use = stage_->memory();
+    const int64_t rest = budget_bytes() - use.weights_bytes - use.workspace_bytes;
+    const int64_t page_bytes = std::max<int64_t>(1, use.kv_bytes / kv_pages_);
+    return rest < 0 ? -1 : rest / page_bytes;
+  }
+
+  int64_t smallest_over_ranks(int64_t value) {
+    constexpr int64_t kMost = int64_t{1} << 23;  // whole numbers up to here are exact in f32
+    Tensor mine = Tensor::allocate(DType::kF32, {1});
+    Tensor all = Tensor::allocate(DType::kF32, {world_->size()});
+    *mine.data<float>() = static_cast<float>(std::min(value, kMost));
+    const std::vector<int64_t> counts(static_cast<std::size_t>(world_->size()), 1);
+    Stream stream;
+    world_->all_gather(mine, counts, all, stream);
+    const auto values = all.values<float>();
+    return static_cast<int64_t>(*std::min_element(values.begin(), values.end()));
+  }
+
+  // The same on every rank: less context if none was asked for and the default does not fit.
+  void fit_into(int64_t affordable) {
+    if (affordable >= kv_pages_) {
+      return;
+    }
+    const int64_t needed = pages_for(options_.max_model_len != 0 ? max_model_len_ : std::min(kLeastModelLen, max_model_len_));
+    if (affordable < needed) {
+      const MemoryUse use = stage_->memory();
+      throw Error(ErrorKind::kDoesNotFit,
+                  "a rank needs " + std::to_string(use.total_bytes() >> 20) + " MiB, but there are " +
+                      std::to_string(budget_bytes() >> 20) + " MiB for it",
+                  "Use more ranks (-tp, -pp), or a smaller --max-model-len.");
+    }
+    kv_pages_ = affordable;
+    max_model_len_ = std::min(max_model_len_, kv_pages_ * kPageTokens);
+    make_stage();
+  }
+
+  void load() {
+    int64_t done = 0;
+    const int64_t total = stage_->source_bytes();
+    stage_->load([&](int64_t bytes) { report_(done += bytes, total); });
+  }
+
+  int lead(StepExecutor& executor, const FrontEnd& front_end) {
+    const StageLimits limits = stage_limits(options_, kv_pages_);
+    const EngineInfo info{.vocab = checkpoint_->config.vocab,
+                          .max_model_len = max_model_len_,
+                          .kv_tokens = kv_pages_ * kPageTokens,
+                          .tp = options_.tp,
+                          .pp = options_.pp};
+    const SchedulerLimits scheduling{.vocab = info.vocab,
+                                     .max_model_len = max_model_len_,
+                                     .max_num_seqs = options_.max_num_seqs,
+                                     .max_batched_tokens = limits.step.rows,
+                                     .max_logit_rows = limits.step.logit_rows,
+                                     .kv_pages = kv_pages_,
+                                     .page_tokens = kPageTokens,
+                                     .window = options_.pp};
+    LocalEngine engine(info, scheduling, transport_.control());
+    int exit_code = 0;
+    std::exception_ptr front_end_error;
+    std::thread front([&] {
+      try {
+        exit_code = front_end(engine);
+      } catch (...) {
+        front_end_error = std::current_exception();
+      }
+      engine.shutdown();
+    });
+    std::exception_ptr loop_error;
+    try {
+      run_rank_loop(engine.source(), executor);
+    } catch (const Error& error) {
+      loop_error = std::current_exception();
+      engine.fail(error);
+    }
+    front.join();
+    if (loop_error || front_end_error) {
+      std::rethrow_exception(loop_error ? loop_error : front_end_error);
+    }
+    return exit_code;
+  }
+
+  const EngineOptions& options_;
+  Transport& transport_;
+  const LoadReport& report_;
+  Mesh mesh_;
+  Coord me_;
+  std::unique_ptr<Communicator> world_;
+  std::unique_ptr<Communicator> tp_;
+  std::unique_ptr<Communicator> pp_;
+  std::optional<Checkpoint> checkpoint_;
+  std::unique_ptr<Kernels> kernels_;
+  std::optional<Stage> stage_;
+  int64_t max_model_len_ = 0;
+  int64_t kv_pages_ = 0;
+};
+
+}  // namespace
+
+int run_rank(const EngineOptions& options, Transport& transport, const LoadReport& report, const FrontEnd& front_end) {
+  LONGSHIP_CHECK(options.tp * options.pp == transport.size(), "the mesh has as many ranks as the job");
+  Rank rank(options, transport, report);
+  rank.start();
+  return rank.run(front_end);
+}
+
+MemoryPlan plan_memory(const EngineOptions& options, const Checkpoint& checkpoint) {
+  check_mesh(options, checkpoint.config);
+  const std::unique_ptr<Kernels> kernels = kernels_for(options);
+  const Mesh mesh(1, options.pp, 1, options.tp);
+  MemoryPlan plan;
+  plan.max_model_len = default_model_len(options, checkpoint.config);
+  const int64_t kv_pages = default_kv_pages(options, plan.max_model_len);
+  plan.kv_tokens = kv_pages * kPageTokens;
+  for (int rank = 0; rank < mesh.size(); ++rank) {
+    const Coord me = mesh.coord(rank);
+    const Stage stage(checkpoint.config, family_of(checkpoint.config), *checkpoint.weights, *kernels, mesh, me,
+                      stage_limits(options, kv_pages));
+    plan.ranks.push_back({rank, me, stage_layers(checkpoint.config.layers, options.pp, me.pp), stage.memory(),
+                          stage.source_bytes()});
+  }
+  return plan;
+}
+
+}  // namespace longship
