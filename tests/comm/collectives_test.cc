@@ -8,9 +8,13 @@
 namespace longship::conformance {
 namespace {
 
-int64_t total(const std::vector<int64_t>& counts) { return std::accumulate(counts.begin(), counts.end(), int64_t{0}); }
+int64_t total(const std::vector<int64_t>& counts) {
+  return std::accumulate(counts.begin(), counts.end(), int64_t{0});
+}
 
-std::size_t index(int rank) { return static_cast<std::size_t>(rank); }
+std::size_t index(int rank) {
+  return static_cast<std::size_t>(rank);
+}
 
 // Uneven counts with zeros among them, in three sizes.
 std::vector<std::vector<int64_t>> uneven_counts(int ranks) {

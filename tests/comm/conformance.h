@@ -20,7 +20,9 @@ struct Job {
   std::function<void(const Body&)> run;
 };
 
-inline std::ostream& operator<<(std::ostream& out, const Job& job) { return out << job.name; }
+inline std::ostream& operator<<(std::ostream& out, const Job& job) {
+  return out << job.name;
+}
 
 /// The jobs that this binary puts through the suite. Each transport's main file defines it; to test a new
 /// transport, write that file and link it with the suite.

@@ -34,11 +34,14 @@ void receive_from_last(Communicator& group, Stream& stream) {
 }
 
 const std::map<std::string, Case> kCases = {
-    {"recv", {"recv from rank 2", [](Transport&, Communicator& group, Stream& stream) { receive_from_last(group, stream); }}},
-    {"tree_reduce", {"tree_reduce", [](Transport&, Communicator& group, Stream& stream) { reduce(group, 64, stream); }}},
+    {"recv",
+     {"recv from rank 2", [](Transport&, Communicator& group, Stream& stream) { receive_from_last(group, stream); }}},
+    {"tree_reduce",
+     {"tree_reduce", [](Transport&, Communicator& group, Stream& stream) { reduce(group, 64, stream); }}},
     {"large_tree_reduce",
      {"tree_reduce", [](Transport&, Communicator& group, Stream& stream) { reduce(group, 1 << 18, stream); }}},
-    {"agree", {"load", [](Transport& transport, Communicator&, Stream&) { transport.control().agree(nullptr, "load"); }}},
+    {"agree",
+     {"load", [](Transport& transport, Communicator&, Stream&) { transport.control().agree(nullptr, "load"); }}},
 };
 
 int wait_beyond_deadline(Transport& transport, const Case& test) {

@@ -88,28 +88,28 @@ TEST(ThreadRanks, ARankThatThrowsEndsEveryWaitOfTheOthers) {
 }
 
 TEST(ThreadRanks, AnyExceptionIsThrownAgain) {
-  EXPECT_THROW(run_thread_ranks(3, [](Transport& transport) {
-                 if (transport.rank() == 2) throw std::out_of_range("somewhere");
-                 transport.control().agree(nullptr, "load");
-               }),
+  EXPECT_THROW(run_thread_ranks(3,
+                                [](Transport& transport) {
+                                  if (transport.rank() == 2) throw std::out_of_range("somewhere");
+                                  transport.control().agree(nullptr, "load");
+                                }),
                std::out_of_range);
 }
 
 TEST(ThreadRanks, AWaitBeyondTheDeadlineNamesTheOperationAndThePeer) {
   try {
-    run_thread_ranks(
-        3,
-        [](Transport& transport) {
-          const auto group = transport.split(0, transport.rank());
-          Stream stream;
-          if (transport.rank() == 0) {
-            Tensor x = Tensor::allocate(DType::kF32, {1});
-            group->recv(x, 2, stream);
-          } else {
-            std::this_thread::sleep_for(milliseconds(400));
-          }
-        },
-        {.deadline = milliseconds(100)});
+    run_thread_ranks(3,
+                     [](Transport& transport) {
+                       const auto group = transport.split(0, transport.rank());
+                       Stream stream;
+                       if (transport.rank() == 0) {
+                         Tensor x = Tensor::allocate(DType::kF32, {1});
+                         group->recv(x, 2, stream);
+                       } else {
+                         std::this_thread::sleep_for(milliseconds(400));
+                       }
+                     },
+                     {.deadline = milliseconds(100)});
     ADD_FAILURE() << "the wait ended";
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::kRank);
@@ -144,13 +144,14 @@ TEST(ThreadRanks, ACollectiveBeyondTheDeadlineNamesTheOperation) {
 
 TEST(ThreadRanks, AbortEndsTheJob) {
   const auto start = Clock::now();
-  EXPECT_THROW(run_thread_ranks(3, [](Transport& transport) {
-                 if (transport.rank() == 2) {
-                   transport.abort(5);
-                   return;
-                 }
-                 transport.control().agree(nullptr, "load");
-               }),
+  EXPECT_THROW(run_thread_ranks(3,
+                                [](Transport& transport) {
+                                  if (transport.rank() == 2) {
+                                    transport.abort(5);
+                                    return;
+                                  }
+                                  transport.control().agree(nullptr, "load");
+                                }),
                Error);
   EXPECT_LT(Clock::now() - start, seconds(5));
 }

@@ -84,7 +84,8 @@ TEST_P(Conformance, TreeReduceAddsInTheOrderOfTheTree) {
     uint64_t seed = 1;
     for (const int32_t groups : {1, 2, 3, 6, 9, 24, 53}) {
       const ReductionTree tree(groups, even_bounds(groups, group->size()));
-      for (const Shape& shape : {Shape{1, 1}, Shape{1, 576}, Shape{2, 7}, Shape{3, 129}, Shape{4, 1001}, Shape{5, 33}}) {
+      for (const Shape& shape :
+           {Shape{1, 1}, Shape{1, 576}, Shape{2, 7}, Shape{3, 129}, Shape{4, 1001}, Shape{5, 33}}) {
         expect_root(*group, tree, shape, ++seed);
       }
     }

@@ -27,7 +27,9 @@ inline float wide_value(uint64_t seed, uint64_t index) {
 }
 
 /// A small whole number: sums of these are exact in any order.
-inline float whole_value(uint64_t seed, uint64_t index) { return static_cast<float>(mix(seed, index) % 2001) - 1000.0F; }
+inline float whole_value(uint64_t seed, uint64_t index) {
+  return static_cast<float>(mix(seed, index) % 2001) - 1000.0F;
+}
 
 inline Tensor filled(Shape shape, uint64_t seed, float (*value)(uint64_t, uint64_t)) {
   Tensor tensor = Tensor::allocate(DType::kF32, std::move(shape));

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <sched.h>
+
+#include <algorithm>
+#include <chrono>
+#include <thread>
+
+namespace longship {
+
+/// How a thread waits for another thread or process without burning a core: it spins briefly, then yields,
+/// then sleeps for an eighth of the time that it has waited, within limits. One object a wait.
+class Backoff {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  /// Spins and yields for `awake` before the first sleep; no sleep is longer than `longest_nap`.
+  explicit Backoff(std::chrono::microseconds awake = std::chrono::milliseconds(2),
+                   std::chrono::microseconds longest_nap = std::chrono::microseconds(200))
+      : awake_(awake), longest_nap_(longest_nap) {}
+
+  /// Called after each look that found nothing. Returns the time waited so far, zero while it spins.
+  Clock::duration pause() {
+    if (spins_ < kSpins) {
+      ++spins_;
+#if defined(__x86_64__)
+      __builtin_ia32_pause();
+#endif
+      return Clock::duration::zero();
+    }
+    const auto now = Clock::now();
+    if (start_ == Clock::time_point()) {
+      start_ = now;
+    }
+    const auto waited = now - start_;
+    if (waited < awake_) {
+      sched_yield();
+    } else {
+      std::this_thread::sleep_for(std::clamp<Clock::duration>(waited / 8, kShortestNap, longest_nap_));
+    }
+    return waited;
+  }
+
+ private:
+  static constexpr int kSpins = 200;
+  static constexpr std::chrono::microseconds kShortestNap{50};
+
+  std::chrono::microseconds awake_;
+  std::chrono::microseconds longest_nap_;
+  int spins_ = 0;
+  Clock::time_point start_;
+};
+
+}  // namespace longship
