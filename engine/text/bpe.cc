@@ -1,0 +1,116 @@
+#include "engine/text/bpe.h"
+
+#include <queue>
+
+#include "engine/text/unicode.h"
+
+namespace longship {
+
+Bpe::Bpe(std::vector<std::string> tokens) : tokens_(std::move(tokens)) {
+  ids_.reserve(tokens_.size());
+  for (std::size_t id = 0; id < tokens_.size(); ++id) {
+    if (!tokens_[id].empty() && !ids_.emplace(tokens_[id], static_cast<int32_t>(id)).second) {
+      duplicate_ = tokens_[id];
+    }
+  }
+}
+
+std::optional<int32_t> Bpe::find(std::string_view token) const {
+  const auto found = ids_.find(token);
+  return found == ids_.end() ? std::nullopt : std::optional(found->second);
+}
+
+bool Bpe::add_merge(std::string_view left, std::string_view right) {
+  std::string whole(left);
+  whole.append(right);
+  const auto a = find(left);
+  const auto b = find(right);
+  const auto result = find(whole);
+  if (!a || !b || !result || left.empty() || right.empty()) {
+    return false;
+  }
+  merges_.emplace(key(*a, *b), Merge{static_cast<int32_t>(merges_.size()), *result});
+  return true;
+}
+
+namespace {
+
+// A symbol of the piece; merged-away symbols have id -1. Neighbours by index.
+struct Symbol {
+  int32_t id;
+  int32_t previous;
+  int32_t next;
+};
+
+struct Candidate {
+  int32_t rank;
+  int32_t left;    // index of the left symbol
+  int32_t left_id; // ids when the candidate was found: it is stale if they changed
+  int32_t right_id;
+  int32_t result;
+
+  // The least rank first, then the leftmost.
+  bool operator<(const Candidate& other) const {
+    return rank != other.rank ? rank > other.rank : left > other.left;
+  }
+};
+
+}  // namespace
+
+void Bpe::encode(std::string_view piece, std::vector<int32_t>& ids) const {
+  if (ignore_merges_) {
+    if (const auto whole = find(piece)) {
+      ids.push_back(*whole);
+      return;
+    }
+  }
+  std::vector<Symbol> symbols;
+  for (std::size_t at = 0; at < piece.size();) {
+    const std::size_t length = code_point_at(piece, at).length;
+    if (const auto id = find(piece.substr(at, length))) {
+      const auto index = static_cast<int32_t>(symbols.size());
+      symbols.push_back({*id, index - 1, index + 1});
+    }
+    at += length;
+  }
+  if (symbols.empty()) {
+    return;
+  }
+  symbols.back().next = -1;
+  std::priority_queue<Candidate> queue;
+  const auto consider = [&](int32_t left) {
+    if (left < 0 || symbols[static_cast<std::size_t>(left)].next < 0) {
+      return;
+    }
+    const Symbol& a = symbols[static_cast<std::size_t>(left)];
+    const Symbol& b = symbols[static_cast<std::size_t>(a.next)];
+    if (const auto merge = merges_.find(key(a.id, b.id)); merge != merges_.end()) {
+      queue.push({merge->second.rank, left, a.id, b.id, merge->second.result});
+    }
+  };
+  for (int32_t i = 0; i < static_cast<int32_t>(symbols.size()); ++i) {
+    consider(i);
+  }
+  while (!queue.empty()) {
+    const Candidate best = queue.top();
+    queue.pop();
+    Symbol& left = symbols[static_cast<std::size_t>(best.left)];
+    if (left.id != best.left_id || left.next < 0 || symbols[static_cast<std::size_t>(left.next)].id != best.right_id) {
+      continue;
+    }
+    Symbol& right = symbols[static_cast<std::size_t>(left.next)];
+    left.id = best.result;
+    left.next = right.next;
+    right.id = -1;
+    if (left.next >= 0) {
+      symbols[static_cast<std::size_t>(left.next)].previous = best.left;
+    }
+    consider(left.previous);
+    consider(best.left);
+  }
+  for (int32_t i = 0; i >= 0; i = symbols[static_cast<std::size_t>(i)].next) {
+    ids.push_back(symbols[static_cast<std::size_t>(i)].id);
+  }
+}
+
+}  // namespace longship

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "engine/text/tokenizer.h"
+
+namespace longship {
+
+/// Turns a stream of tokens into text as it comes, never half a character. One a stream; not synchronised.
+class Detokenizer {
+ public:
+  explicit Detokenizer(std::shared_ptr<const Tokenizer> tokenizer) : tokenizer_(std::move(tokenizer)) {}
+
+  /// All complete characters so far that were not returned before. Special tokens show nothing.
+  std::string push(int32_t id);
+  /// What is left at the end: U+FFFD for a character that was cut.
+  std::string flush();
+
+ private:
+  std::shared_ptr<const Tokenizer> tokenizer_;
+  std::string held_;  ///< The beginning of a character.
+};
+
+}  // namespace longship

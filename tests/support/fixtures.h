@@ -1,0 +1,35 @@
+#pragma once
+
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/json.h"
+
+namespace longship::testing {
+
+/// Data of the project's own tests.
+inline std::filesystem::path data_path(const std::string& name) {
+  return std::filesystem::path(LONGSHIP_TEST_DATA) / name;
+}
+
+/// Third-party fixtures that are not part of the repository: the folder named by LONGSHIP_FIXTURES, if it is there.
+inline std::optional<std::filesystem::path> third_party_fixtures() {
+  const char* folder = std::getenv("LONGSHIP_FIXTURES");
+  return folder != nullptr && std::filesystem::is_directory(folder) ? std::optional<std::filesystem::path>(folder)
+                                                                    : std::nullopt;
+}
+
+/// The values of a file of one JSON value a line.
+inline std::vector<Json> read_jsonl(const std::filesystem::path& path) {
+  std::ifstream file(path);
+  std::vector<Json> lines;
+  for (std::string line; std::getline(file, line);) {
+    lines.push_back(std::get<Json>(parse_json(line)));
+  }
+  return lines;
+}
+
+}  // namespace longship::testing
