@@ -70,7 +70,9 @@ class ThreadWait {
 
   void pause(int peer) {
     job_.check();
-    patience_.pause(peer);
+    if (!patience_.pause()) {
+      throw patience_.error(peer);
+    }
   }
 
  private:

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <string_view>
+
+#include "comm/control.h"
+#include "comm/mpi_port.h"
+
+namespace longship {
+
+/// The leader's frames over MPI: each is one message to every other rank, kept until it is gone.
+class MpiControl final : public ControlChannel {
+ public:
+  /// All ranks of the job together.
+  explicit MpiControl(MpiJob& job) : job_(job), port_(job, nullptr, 0, 0) {}
+  /// On the leader: tells the others that no frame will follow.
+  ~MpiControl() override;
+
+  void publish(Bytes frame) override;
+  std::optional<Bytes> receive(Deadline deadline) override;
+  void agree(const Error* failure, std::string_view phase) override;
+
+  const MpiPort& port() const { return port_; }
+
+ private:
+  Bytes wait_for(int from, int tag, std::string_view operation, std::chrono::milliseconds limit);
+
+  MpiJob& job_;
+  MpiPort port_;
+};
+
+}  // namespace longship

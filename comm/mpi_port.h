@@ -1,0 +1,71 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "core/bytes.h"
+
+namespace longship {
+
+/// Settings and state that all MPI objects of a process share.
+struct MpiJob {
+  std::chrono::milliseconds deadline;
+  bool broken = false;  ///< A wait was in vain: other ranks may be gone, so nothing waits for them any more.
+};
+
+/// Messages between the ranks of a group, over an MPI communicator of their own. Messages of one pair and tag
+/// arrive in order. Every wait lets all outstanding messages progress and throws kRank at the deadline.
+/// Used by the thread that initialised MPI.
+class MpiPort {
+ public:
+  struct Message {
+    int tag = 0;
+    Bytes bytes;
+  };
+
+  /// All ranks of `parent`, or of the whole job where it is null: the port of the ranks of one color, ordered by key.
+  MpiPort(MpiJob& job, const MpiPort* parent, int color, int key);
+  /// Waits for the messages of send(), unless an exception ends the job.
+  ~MpiPort();
+  MpiPort(const MpiPort&) = delete;
+  MpiPort& operator=(const MpiPort&) = delete;
+
+  int rank() const { return rank_; }
+  int size() const { return static_cast<int>(job_ranks_.size()); }
+  /// The rank in the job of a rank of the group.
+  int job_rank(int rank) const { return job_ranks_[static_cast<std::size_t>(rank)]; }
+
+  /// Begins to move a message out of or into memory that stays untouched until finish().
+  void give(const void* from, int64_t bytes, int to, int tag);
+  void take(void* to, int64_t bytes, int from, int tag);
+  /// Waits for everything that give() and take() began. `operation` reads well before "rank 2: ...".
+  void finish(std::string_view operation);
+
+  /// Begins to send a message that the port keeps until it is gone. Waits only while `most` messages to that
+  /// rank are under way.
+  void send(std::shared_ptr<const Bytes> message, int to, int tag, std::size_t most);
+  /// The next message from `from`, of any size, if one is there; of one tag, or of any.
+  std::optional<Message> try_receive(int from, std::optional<int> tag);
+  /// Lets messages progress and frees those that are gone. Never waits.
+  void progress();
+
+ private:
+  struct Outgoing;
+  struct State;  // What is typed by MPI.
+
+  void wait_for_room(int to, std::size_t most);
+  int first_unfinished();
+  [[noreturn]] void give_up(const Error& error);
+
+  MpiJob& job_;
+  std::unique_ptr<State> state_;
+  int rank_ = 0;
+  std::vector<int> job_ranks_;
+};
+
+}  // namespace longship
