@@ -49,6 +49,7 @@ BlockNames block(const ModelConfig& config, const WeightSource& source, int64_t 
 
 }  // namespace
 
+extern const ModelFamily kGpt2;
 const ModelFamily kGpt2 = {kArchitectures, edges, block};
 
 }  // namespace longship

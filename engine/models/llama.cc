@@ -42,6 +42,7 @@ namespace {
 constexpr std::string_view kArchitectures[] = {"llama", "mistral"};
 }  // namespace
 
+extern const ModelFamily kLlama;
 const ModelFamily kLlama = {kArchitectures, llama_edges, llama_block};
 
 }  // namespace longship

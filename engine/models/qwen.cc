@@ -7,6 +7,7 @@ namespace {
 constexpr std::string_view kArchitectures[] = {"qwen2", "qwen3"};
 }  // namespace
 
+extern const ModelFamily kQwen;
 const ModelFamily kQwen = {kArchitectures, llama_edges, llama_block};
 
 }  // namespace longship

@@ -1,5 +1,6 @@
 #include "engine/text/pre_tokenizer.h"
 
+#include "engine/text/byte_level.h"
 #include "engine/text/scanners.h"
 #include "engine/text/unicode.h"
 
@@ -122,16 +123,18 @@ std::unique_ptr<Matcher> make_class_matcher(bool (*in_class)(int32_t)) {
 }
 
 void PreTokenizer::add_split(std::unique_ptr<Matcher> matcher, SplitBehavior behavior, bool invert) {
-  steps_.push_back({std::move(matcher), behavior, invert});
+  steps_.push_back({Kind::kSplit, std::move(matcher), behavior, invert});
 }
 
 std::vector<std::string> PreTokenizer::split(std::string text) const {
   std::vector<std::string> pieces;
   pieces.push_back(std::move(text));
   for (const Step& step : steps_) {
-    if (step.matcher == nullptr) {
+    if (step.kind != Kind::kSplit) {
       for (std::string& piece : pieces) {
-        if (!piece.empty() && piece.front() != ' ') {
+        if (step.kind == Kind::kByteAlphabet) {
+          piece = bytes_to_alphabet(piece);
+        } else if (!piece.empty() && piece.front() != ' ') {
           piece.insert(piece.begin(), ' ');
         }
       }

@@ -37,15 +37,19 @@ std::unique_ptr<Matcher> make_class_matcher(bool (*in_class)(int32_t code_point)
 class PreTokenizer {
  public:
   void add_split(std::unique_ptr<Matcher> matcher, SplitBehavior behavior, bool invert = false);
-  /// Puts a space before every text that does not begin with one, from this point of the chain on.
-  void add_prefix_space() { steps_.push_back({nullptr, SplitBehavior::kIsolated, false}); }
+  /// Puts a space before every piece that does not begin with one.
+  void add_prefix_space() { steps_.push_back({Kind::kPrefixSpace, nullptr, SplitBehavior::kIsolated, false}); }
+  /// Rewrites every piece in the byte alphabet (engine/text/byte_level.h); later splits see that.
+  void add_byte_alphabet() { steps_.push_back({Kind::kByteAlphabet, nullptr, SplitBehavior::kIsolated, false}); }
 
   /// Pieces of well-formed UTF-8 text, in order.
   std::vector<std::string> split(std::string text) const;
 
  private:
+  enum class Kind : uint8_t { kSplit, kPrefixSpace, kByteAlphabet };
   struct Step {
-    std::unique_ptr<Matcher> matcher;  ///< Null: the prefix space.
+    Kind kind;
+    std::unique_ptr<Matcher> matcher;
     SplitBehavior behavior;
     bool invert;
   };

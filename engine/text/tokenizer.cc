@@ -64,7 +64,7 @@ void Tokenizer::encode_text(std::string_view text, bool parse_special, std::vect
       continue;
     }
     for (const std::string& piece : parts_.pre_tokenizer.split(std::string(part.text))) {
-      parts_.bpe->encode(bytes_to_alphabet(piece), ids);
+      parts_.bpe->encode(piece, ids);
     }
   }
 }

@@ -78,6 +78,8 @@ constexpr auto kFillDeepseekV3 = [](PreTokenizer& pre) {
 constexpr auto kFillFalcon = [](PreTokenizer& pre) {
   pre.add_split(make_class_matcher(is_punctuation), SplitBehavior::kContiguous);
   isolate(pre, kGpt2Pattern);
+  // The digits here are those of the byte alphabet.
+  pre.add_byte_alphabet();
   digits(pre, false);
   isolate(pre, "[0-9][0-9][0-9]");
 };
@@ -123,6 +125,9 @@ class GgufTokenizerReader {
     read_merges();
     read_types(variant.name == "mpt");
     variant.fill(parts_.pre_tokenizer);
+    if (variant.name != "falcon") {
+      parts_.pre_tokenizer.add_byte_alphabet();
+    }
     if (variant.nfc) {
       parts_.normalizer.add(Normalizer::Step::kNfc);
     }

@@ -275,6 +275,7 @@ class JsonTokenizerReader {
       if (flag(object, place, "use_regex", true)) {
         pre.add_split(make_regex_matcher(std::string(kGpt2Pattern)), SplitBehavior::kIsolated);
       }
+      pre.add_byte_alphabet();
     } else if (type == "Split") {
       pre.add_split(pattern(object, place), behavior(object, place), flag(object, place, "invert", false));
     } else if (type == "Digits") {

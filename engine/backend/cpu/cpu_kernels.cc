@@ -1,0 +1,260 @@
+#include "engine/backend/cpu/cpu_kernels.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "core/thread_pool.h"
+#include "engine/backend/cpu/cpu_attention.h"
+#include "engine/backend/cpu/isa.h"
+#include "engine/backend/cpu/packed_layout.h"
+#include "engine/weights/blocks.h"
+
+namespace longship {
+
+namespace {
+
+using cpu::ActivationBlock;
+using cpu::AttentionTask;
+using cpu::AttentionUnit;
+using cpu::Isa;
+using cpu::kBlock;
+using cpu::Layout;
+using cpu::LinearPart;
+using cpu::LinearTask;
+
+static_assert(cpu::kChunkKeys == kPageTokens);
+
+// Work below which waking another thread costs more than it saves, in values touched by cheap operations and in
+// bytes of weights times tokens.
+constexpr int64_t kGrainValues = 16384;
+constexpr int64_t kGrainWeightBytes = 32768;
+
+// Items of `size` values each that make up a grain.
+int64_t grain(int64_t size) { return std::max<int64_t>(1, kGrainValues / std::max<int64_t>(1, size)); }
+
+int max_partials(std::span<const GroupStep> steps) {
+  int count = 0;
+  int most = 0;
+  for (const GroupStep& step : steps) {
+    count += 1 - step.merges - (step.ends_node ? 1 : 0);
+    most = std::max(most, count);
+  }
+  return most;
+}
+
+class CpuKernels : public Kernels {
+ public:
+  explicit CpuKernels(const BackendOptions& options)
+      : isa_(cpu::choose_isa()), name_("cpu/" + std::string(isa_.name)), exact_(options.exact), pool_(options.threads) {}
+
+  std::string_view name() const override { return name_; }
+
+  int64_t packed_bytes(DType dtype, int64_t rows, int64_t columns) const override {
+    return cpu::row_blocks(rows) * cpu::row_block_bytes(layout(dtype), columns);
+  }
+
+  void pack(const StoredMatrix& stored, int64_t first_row, Weight& weight) override {
+    cpu::pack_rows(stored, first_row, layout(stored.dtype), weight.data, pool_);
+  }
+
+  int64_t scratch_bytes(int64_t max_rows, int64_t max_columns) const override {
+    return quant_bytes(max_rows, max_columns) + block_bytes(max_rows, max_columns);
+  }
+
+  void reserve(int64_t max_rows, int64_t max_columns) override {
+    quants_ = Tensor::allocate(DType::kU8, {quant_bytes(max_rows, max_columns)});
+    blocks_ = Tensor::allocate(DType::kU8, {block_bytes(max_rows, max_columns)});
+  }
+
+  void embed(const StoredMatrix& table, const Tensor& ids, Tensor& out, Stream&) override {
+    for_rows(ids.dim(0), table.columns, [&](int64_t row) {
+      dequantize(table.dtype, table.data + ids.data<int32_t>()[row] * table.row_bytes(), table.columns,
+                 out.data<float>() + row * table.columns);
+    });
+  }
+
+  void linear(const Tensor& x, std::span<const Weight> parts, std::span<const GroupStep> steps, Tensor& nodes,
+              Stream&) override;
+
+  void add(const Tensor& x, const Tensor& bias, const Tensor& residual, Tensor& y, Stream&) override {
+    const int64_t width = x.dim(1);
+    for_rows(x.dim(0), width, [&](int64_t row) {
+      isa_.add(row_of(x, row), bias.empty() ? nullptr : bias.data<float>(),
+               residual.empty() ? nullptr : row_of(residual, row), width, row_of(y, row));
+    });
+  }
+
+  void rms_norm(const Tensor& x, const Tensor& gain, float eps, Tensor& y, Stream&) override {
+    for_rows(x.dim(0), x.dim(1), [&](int64_t row) {
+      isa_.rms_norm(row_of(x, row), gain.data<float>(), eps, x.dim(1), row_of(y, row));
+    });
+  }
+
+  void rms_norm_heads(const HeadsView& x, const Tensor& gain, float eps, Stream&) override {
+    for_heads(x, [&](int64_t, float* head) { isa_.rms_norm(head, gain.data<float>(), eps, x.head_dim, head); });
+  }
+
+  void layer_norm(const Tensor& x, const Tensor& gain, const Tensor& bias, float eps, Tensor& y, Stream&) override {
+    for_rows(x.dim(0), x.dim(1), [&](int64_t row) {
+      isa_.layer_norm(row_of(x, row), gain.data<float>(), bias.data<float>(), eps, x.dim(1), row_of(y, row));
+    });
+  }
+
+  void rope(const HeadsView& x, const Tensor& cos, const Tensor& sin, Stream&) override {
+    for_heads(x, [&](int64_t row, float* head) {
+      isa_.rope(head, row_of(cos, row), row_of(sin, row), x.head_dim / 2);
+    });
+  }
+
+  void silu_mul(const Tensor& x, Tensor& y, Stream&) override {
+    const int64_t width = y.dim(1);
+    for_rows(y.dim(0), width, [&](int64_t row) {
+      isa_.silu_mul(row_of(x, row), row_of(x, row) + width, width, row_of(y, row));
+    });
+  }
+
+  void gelu_tanh(const Tensor& x, Tensor& y, Stream&) override {
+    for_rows(x.dim(0), x.dim(1), [&](int64_t row) { isa_.gelu_tanh(row_of(x, row), x.dim(1), row_of(y, row)); });
+  }
+
+  void gather_rows(const Tensor& x, const Tensor& rows, Tensor& y, Stream&) override {
+    for_rows(rows.dim(0), x.dim(1), [&](int64_t row) {
+      std::copy_n(row_of(x, rows.data<int32_t>()[row]), x.dim(1), row_of(y, row));
+    });
+  }
+
+  void kv_write(const HeadsView& keys, const HeadsView& values, const Batch& batch, KvLayer& kv, Stream&) override {
+    cpu::write_kv(isa_, pool_, keys, values, batch, kv);
+  }
+
+  void attention(const HeadsView& query, const KvLayer& kv, const Batch& batch, const AttentionSpec& spec, Tensor& out,
+                 Stream&) override {
+    const AttentionTask task{.query = query.row(0),
+                             .query_stride = query.base.dim(1),
+                             .out = out.data<float>(),
+                             .out_stride = out.dim(1),
+                             .keys = kv.keys.data<void>(),
+                             .values = kv.values.data<void>(),
+                             .half = kv.keys.dtype() == DType::kF16,
+                             .kv_heads = kv.keys.dim(1),
+                             .head_dim = query.head_dim,
+                             .scale = spec.scale,
+                             .window = spec.window};
+    cpu::attend(isa_, pool_, task, batch, spec.kv_head, units_);
+  }
+
+  void read(const Tensor& x, void* host, Stream&) override {
+    std::memcpy(host, x.data<void>(), static_cast<std::size_t>(x.bytes()));
+  }
+
+ private:
+  Layout layout(DType dtype) const { return cpu::layout_of(dtype, exact_); }
+
+  int64_t quant_bytes(int64_t rows, int64_t columns) const {
+    return exact_ ? 0 : Tensor::aligned_bytes(rows * columns);
+  }
+  int64_t block_bytes(int64_t rows, int64_t columns) const {
+    const int64_t blocks = rows * (columns / kBlock);
+    return exact_ ? 0 : Tensor::aligned_bytes(blocks * static_cast<int64_t>(sizeof(ActivationBlock)));
+  }
+
+  static float* row_of(const Tensor& x, int64_t row) { return x.data<float>() + row * x.dim(1); }
+
+  /// Calls body(begin, end) on compute threads.
+  template <class Body>
+  void parallel(int64_t count, int64_t grain_items, const Body& body) {
+    pool_.parallel_for(count, grain_items, [&](int64_t begin, int64_t end) {
+      cpu::flush_denormals();
+      body(begin, end);
+    });
+  }
+
+  template <class Body>
+  void for_rows(int64_t rows, int64_t width, const Body& body) {
+    parallel(rows, grain(width), [&](int64_t begin, int64_t end) {
+      for (int64_t row = begin; row < end; ++row) {
+        body(row);
+      }
+    });
+  }
+
+  /// body(row, values of one head) for every head of every row.
+  template <class Body>
+  void for_heads(const HeadsView& x, const Body& body) {
+    for_rows(x.base.dim(0), x.heads * x.head_dim, [&](int64_t row) {
+      for (int64_t head = 0; head < x.heads; ++head) {
+        body(row, x.row(row) + head * x.head_dim);
+      }
+    });
+  }
+
+  void quantise(const Tensor& x);
+
+  const Isa& isa_;
+  std::string name_;
+  bool exact_;
+  ThreadPool pool_;
+  Tensor quants_;  // int8 activations of one linear, [rows, columns]
+  Tensor blocks_;  // their ActivationBlocks
+  std::vector<LinearPart> parts_;
+  std::vector<AttentionUnit> units_;
+};
+
+void CpuKernels::quantise(const Tensor& x) {
+  const int64_t columns = x.dim(1);
+  LONGSHIP_CHECK(quant_bytes(x.dim(0), columns) <= quants_.bytes() && block_bytes(x.dim(0), columns) <= blocks_.bytes(),
+                 "more rows or columns than reserved");
+  for_rows(x.dim(0), columns, [&](int64_t row) {
+    isa_.quantise(row_of(x, row), columns, quants_.data<int8_t>() + row * columns,
+                  blocks_.data<ActivationBlock>() + row * (columns / kBlock));
+  });
+}
+
+void CpuKernels::linear(const Tensor& x, std::span<const Weight> parts, std::span<const GroupStep> steps,
+                        Tensor& nodes, Stream&) {
+  LONGSHIP_CHECK(max_partials(steps) <= cpu::kMaxPartials, "a reduction tree deeper than any model's");
+  const int64_t columns = x.dim(1);
+  int64_t outputs = 0;
+  int64_t row_blocks = 0;
+  int64_t bytes = 0;
+  bool quantised = false;
+  parts_.clear();
+  for (const Weight& part : parts) {
+    const Layout kind = layout(part.dtype);
+    parts_.push_back({part.data, cpu::row_block_bytes(kind, columns), cpu::scale_bytes(kind, columns), part.rows, outputs,
+                      kind});
+    quantised = quantised || cpu::is_quantised(kind);
+    outputs += part.rows;
+    row_blocks += cpu::row_blocks(part.rows);
+    bytes += packed_bytes(part.dtype, part.rows, columns);
+  }
+  LinearTask task{x.data<float>(), nullptr, nullptr, x.dim(0), columns, steps.data(), std::ssize(steps),
+                  nodes.data<float>(), outputs};
+  if (quantised) {
+    quantise(x);
+    task.quants = quants_.data<int8_t>();
+    task.blocks = blocks_.data<ActivationBlock>();
+  }
+  const int64_t block_work = std::max<int64_t>(1, bytes / row_blocks * task.tokens);
+  const int64_t grain_blocks = (std::max<int64_t>(1, kGrainWeightBytes / block_work) + 3) / 4 * 4;
+  parallel(row_blocks, grain_blocks, [&](int64_t begin, int64_t end) {
+    int64_t first = 0;
+    for (const LinearPart& part : parts_) {
+      const int64_t count = cpu::row_blocks(part.rows);
+      const int64_t from = std::clamp<int64_t>(begin - first, 0, count);
+      const int64_t to = std::clamp<int64_t>(end - first, 0, count);
+      if (from < to) {
+        isa_.linear(task, part, from, to);
+      }
+      first += count;
+    }
+  });
+}
+
+}  // namespace
+
+std::unique_ptr<Kernels> make_cpu_kernels(const BackendOptions& options) {
+  return std::make_unique<CpuKernels>(options);
+}
+
+}  // namespace longship

@@ -1,0 +1,152 @@
+// How columns of a packed weight are added up, per layout: R row blocks times T tokens at once.
+
+namespace longship::LONGSHIP_CPU_NAMESPACE {
+
+#define LONGSHIP_INLINE inline __attribute__((always_inline))
+
+/// Sums of a tile: one lane an output row.
+template <int R, int T>
+struct Tile {
+  F32 sums[R][T];
+};
+
+/// What a tile reads: R row blocks from row block `row`, tokens from `token`.
+struct TileSource {
+  const cpu::LinearTask& task;
+  const cpu::LinearPart& part;
+  int64_t row;
+  int64_t token;
+
+  const std::byte* rows(int r) const { return part.data + (row + r) * part.row_block_bytes; }
+};
+
+template <cpu::Layout kLayout>
+struct PlainFormat {
+  static constexpr int64_t kBytes = kLayout == cpu::Layout::kF32 ? 4 : 2;
+
+  static LONGSHIP_INLINE F32 column(const std::byte* from) {
+    if constexpr (kLayout == cpu::Layout::kF32) {
+      return load(reinterpret_cast<const float*>(from));
+    } else if constexpr (kLayout == cpu::Layout::kF16) {
+      return load_f16(reinterpret_cast<const uint16_t*>(from));
+    } else {
+      return load_bf16(reinterpret_cast<const uint16_t*>(from));
+    }
+  }
+
+  template <int R, int T>
+  static LONGSHIP_INLINE void add_columns(const TileSource& source, int64_t begin, int64_t end, Tile<R, T>& tile) {
+    const float* x = source.task.x + source.token * source.task.columns;
+    const std::byte* w = source.rows(0);
+    for (int64_t k = begin; k < end; ++k) {
+      F32 rows[R];
+#pragma GCC unroll 8
+      for (int r = 0; r < R; ++r) {
+        rows[r] = column(w + r * source.part.row_block_bytes + k * cpu::kLanes * kBytes);
+      }
+#pragma GCC unroll 8
+      for (int t = 0; t < T; ++t) {
+        const F32 value = broadcast(x[t * source.task.columns + k]);
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r) {
+          tile.sums[r][t] = fma(rows[r], value, tile.sums[r][t]);
+        }
+      }
+    }
+  }
+};
+
+/// Blocks of 32 columns, an int8 dot product each: sum += (scale of the weights x scale of the activations) x dot.
+template <cpu::Layout kLayout>
+struct BlockFormat {
+  static constexpr bool kNibbles = kLayout != cpu::Layout::kQ8_0;
+  static constexpr bool kMinimum = kLayout == cpu::Layout::kQ4_1;
+  static constexpr int64_t kVector = 64;
+  static constexpr int64_t kQuantBytes = kNibbles ? 4 * kVector : 8 * kVector;
+  static constexpr int64_t kScaleBytes = kMinimum ? 64 : 32;
+  // How far ahead of its use a single token's pass over the weights asks for them.
+  static constexpr int64_t kPrefetchBytes = 6144;
+
+  static LONGSHIP_INLINE I32 initial_dot(const cpu::ActivationBlock& block) {
+    if constexpr (kLayout == cpu::Layout::kQ4_0) {
+      return broadcast_i32(block.minus_8);
+    } else if constexpr (kLayout == cpu::Layout::kQ8_0 && kDotU8IsBiased) {
+      return broadcast_i32(block.minus_128);
+    } else {
+      return zero_i32();
+    }
+  }
+
+  template <int R, int T>
+  static LONGSHIP_INLINE void dot_block(const std::byte* const (&w)[R], const int8_t* x, int64_t stride,
+                                        I32 (&dots)[R][T]) {
+#pragma GCC unroll 8
+    for (int step = 0; step < (kNibbles ? 4 : 8); ++step) {
+      Bytes words[R];
+#pragma GCC unroll 8
+      for (int r = 0; r < R; ++r) {
+        words[r] = load_bytes(w[r] + step * kVector);
+      }
+#pragma GCC unroll 8
+      for (int t = 0; t < T; ++t) {
+        const Bytes value = broadcast_bytes(x + t * stride + 4 * step);
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r) {
+          dots[r][t] = kNibbles ? dot_u4(dots[r][t], low_nibbles(words[r]), value) : dot_u8(dots[r][t], words[r], value);
+        }
+      }
+      if constexpr (kNibbles) {
+#pragma GCC unroll 8
+        for (int t = 0; t < T; ++t) {
+          const Bytes value = broadcast_bytes(x + t * stride + 16 + 4 * step);
+#pragma GCC unroll 8
+          for (int r = 0; r < R; ++r) {
+            dots[r][t] = dot_u4(dots[r][t], high_nibbles(words[r]), value);
+          }
+        }
+      }
+    }
+  }
+
+  template <int R, int T>
+  static LONGSHIP_INLINE void add_columns(const TileSource& source, int64_t begin, int64_t end, Tile<R, T>& tile) {
+    const int64_t columns = source.task.columns;
+    const int64_t block_count = columns / cpu::kBlock;
+    const int8_t* x = source.task.quants + source.token * columns;
+    const cpu::ActivationBlock* blocks = source.task.blocks + source.token * block_count;
+    for (int64_t b = begin / cpu::kBlock; b < end / cpu::kBlock; ++b) {
+      const std::byte* w[R];
+      I32 dots[R][T];
+#pragma GCC unroll 8
+      for (int r = 0; r < R; ++r) {
+        w[r] = source.rows(r) + source.part.scale_bytes + b * kQuantBytes;
+#pragma GCC unroll 8
+        for (int t = 0; t < T; ++t) {
+          dots[r][t] = initial_dot(blocks[t * block_count + b]);
+        }
+      }
+      if constexpr (T == 1) {
+        for (int64_t line = 0; line < kQuantBytes + kScaleBytes; line += 64) {
+          __builtin_prefetch(w[0] + kPrefetchBytes + line);
+        }
+      }
+      dot_block(w, x + b * cpu::kBlock, columns, dots);
+#pragma GCC unroll 8
+      for (int r = 0; r < R; ++r) {
+        const auto* scales = reinterpret_cast<const uint16_t*>(source.rows(r) + b * kScaleBytes);
+        const F32 scale = load_f16(scales);
+#pragma GCC unroll 8
+        for (int t = 0; t < T; ++t) {
+          const cpu::ActivationBlock& block = blocks[t * block_count + b];
+          F32& sum = tile.sums[r][t];
+          sum = fma(to_f32(dots[r][t]), mul(scale, broadcast(block.scale)), sum);
+          if constexpr (kMinimum) {
+            sum = fma(load_f16(scales + cpu::kLanes), broadcast(block.scaled_sum), sum);
+          }
+        }
+      }
+    }
+  }
+};
+
+}  // namespace longship::LONGSHIP_CPU_NAMESPACE

@@ -1,0 +1,117 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "core/reduction_tree.h"
+
+// What the part of the backend that is compiled for every machine passes to the part that is compiled once per
+// instruction set: plain data, so that no code of a shared header is emitted with instructions that a machine lacks.
+
+namespace longship::cpu {
+
+/// Rows of a packed weight that lie side by side, one a lane.
+inline constexpr int64_t kLanes = 16;
+/// Values that share a scale, in weights and in activations.
+inline constexpr int64_t kBlock = 32;
+/// Most unmerged partial sums of a program of GroupSteps.
+inline constexpr int kMaxPartials = 24;
+
+/// Keys in a chunk of attention.
+inline constexpr int64_t kChunkKeys = 64;
+inline constexpr int64_t kMaxHeadDim = 512;
+/// Levels of the merge of chunks: contexts below 64 x 2^kMergeLevels keys.
+inline constexpr int kMergeLevels = 24;
+/// Most query rows of one AttentionUnit.
+inline constexpr int64_t kMaxQueries = 4;
+
+/// How a weight is packed. Rows in blocks of kLanes; for each row block, block after block:
+/// kF32, kF16, kBF16: for each column the 16 rows' values.
+/// Quantised: f16 scales [K / 32][16] (kQ4_1: [K / 32][2][16], scales then minima), padded to 64 bytes; then for each
+/// block of 32 columns words of 4 bytes [steps][16 rows]. kQ8_0, 8 steps: columns 4 s to 4 s + 3, offset by 128.
+/// kQ4_0, kQ4_1, 4 steps: low nibbles columns 4 s to 4 s + 3, high nibbles those + 16.
+enum class Layout : uint8_t { kF32, kF16, kBF16, kQ8_0, kQ4_0, kQ4_1 };
+
+/// Scale of 32 activations and what the products with offset weights need of their int8 sum s.
+struct ActivationBlock {
+  float scale;
+  float scaled_sum;   ///< scale x s
+  int32_t minus_8;    ///< -8 s
+  int32_t minus_128;  ///< -128 s
+};
+
+struct LinearTask {
+  const float* x;                 ///< [tokens, columns]
+  const int8_t* quants;           ///< [tokens, columns], null if no part is quantised
+  const ActivationBlock* blocks;  ///< [tokens, columns / 32]
+  int64_t tokens;
+  int64_t columns;
+  const GroupStep* steps;
+  int64_t step_count;
+  float* nodes;         ///< [nodes, tokens, outputs]
+  int64_t outputs;
+};
+
+struct LinearPart {
+  const std::byte* data;
+  int64_t row_block_bytes;
+  int64_t scale_bytes;  ///< Of a row block, before its quants.
+  int64_t rows;
+  int64_t first_output;
+  Layout layout;
+};
+
+struct AttentionTask {
+  const float* query;  ///< Head 0 of row 0.
+  int64_t query_stride;
+  float* out;
+  int64_t out_stride;
+  const void* keys;    ///< [pages, Hkv, Dh, 64]
+  const void* values;  ///< [pages, Hkv, 64, Dh]
+  bool half;           ///< f16, else f32.
+  int64_t kv_heads;
+  int64_t head_dim;
+  float scale;
+  int64_t window;
+};
+
+/// Some rows of one sequence, times some query heads that read the same key/value head.
+struct AttentionUnit {
+  const int32_t* pages;
+  int64_t row;       ///< First row in the batch.
+  int64_t position;  ///< Of that row in its sequence.
+  int32_t rows;
+  int32_t head;  ///< First query head.
+  int32_t heads;
+  int32_t kv_head;
+};
+
+/// The compute functions of one instruction set. They allocate nothing and touch only what they are given; each output
+/// value is the same whatever the split of the work, and the same in every instruction set.
+struct Isa {
+  std::string_view name;
+  void (*quantise)(const float* x, int64_t columns, int8_t* quants, ActivationBlock* blocks);
+  /// Row blocks [begin, end) of the part, all tokens.
+  void (*linear)(const LinearTask& task, const LinearPart& part, int64_t begin, int64_t end);
+  void (*attention)(const AttentionTask& task, const AttentionUnit& unit);
+  void (*to_f16)(const float* x, int64_t n, uint16_t* y);
+  void (*add)(const float* x, const float* bias, const float* residual, int64_t n, float* y);
+  void (*rms_norm)(const float* x, const float* gain, float eps, int64_t n, float* y);
+  void (*layer_norm)(const float* x, const float* gain, const float* bias, float eps, int64_t n, float* y);
+  void (*rope)(float* head, const float* cos, const float* sin, int64_t half);
+  void (*silu_mul)(const float* gate, const float* up, int64_t n, float* y);
+  void (*gelu_tanh)(const float* x, int64_t n, float* y);
+};
+
+const Isa& avx2_isa();
+const Isa& avx512_isa();
+
+/// The best instruction set of this machine, or the one that LONGSHIP_ISA names. Errors: kUsage if it is not there.
+const Isa& choose_isa();
+
+/// Makes the calling thread flush denormal results to zero and take denormal inputs as zero, for good: sums then have
+/// the same bits on whatever thread they are added.
+void flush_denormals();
+
+}  // namespace longship::cpu

@@ -1,0 +1,21 @@
+// All kernels of one instruction set; included once by each isa_*.cc after its vector functions.
+#include "engine/backend/attention_merge.h"
+#include "engine/backend/cpu/isa.h"
+#include "engine/backend/cpu/math_inl.h"
+//
+#include "engine/backend/cpu/formats_inl.h"
+#include "engine/backend/cpu/quantise_inl.h"
+//
+#include "engine/backend/cpu/linear_inl.h"
+#include "engine/backend/cpu/norm_inl.h"
+//
+#include "engine/backend/cpu/attention_inl.h"
+#include "engine/backend/cpu/elementwise_inl.h"
+
+namespace longship::LONGSHIP_CPU_NAMESPACE {
+
+constexpr cpu::Isa make_isa(std::string_view name) {
+  return {name, quantise, linear, attention, to_f16, add_row, rms_norm, layer_norm, rope, silu_mul, gelu_tanh};
+}
+
+}  // namespace longship::LONGSHIP_CPU_NAMESPACE

@@ -1,0 +1,26 @@
+// Activations to int8.
+
+namespace longship::LONGSHIP_CPU_NAMESPACE {
+
+/// Per 32 values: scale = max |x| / 127, quants = round(x / scale).
+inline void quantise(const float* x, int64_t columns, int8_t* quants, cpu::ActivationBlock* blocks) {
+  // Below it 127 / max |x| leaves the range of normal numbers.
+  constexpr float kSmallest = 1e-30F;
+  for (int64_t i = 0; i < columns; i += cpu::kBlock, ++blocks) {
+    const F32 first = load(x + i);
+    const F32 second = load(x + i + cpu::kLanes);
+    const float largest = max_lanes(max(abs(first), abs(second)));
+    const bool vanishes = largest < kSmallest;
+    const F32 inverse = broadcast(vanishes ? 0.0F : 127.0F / largest);
+    // Only a value that is not finite could round below -127, which the dot products exclude.
+    const I32 a = max(round_to_i32(mul(first, inverse)), broadcast_i32(-127));
+    const I32 b = max(round_to_i32(mul(second, inverse)), broadcast_i32(-127));
+    store_i8(quants + i, a);
+    store_i8(quants + i + cpu::kLanes, b);
+    const int32_t sum = sum_lanes(add(a, b));
+    const float scale = vanishes ? 0.0F : largest / 127.0F;
+    *blocks = {scale, scale * static_cast<float>(sum), -8 * sum, -128 * sum};
+  }
+}
+
+}  // namespace longship::LONGSHIP_CPU_NAMESPACE
