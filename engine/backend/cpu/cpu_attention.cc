@@ -10,7 +10,9 @@ namespace {
 constexpr int64_t kGrainValues = 16384;
 constexpr int64_t kGrainProducts = 65536;
 
-int64_t items_per_grain(int64_t grain, int64_t size) { return std::max<int64_t>(1, grain / std::max<int64_t>(1, size)); }
+int64_t items_per_grain(int64_t grain, int64_t size) {
+  return std::max<int64_t>(1, grain / std::max<int64_t>(1, size));
+}
 
 // One head of one token into its page; a key is a column of its page.
 template <class Value>

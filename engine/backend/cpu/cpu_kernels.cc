@@ -30,7 +30,9 @@ constexpr int64_t kGrainValues = 16384;
 constexpr int64_t kGrainWeightBytes = 32768;
 
 // Items of `size` values each that make up a grain.
-int64_t grain(int64_t size) { return std::max<int64_t>(1, kGrainValues / std::max<int64_t>(1, size)); }
+int64_t grain(int64_t size) {
+  return std::max<int64_t>(1, kGrainValues / std::max<int64_t>(1, size));
+}
 
 int max_partials(std::span<const GroupStep> steps) {
   int count = 0;
@@ -45,7 +47,10 @@ int max_partials(std::span<const GroupStep> steps) {
 class CpuKernels : public Kernels {
  public:
   explicit CpuKernels(const BackendOptions& options)
-      : isa_(cpu::choose_isa()), name_("cpu/" + std::string(isa_.name)), exact_(options.exact), pool_(options.threads) {}
+      : isa_(cpu::choose_isa()),
+        name_("cpu/" + std::string(isa_.name)),
+        exact_(options.exact),
+        pool_(options.threads) {}
 
   std::string_view name() const override { return name_; }
 
@@ -85,9 +90,8 @@ class CpuKernels : public Kernels {
   }
 
   void rms_norm(const Tensor& x, const Tensor& gain, float eps, Tensor& y, Stream&) override {
-    for_rows(x.dim(0), x.dim(1), [&](int64_t row) {
-      isa_.rms_norm(row_of(x, row), gain.data<float>(), eps, x.dim(1), row_of(y, row));
-    });
+    for_rows(x.dim(0), x.dim(1),
+             [&](int64_t row) { isa_.rms_norm(row_of(x, row), gain.data<float>(), eps, x.dim(1), row_of(y, row)); });
   }
 
   void rms_norm_heads(const HeadsView& x, const Tensor& gain, float eps, Stream&) override {
@@ -101,16 +105,14 @@ class CpuKernels : public Kernels {
   }
 
   void rope(const HeadsView& x, const Tensor& cos, const Tensor& sin, Stream&) override {
-    for_heads(x, [&](int64_t row, float* head) {
-      isa_.rope(head, row_of(cos, row), row_of(sin, row), x.head_dim / 2);
-    });
+    for_heads(x,
+              [&](int64_t row, float* head) { isa_.rope(head, row_of(cos, row), row_of(sin, row), x.head_dim / 2); });
   }
 
   void silu_mul(const Tensor& x, Tensor& y, Stream&) override {
     const int64_t width = y.dim(1);
-    for_rows(y.dim(0), width, [&](int64_t row) {
-      isa_.silu_mul(row_of(x, row), row_of(x, row) + width, width, row_of(y, row));
-    });
+    for_rows(y.dim(0), width,
+             [&](int64_t row) { isa_.silu_mul(row_of(x, row), row_of(x, row) + width, width, row_of(y, row)); });
   }
 
   void gelu_tanh(const Tensor& x, Tensor& y, Stream&) override {
@@ -118,9 +120,8 @@ class CpuKernels : public Kernels {
   }
 
   void gather_rows(const Tensor& x, const Tensor& rows, Tensor& y, Stream&) override {
-    for_rows(rows.dim(0), x.dim(1), [&](int64_t row) {
-      std::copy_n(row_of(x, rows.data<int32_t>()[row]), x.dim(1), row_of(y, row));
-    });
+    for_rows(rows.dim(0), x.dim(1),
+             [&](int64_t row) { std::copy_n(row_of(x, rows.data<int32_t>()[row]), x.dim(1), row_of(y, row)); });
   }
 
   void kv_write(const HeadsView& keys, const HeadsView& values, const Batch& batch, KvLayer& kv, Stream&) override {
@@ -210,8 +211,8 @@ void CpuKernels::quantise(const Tensor& x) {
   });
 }
 
-void CpuKernels::linear(const Tensor& x, std::span<const Weight> parts, std::span<const GroupStep> steps,
-                        Tensor& nodes, Stream&) {
+void CpuKernels::linear(const Tensor& x, std::span<const Weight> parts, std::span<const GroupStep> steps, Tensor& nodes,
+                        Stream&) {
   LONGSHIP_CHECK(max_partials(steps) <= cpu::kMaxPartials, "a reduction tree deeper than any model's");
   const int64_t columns = x.dim(1);
   int64_t outputs = 0;
@@ -221,14 +222,14 @@ void CpuKernels::linear(const Tensor& x, std::span<const Weight> parts, std::spa
   parts_.clear();
   for (const Weight& part : parts) {
     const Layout kind = layout(part.dtype);
-    parts_.push_back({part.data, cpu::row_block_bytes(kind, columns), cpu::scale_bytes(kind, columns), part.rows, outputs,
-                      kind});
+    parts_.push_back(
+        {part.data, cpu::row_block_bytes(kind, columns), cpu::scale_bytes(kind, columns), part.rows, outputs, kind});
     quantised = quantised || cpu::is_quantised(kind);
     outputs += part.rows;
     row_blocks += cpu::row_blocks(part.rows);
     bytes += packed_bytes(part.dtype, part.rows, columns);
   }
-  LinearTask task{x.data<float>(), nullptr, nullptr, x.dim(0), columns, steps.data(), std::ssize(steps),
+  LinearTask task{x.data<float>(),     nullptr, nullptr, x.dim(0), columns, steps.data(), std::ssize(steps),
                   nodes.data<float>(), outputs};
   if (quantised) {
     quantise(x);

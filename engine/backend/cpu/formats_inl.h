@@ -92,7 +92,8 @@ struct BlockFormat {
         const Bytes value = broadcast_bytes(x + t * stride + 4 * step);
 #pragma GCC unroll 8
         for (int r = 0; r < R; ++r) {
-          dots[r][t] = kNibbles ? dot_u4(dots[r][t], low_nibbles(words[r]), value) : dot_u8(dots[r][t], words[r], value);
+          dots[r][t] =
+              kNibbles ? dot_u4(dots[r][t], low_nibbles(words[r]), value) : dot_u8(dots[r][t], words[r], value);
         }
       }
       if constexpr (kNibbles) {

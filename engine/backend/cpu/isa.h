@@ -49,7 +49,7 @@ struct LinearTask {
   int64_t columns;
   const GroupStep* steps;
   int64_t step_count;
-  float* nodes;         ///< [nodes, tokens, outputs]
+  float* nodes;  ///< [nodes, tokens, outputs]
   int64_t outputs;
 };
 

@@ -24,9 +24,13 @@ inline int32_t sum_lanes(I32 a) {
   return _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32(two, 1)));
 }
 
-inline float first_lane(F32 a) { return _mm256_cvtss_f32(low_half(a)); }
+inline float first_lane(F32 a) {
+  return _mm256_cvtss_f32(low_half(a));
+}
 
-inline float square_root(float x) { return _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x))); }
+inline float square_root(float x) {
+  return _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x)));
+}
 
 /// e^x within 2 units in the last place for x in [-87.3, 88.3]; 0 below, e^88.3 above, NaN for NaN.
 ///
@@ -49,6 +53,8 @@ inline F32 exp(F32 x) {
 }
 
 /// x / (1 + e^-y): x times the logistic function of y.
-inline F32 times_logistic(F32 x, F32 y) { return div(x, add(broadcast(1.0F), exp(sub(zero(), y)))); }
+inline F32 times_logistic(F32 x, F32 y) {
+  return div(x, add(broadcast(1.0F), exp(sub(zero(), y))));
+}
 
 }  // namespace longship::LONGSHIP_CPU_NAMESPACE

@@ -11,11 +11,17 @@ namespace {
 
 constexpr int64_t kAlignment = 64;
 
-int64_t plain_value_bytes(Layout layout) { return layout == Layout::kF32 ? 4 : 2; }
+int64_t plain_value_bytes(Layout layout) {
+  return layout == Layout::kF32 ? 4 : 2;
+}
 
 // Scales and minima come first in a stored block and are f16.
-int64_t scales_per_block(Layout layout) { return layout == Layout::kQ4_1 ? 2 : 1; }
-int64_t words_per_block(Layout layout) { return layout == Layout::kQ8_0 ? 8 : 4; }
+int64_t scales_per_block(Layout layout) {
+  return layout == Layout::kQ4_1 ? 2 : 1;
+}
+int64_t words_per_block(Layout layout) {
+  return layout == Layout::kQ8_0 ? 8 : 4;
+}
 
 // One row of 32 columns or fewer from column k on, into lane `lane`.
 void pack_plain(const StoredMatrix& stored, const std::byte* row, int64_t k, Layout layout, std::byte* lane) {

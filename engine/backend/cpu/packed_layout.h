@@ -15,7 +15,9 @@ Layout layout_of(DType dtype, bool exact);
 /// Bytes of the scales of one row block, before its quants; 0 for plain layouts.
 int64_t scale_bytes(Layout layout, int64_t columns);
 int64_t row_block_bytes(Layout layout, int64_t columns);
-inline int64_t row_blocks(int64_t rows) { return (rows + kLanes - 1) / kLanes; }
+inline int64_t row_blocks(int64_t rows) {
+  return (rows + kLanes - 1) / kLanes;
+}
 
 /// Packs `stored` as rows from `first_row` on of a weight at `data`; rows that fill up the last row block are zero.
 void pack_rows(const StoredMatrix& stored, int64_t first_row, Layout layout, std::byte* data, ThreadPool& pool);

@@ -19,9 +19,15 @@ constexpr int kRegisters = 8;
 /// dot_u8 takes the 128 off by itself.
 constexpr bool kDotU8IsBiased = false;
 
-inline F32 zero() { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }
-inline F32 broadcast(float value) { return {_mm256_set1_ps(value), _mm256_set1_ps(value)}; }
-inline F32 load(const float* from) { return {_mm256_loadu_ps(from), _mm256_loadu_ps(from + 8)}; }
+inline F32 zero() {
+  return {_mm256_setzero_ps(), _mm256_setzero_ps()};
+}
+inline F32 broadcast(float value) {
+  return {_mm256_set1_ps(value), _mm256_set1_ps(value)};
+}
+inline F32 load(const float* from) {
+  return {_mm256_loadu_ps(from), _mm256_loadu_ps(from + 8)};
+}
 inline void store(float* to, F32 value) {
   _mm256_storeu_ps(to, value.low);
   _mm256_storeu_ps(to + 8, value.high);
@@ -54,21 +60,33 @@ inline F32 select_lanes(int64_t begin, int64_t end, F32 inside, F32 outside) {
 inline __m256 load_f16_half(const uint16_t* from) {
   return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
 }
-inline F32 load_f16(const uint16_t* from) { return {load_f16_half(from), load_f16_half(from + 8)}; }
+inline F32 load_f16(const uint16_t* from) {
+  return {load_f16_half(from), load_f16_half(from + 8)};
+}
 inline __m256 load_bf16_half(const uint16_t* from) {
   const __m128i half = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
   return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(half), 16));
 }
-inline F32 load_bf16(const uint16_t* from) { return {load_bf16_half(from), load_bf16_half(from + 8)}; }
+inline F32 load_bf16(const uint16_t* from) {
+  return {load_bf16_half(from), load_bf16_half(from + 8)};
+}
 inline void store_f16(uint16_t* to, F32 value) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm256_cvtps_ph(value.low, _MM_FROUND_TO_NEAREST_INT));
   _mm_storeu_si128(reinterpret_cast<__m128i*>(to + 8), _mm256_cvtps_ph(value.high, _MM_FROUND_TO_NEAREST_INT));
 }
 
-inline F32 add(F32 a, F32 b) { return {_mm256_add_ps(a.low, b.low), _mm256_add_ps(a.high, b.high)}; }
-inline F32 sub(F32 a, F32 b) { return {_mm256_sub_ps(a.low, b.low), _mm256_sub_ps(a.high, b.high)}; }
-inline F32 mul(F32 a, F32 b) { return {_mm256_mul_ps(a.low, b.low), _mm256_mul_ps(a.high, b.high)}; }
-inline F32 div(F32 a, F32 b) { return {_mm256_div_ps(a.low, b.low), _mm256_div_ps(a.high, b.high)}; }
+inline F32 add(F32 a, F32 b) {
+  return {_mm256_add_ps(a.low, b.low), _mm256_add_ps(a.high, b.high)};
+}
+inline F32 sub(F32 a, F32 b) {
+  return {_mm256_sub_ps(a.low, b.low), _mm256_sub_ps(a.high, b.high)};
+}
+inline F32 mul(F32 a, F32 b) {
+  return {_mm256_mul_ps(a.low, b.low), _mm256_mul_ps(a.high, b.high)};
+}
+inline F32 div(F32 a, F32 b) {
+  return {_mm256_div_ps(a.low, b.low), _mm256_div_ps(a.high, b.high)};
+}
 /// a b + c
 inline F32 fma(F32 a, F32 b, F32 c) {
   return {_mm256_fmadd_ps(a.low, b.low, c.low), _mm256_fmadd_ps(a.high, b.high, c.high)};
@@ -81,8 +99,12 @@ inline F32 fma_minus(F32 a, F32 b, F32 c) {
 inline F32 minus_fma(F32 a, F32 b, F32 c) {
   return {_mm256_fnmadd_ps(a.low, b.low, c.low), _mm256_fnmadd_ps(a.high, b.high, c.high)};
 }
-inline F32 max(F32 a, F32 b) { return {_mm256_max_ps(a.low, b.low), _mm256_max_ps(a.high, b.high)}; }
-inline F32 min(F32 a, F32 b) { return {_mm256_min_ps(a.low, b.low), _mm256_min_ps(a.high, b.high)}; }
+inline F32 max(F32 a, F32 b) {
+  return {_mm256_max_ps(a.low, b.low), _mm256_max_ps(a.high, b.high)};
+}
+inline F32 min(F32 a, F32 b) {
+  return {_mm256_min_ps(a.low, b.low), _mm256_min_ps(a.high, b.high)};
+}
 inline F32 abs(F32 a) {
   const __m256 sign = _mm256_set1_ps(-0.0F);
   return {_mm256_andnot_ps(sign, a.low), _mm256_andnot_ps(sign, a.high)};
@@ -93,21 +115,41 @@ inline F32 select_less(F32 a, F32 b, F32 x, F32 y) {
           _mm256_blendv_ps(y.high, x.high, _mm256_cmp_ps(a.high, b.high, _CMP_LT_OQ))};
 }
 /// Lanes 0 to 7 and lanes 8 to 15.
-inline __m256 low_half(F32 a) { return a.low; }
-inline __m256 high_half(F32 a) { return a.high; }
+inline __m256 low_half(F32 a) {
+  return a.low;
+}
+inline __m256 high_half(F32 a) {
+  return a.high;
+}
 
-inline I32 zero_i32() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
-inline I32 broadcast_i32(int32_t value) { return {_mm256_set1_epi32(value), _mm256_set1_epi32(value)}; }
-inline I32 add(I32 a, I32 b) { return {_mm256_add_epi32(a.low, b.low), _mm256_add_epi32(a.high, b.high)}; }
-inline I32 max(I32 a, I32 b) { return {_mm256_max_epi32(a.low, b.low), _mm256_max_epi32(a.high, b.high)}; }
-inline I32 round_to_i32(F32 a) { return {_mm256_cvtps_epi32(a.low), _mm256_cvtps_epi32(a.high)}; }
-inline F32 to_f32(I32 a) { return {_mm256_cvtepi32_ps(a.low), _mm256_cvtepi32_ps(a.high)}; }
+inline I32 zero_i32() {
+  return {_mm256_setzero_si256(), _mm256_setzero_si256()};
+}
+inline I32 broadcast_i32(int32_t value) {
+  return {_mm256_set1_epi32(value), _mm256_set1_epi32(value)};
+}
+inline I32 add(I32 a, I32 b) {
+  return {_mm256_add_epi32(a.low, b.low), _mm256_add_epi32(a.high, b.high)};
+}
+inline I32 max(I32 a, I32 b) {
+  return {_mm256_max_epi32(a.low, b.low), _mm256_max_epi32(a.high, b.high)};
+}
+inline I32 round_to_i32(F32 a) {
+  return {_mm256_cvtps_epi32(a.low), _mm256_cvtps_epi32(a.high)};
+}
+inline F32 to_f32(I32 a) {
+  return {_mm256_cvtepi32_ps(a.low), _mm256_cvtepi32_ps(a.high)};
+}
 /// Bits `a` shifted left by 23, as floats: the exponent field.
 inline F32 as_exponent(I32 a) {
   return {_mm256_castsi256_ps(_mm256_slli_epi32(a.low, 23)), _mm256_castsi256_ps(_mm256_slli_epi32(a.high, 23))};
 }
-inline __m256i low_half(I32 a) { return a.low; }
-inline __m256i high_half(I32 a) { return a.high; }
+inline __m256i low_half(I32 a) {
+  return a.low;
+}
+inline __m256i high_half(I32 a) {
+  return a.high;
+}
 /// The 16 lanes, each within int8.
 inline void store_i8(int8_t* to, I32 a) {
   // packs works within 128-bit lanes: words come out as low 0-3, high 0-3, low 4-7, high 4-7.
@@ -145,8 +187,12 @@ inline __m256i dot_u8(__m256i sum, __m256i w, __m256i x) {
   return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 }
 /// sum + the 4 products of each lane; w unsigned, at most 15; x signed.
-inline I32 dot_u4(I32 sum, Bytes w, Bytes x) { return {dot_u4(sum.low, w.low, x.low), dot_u4(sum.high, w.high, x.high)}; }
+inline I32 dot_u4(I32 sum, Bytes w, Bytes x) {
+  return {dot_u4(sum.low, w.low, x.low), dot_u4(sum.high, w.high, x.high)};
+}
 /// The same for any unsigned w that stand for w - 128; see kDotU8IsBiased. x >= -127.
-inline I32 dot_u8(I32 sum, Bytes w, Bytes x) { return {dot_u8(sum.low, w.low, x.low), dot_u8(sum.high, w.high, x.high)}; }
+inline I32 dot_u8(I32 sum, Bytes w, Bytes x) {
+  return {dot_u8(sum.low, w.low, x.low), dot_u8(sum.high, w.high, x.high)};
+}
 
 }  // namespace longship::LONGSHIP_CPU_NAMESPACE

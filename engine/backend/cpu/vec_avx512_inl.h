@@ -5,20 +5,30 @@
 
 namespace longship::LONGSHIP_CPU_NAMESPACE {
 
-using F32 = __m512;    // 16 floats
-using I32 = __m512i;   // 16 integers
+using F32 = __m512;     // 16 floats
+using I32 = __m512i;    // 16 integers
 using Bytes = __m512i;  // 64 bytes, 4 a lane
 
 constexpr int kRegisters = 32;
 /// dot_u8 adds (w + 128) x: the caller starts from -128 times the sum of x.
 constexpr bool kDotU8IsBiased = true;
 
-inline F32 zero() { return _mm512_setzero_ps(); }
-inline F32 broadcast(float value) { return _mm512_set1_ps(value); }
-inline F32 load(const float* from) { return _mm512_loadu_ps(from); }
-inline void store(float* to, F32 value) { _mm512_storeu_ps(to, value); }
+inline F32 zero() {
+  return _mm512_setzero_ps();
+}
+inline F32 broadcast(float value) {
+  return _mm512_set1_ps(value);
+}
+inline F32 load(const float* from) {
+  return _mm512_loadu_ps(from);
+}
+inline void store(float* to, F32 value) {
+  _mm512_storeu_ps(to, value);
+}
 
-inline __mmask16 first_lanes(int64_t lanes) { return static_cast<__mmask16>((1U << lanes) - 1U); }
+inline __mmask16 first_lanes(int64_t lanes) {
+  return static_cast<__mmask16>((1U << lanes) - 1U);
+}
 /// The first `lanes` (0 to 16) lanes from memory, the others zero; no byte beyond them is touched.
 inline F32 load_n(const float* from, int64_t lanes) {
   if (__builtin_constant_p(lanes) && lanes == 16) return load(from);
@@ -44,42 +54,90 @@ inline void store_f16(uint16_t* to, F32 value) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_cvtps_ph(value, _MM_FROUND_TO_NEAREST_INT));
 }
 
-inline F32 add(F32 a, F32 b) { return _mm512_add_ps(a, b); }
-inline F32 sub(F32 a, F32 b) { return _mm512_sub_ps(a, b); }
-inline F32 mul(F32 a, F32 b) { return _mm512_mul_ps(a, b); }
-inline F32 div(F32 a, F32 b) { return _mm512_div_ps(a, b); }
-inline F32 fma(F32 a, F32 b, F32 c) { return _mm512_fmadd_ps(a, b, c); }       ///< a b + c
-inline F32 fma_minus(F32 a, F32 b, F32 c) { return _mm512_fmsub_ps(a, b, c); }  ///< a b - c
-inline F32 minus_fma(F32 a, F32 b, F32 c) { return _mm512_fnmadd_ps(a, b, c); }  ///< c - a b
-inline F32 max(F32 a, F32 b) { return _mm512_max_ps(a, b); }
-inline F32 min(F32 a, F32 b) { return _mm512_min_ps(a, b); }
-inline F32 abs(F32 a) { return _mm512_abs_ps(a); }
+inline F32 add(F32 a, F32 b) {
+  return _mm512_add_ps(a, b);
+}
+inline F32 sub(F32 a, F32 b) {
+  return _mm512_sub_ps(a, b);
+}
+inline F32 mul(F32 a, F32 b) {
+  return _mm512_mul_ps(a, b);
+}
+inline F32 div(F32 a, F32 b) {
+  return _mm512_div_ps(a, b);
+}
+inline F32 fma(F32 a, F32 b, F32 c) {
+  return _mm512_fmadd_ps(a, b, c);
+}  ///< a b + c
+inline F32 fma_minus(F32 a, F32 b, F32 c) {
+  return _mm512_fmsub_ps(a, b, c);
+}  ///< a b - c
+inline F32 minus_fma(F32 a, F32 b, F32 c) {
+  return _mm512_fnmadd_ps(a, b, c);
+}  ///< c - a b
+inline F32 max(F32 a, F32 b) {
+  return _mm512_max_ps(a, b);
+}
+inline F32 min(F32 a, F32 b) {
+  return _mm512_min_ps(a, b);
+}
+inline F32 abs(F32 a) {
+  return _mm512_abs_ps(a);
+}
 /// x where a < b (false for NaN), else y.
 inline F32 select_less(F32 a, F32 b, F32 x, F32 y) {
   return _mm512_mask_mov_ps(y, _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), x);
 }
 /// Lanes 0 to 7 and lanes 8 to 15.
-inline __m256 low_half(F32 a) { return _mm512_castps512_ps256(a); }
-inline __m256 high_half(F32 a) { return _mm512_extractf32x8_ps(a, 1); }
+inline __m256 low_half(F32 a) {
+  return _mm512_castps512_ps256(a);
+}
+inline __m256 high_half(F32 a) {
+  return _mm512_extractf32x8_ps(a, 1);
+}
 
-inline I32 zero_i32() { return _mm512_setzero_si512(); }
-inline I32 broadcast_i32(int32_t value) { return _mm512_set1_epi32(value); }
-inline I32 add(I32 a, I32 b) { return _mm512_add_epi32(a, b); }
-inline I32 max(I32 a, I32 b) { return _mm512_max_epi32(a, b); }
-inline I32 round_to_i32(F32 a) { return _mm512_cvtps_epi32(a); }
-inline F32 to_f32(I32 a) { return _mm512_cvtepi32_ps(a); }
+inline I32 zero_i32() {
+  return _mm512_setzero_si512();
+}
+inline I32 broadcast_i32(int32_t value) {
+  return _mm512_set1_epi32(value);
+}
+inline I32 add(I32 a, I32 b) {
+  return _mm512_add_epi32(a, b);
+}
+inline I32 max(I32 a, I32 b) {
+  return _mm512_max_epi32(a, b);
+}
+inline I32 round_to_i32(F32 a) {
+  return _mm512_cvtps_epi32(a);
+}
+inline F32 to_f32(I32 a) {
+  return _mm512_cvtepi32_ps(a);
+}
 /// Bits `a` shifted left by 23, as floats: the exponent field.
-inline F32 as_exponent(I32 a) { return _mm512_castsi512_ps(_mm512_slli_epi32(a, 23)); }
-inline __m256i low_half(I32 a) { return _mm512_castsi512_si256(a); }
-inline __m256i high_half(I32 a) { return _mm512_extracti64x4_epi64(a, 1); }
+inline F32 as_exponent(I32 a) {
+  return _mm512_castsi512_ps(_mm512_slli_epi32(a, 23));
+}
+inline __m256i low_half(I32 a) {
+  return _mm512_castsi512_si256(a);
+}
+inline __m256i high_half(I32 a) {
+  return _mm512_extracti64x4_epi64(a, 1);
+}
 /// The 16 lanes, each within int8.
 inline void store_i8(int8_t* to, I32 a) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_cvtepi32_epi8(a));
 }
 
-inline Bytes load_bytes(const void* from) { return _mm512_loadu_si512(from); }
-inline Bytes low_nibbles(Bytes a) { return _mm512_and_si512(a, _mm512_set1_epi8(15)); }
-inline Bytes high_nibbles(Bytes a) { return _mm512_and_si512(_mm512_srli_epi16(a, 4), _mm512_set1_epi8(15)); }
+inline Bytes load_bytes(const void* from) {
+  return _mm512_loadu_si512(from);
+}
+inline Bytes low_nibbles(Bytes a) {
+  return _mm512_and_si512(a, _mm512_set1_epi8(15));
+}
+inline Bytes high_nibbles(Bytes a) {
+  return _mm512_and_si512(_mm512_srli_epi16(a, 4), _mm512_set1_epi8(15));
+}
 /// 4 bytes from memory in every lane.
 inline Bytes broadcast_bytes(const int8_t* from) {
   int32_t word;
@@ -87,8 +145,12 @@ inline Bytes broadcast_bytes(const int8_t* from) {
   return _mm512_set1_epi32(word);
 }
 /// sum + the 4 products of each lane; w unsigned, at most 15; x signed.
-inline I32 dot_u4(I32 sum, Bytes w, Bytes x) { return _mm512_dpbusd_epi32(sum, w, x); }
+inline I32 dot_u4(I32 sum, Bytes w, Bytes x) {
+  return _mm512_dpbusd_epi32(sum, w, x);
+}
 /// The same for any unsigned w that stand for w - 128; see kDotU8IsBiased. x >= -127.
-inline I32 dot_u8(I32 sum, Bytes w, Bytes x) { return _mm512_dpbusd_epi32(sum, w, x); }
+inline I32 dot_u8(I32 sum, Bytes w, Bytes x) {
+  return _mm512_dpbusd_epi32(sum, w, x);
+}
 
 }  // namespace longship::LONGSHIP_CPU_NAMESPACE
