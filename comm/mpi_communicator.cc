@@ -13,8 +13,15 @@ namespace {
 enum Tag : int { kPointToPoint, kNodes, kParts };
 
 constexpr std::size_t kMessagesUnderWay = 16;
-// Up to this size of all nodes together, sending everything to everyone costs less than a second exchange.
-constexpr int64_t kOneShotBytes = 16384;
+// Whether sending all nodes to everyone beats reducing parts and exchanging them, which moves less but takes
+// two steps. Measured over shared memory: a message up to kEagerBytes costs little, a longer one a handshake,
+// so that two steps pay where the parts are short and the nodes are not.
+bool one_step_is_faster(int64_t nodes, int64_t count, int ranks) {
+  constexpr int64_t kEagerBytes = 4000;
+  constexpr int64_t kMostBytes = 65536;
+  const int64_t node_bytes = count * static_cast<int64_t>(sizeof(float));
+  return nodes * node_bytes <= kMostBytes && (node_bytes <= kEagerBytes || node_bytes / ranks > kEagerBytes);
+}
 
 ReductionTree tree_of_ranks(int size) {
   std::vector<int32_t> bounds(static_cast<std::size_t>(size) + 1);
@@ -51,49 +58,29 @@ std::span<const MpiCommunicator::Part> MpiCommunicator::whole(int64_t count) {
   return parts_;
 }
 
-void MpiCommunicator::take_nodes(const Reduction& reduction, int peer, int64_t count, float* to) {
-  const int nodes = reduction.tree.node_count(peer);
-  if (count == reduction.count) {
-    take(to, nodes * count, peer, kNodes);
-    return;
-  }
-  for (int node = 0; node < nodes; ++node) {
-    take(to + node * count, count, peer, kNodes);
-  }
-}
-
-void MpiCommunicator::give_nodes(const Reduction& reduction, int peer, const Part& part) {
-  const int nodes = reduction.tree.node_count(rank());
-  if (part.count == reduction.count) {
-    give(reduction.nodes, nodes * part.count, peer, kNodes);
-    return;
-  }
-  for (int node = 0; node < nodes; ++node) {
-    give(reduction.nodes + node * reduction.count + part.begin, part.count, peer, kNodes);
-  }
-}
-
 void MpiCommunicator::reduce_part(const Reduction& reduction, float* sum, std::string_view operation) {
-  const ReductionTree& tree = reduction.tree;
-  const Part mine = reduction.parts[static_cast<std::size_t>(rank())];
+  const auto& [nodes, count, tree, parts] = reduction;
+  const Part mine = parts[static_cast<std::size_t>(rank())];
   received_.resize(static_cast<std::size_t>((tree.node_count() - tree.node_count(rank())) * mine.count));
   nodes_.clear();
   float* received = received_.data();
   for (int peer = 0; peer < size(); ++peer) {
-    const int nodes = tree.node_count(peer);
-    const float* first = peer == rank() ? reduction.nodes + mine.begin : received;
-    const int64_t stride = peer == rank() ? reduction.count : mine.count;
-    for (int node = 0; node < nodes; ++node) {
-      nodes_.push_back(first + node * stride);
-    }
-    if (peer != rank()) {
-      take_nodes(reduction, peer, mine.count, received);
-      received += nodes * mine.count;
+    for (int node = 0; node < tree.node_count(peer); ++node) {
+      if (peer == rank()) {
+        nodes_.push_back(nodes + node * count + mine.begin);
+      } else {
+        take(received, mine.count, peer, kNodes);
+        nodes_.push_back(received);
+        received += mine.count;
+      }
     }
   }
   for (int step = 1; step < size(); ++step) {
     const int peer = (rank() + step) % size();
-    give_nodes(reduction, peer, reduction.parts[static_cast<std::size_t>(peer)]);
+    const Part theirs = parts[static_cast<std::size_t>(peer)];
+    for (int node = 0; node < tree.node_count(rank()); ++node) {
+      give(nodes + node * count + theirs.begin, theirs.count, peer, kNodes);
+    }
   }
   port_.finish(operation);
   sum_.add(tree, nodes_, mine.count, sum);
@@ -112,7 +99,7 @@ void MpiCommunicator::exchange_parts(float* values, std::span<const Part> parts,
 
 void MpiCommunicator::reduce(const float* nodes, int64_t count, const ReductionTree& tree, float* out,
                              std::string_view operation) {
-  if (tree.node_count() * count * static_cast<int64_t>(sizeof(float)) <= kOneShotBytes) {
+  if (one_step_is_faster(tree.node_count(), count, size())) {
     reduce_part({nodes, count, tree, whole(count)}, out, operation);
     return;
   }

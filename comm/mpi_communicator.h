@@ -44,8 +44,6 @@ class MpiCommunicator final : public Communicator {
   std::span<const Part> parts_of(std::span<const int64_t> counts);
   std::span<const Part> equal_parts(int64_t count);
   std::span<const Part> whole(int64_t count);
-  void take_nodes(const Reduction& reduction, int peer, int64_t count, float* to);
-  void give_nodes(const Reduction& reduction, int peer, const Part& part);
   void reduce_part(const Reduction& reduction, float* sum, std::string_view operation);
   void reduce(const float* nodes, int64_t count, const ReductionTree& tree, float* out, std::string_view operation);
   void exchange_parts(float* values, std::span<const Part> parts, std::string_view operation);

@@ -9,6 +9,7 @@
 // mpi_failure_main WAIT, on three ranks: the last one stays away from an operation until after the deadline, and
 // the others must notice by themselves. Ends with 5 if they throw kRank naming the operation, with 1 if not.
 // mpi_failure_main abort: one rank aborts with 42 while the others wait.
+// mpi_failure_main leader_ends: rank 0 ends while the others wait for a frame; all end with 5.
 
 namespace longship {
 namespace {
@@ -70,7 +71,24 @@ int abort_while_others_wait(Transport& transport) {
   return 1;
 }
 
+// The leader leaves while the others wait for its next frame.
+int wait_for_a_leader_that_ends() {
+  const auto transport = make_mpi_transport({.deadline = seconds(20)});
+  if (transport->rank() == 0) {
+    return 5;
+  }
+  try {
+    transport->control().receive(std::chrono::steady_clock::now() + seconds(20));
+  } catch (const Error& error) {
+    return error.exit_code();
+  }
+  return 1;
+}
+
 int run(const std::string& name) {
+  if (name == "leader_ends") {
+    return wait_for_a_leader_that_ends();
+  }
   if (name == "abort") {
     const auto transport = make_mpi_transport({.deadline = seconds(20)});
     return abort_while_others_wait(*transport);

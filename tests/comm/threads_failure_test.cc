@@ -156,6 +156,24 @@ TEST(ThreadRanks, AbortEndsTheJob) {
   EXPECT_LT(Clock::now() - start, seconds(5));
 }
 
+TEST(ThreadRanks, TheLeadersEndIsNoticedByWhoWaitsForAFrame) {
+  try {
+    run_thread_ranks(3, [](Transport& transport) {
+      if (transport.rank() == 0) {
+        transport.control().publish(Bytes(3));
+        return;
+      }
+      EXPECT_TRUE(transport.control().receive(Clock::now() + seconds(20)).has_value());
+      transport.control().receive(Clock::now() + seconds(20));
+      ADD_FAILURE() << "there is no second frame";
+    });
+    ADD_FAILURE() << "the leader's end was not noticed";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kRank);
+    EXPECT_NE(error.cause().find("leader"), std::string::npos) << error.cause();
+  }
+}
+
 TEST(ThreadRanks, TheNameOfEachTransportIsItsOwn) {
   EXPECT_EQ(make_self_transport()->name(), "self");
   run_thread_ranks(2, [](Transport& transport) { EXPECT_EQ(transport.name(), "threads"); });
