@@ -36,7 +36,9 @@ DType kv_dtype(const EngineOptions& options) {
               "Use --kv-cache-dtype auto, f16 or f32.");
 }
 
-int64_t pages_for(int64_t tokens) { return (tokens + kPageTokens - 1) / kPageTokens; }
+int64_t pages_for(int64_t tokens) {
+  return (tokens + kPageTokens - 1) / kPageTokens;
+}
 
 // Room for one sequence of full length, or for several as far as usual.
 int64_t default_kv_pages(const EngineOptions& options, int64_t max_model_len) {
@@ -176,7 +178,8 @@ class Rank {
     if (affordable >= kv_pages_) {
       return;
     }
-    const int64_t needed = pages_for(options_.max_model_len != 0 ? max_model_len_ : std::min(kLeastModelLen, max_model_len_));
+    const int64_t needed =
+        pages_for(options_.max_model_len != 0 ? max_model_len_ : std::min(kLeastModelLen, max_model_len_));
     if (affordable < needed) {
       const MemoryUse use = stage_->memory();
       throw Error(ErrorKind::kDoesNotFit,
@@ -271,8 +274,8 @@ MemoryPlan plan_memory(const EngineOptions& options, const Checkpoint& checkpoin
     const Coord me = mesh.coord(rank);
     const Stage stage(checkpoint.config, family_of(checkpoint.config), *checkpoint.weights, *kernels, mesh, me,
                       stage_limits(options, kv_pages));
-    plan.ranks.push_back({rank, me, stage_layers(checkpoint.config.layers, options.pp, me.pp), stage.memory(),
-                          stage.source_bytes()});
+    plan.ranks.push_back(
+        {rank, me, stage_layers(checkpoint.config.layers, options.pp, me.pp), stage.memory(), stage.source_bytes()});
   }
   return plan;
 }

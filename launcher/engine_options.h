@@ -15,15 +15,15 @@ struct EngineOptions {
   std::vector<MetadataOverride> overrides;
   int tp = 1;
   int pp = 1;
-  int threads = 1;                    ///< Compute threads of each rank.
+  int threads = 1;  ///< Compute threads of each rank.
   std::string backend = "cpu";
-  bool exact = false;                 ///< Dequantised weights, f32 activations and f32 keys and values.
+  bool exact = false;                   ///< Dequantised weights, f32 activations and f32 keys and values.
   std::string kv_cache_dtype = "auto";  ///< "auto" (f16; f32 if exact), "f32" or "f16".
-  int64_t max_model_len = 0;          ///< 0: the model's, or as much as fits into the memory.
+  int64_t max_model_len = 0;            ///< 0: the model's, or as much as fits into the memory.
   int64_t max_num_seqs = 16;
-  int64_t max_batched_tokens = 512;   ///< Tokens of a step: the size of a prefill chunk.
-  int64_t least_model_len = 0;        ///< Without max_model_len: at least this, where positions are not learned.
-  bool prompt_logits = false;         ///< Requests may ask for the logits of their prompts.
+  int64_t max_batched_tokens = 512;  ///< Tokens of a step: the size of a prefill chunk.
+  int64_t least_model_len = 0;       ///< Without max_model_len: at least this, where positions are not learned.
+  bool prompt_logits = false;        ///< Requests may ask for the logits of their prompts.
 };
 
 }  // namespace longship

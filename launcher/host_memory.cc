@@ -41,9 +41,9 @@ int64_t group_available(const char* limit_file, const char* usage_file) {
 }  // namespace
 
 int64_t available_memory_bytes() {
-  return std::min({kernel_available(), group_available("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-                   group_available("/sys/fs/cgroup/memory/memory.limit_in_bytes",
-                                   "/sys/fs/cgroup/memory/memory.usage_in_bytes")});
+  return std::min(
+      {kernel_available(), group_available("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+       group_available("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes")});
 }
 
 }  // namespace longship
