@@ -1,0 +1,142 @@
+#include "launcher/add_flags.h"
+
+#include <CLI/CLI.hpp>
+
+#include "core/error.h"
+
+namespace longship {
+
+namespace {
+
+// Limits that keep every product of sizes far from overflow.
+constexpr int64_t kMostTokens = int64_t{1} << 24;
+constexpr int64_t kMostSequences = 4096;
+constexpr int kMostThreads = 1024;
+
+MetadataOverride parse_override(const std::string& text) {
+  const auto equals = text.find('=');
+  if (equals == std::string::npos || equals == 0) {
+    throw Error(ErrorKind::kUsage, "--override-kv " + text + " has no KEY=VALUE",
+                "For example: --override-kv llama.rope.freq_base=10000");
+  }
+  return {text.substr(0, equals), text.substr(equals + 1)};
+}
+
+void add_mesh_flags(CLI::App& command, EngineFlags& flags) {
+  command.add_option("--tp,--tensor-parallel-size,--tp-size", flags.mesh.tp, "Ranks that share each layer")
+      ->type_name("N")
+      ->group("Mesh");
+  command
+      .add_option("--pp,--pipeline-parallel-size,--pp-size", flags.mesh.pp, "Stages that the layers are spread over")
+      ->type_name("N")
+      ->group("Mesh");
+  command
+      .add_option("-t,--threads", flags.threads,
+                  "Compute threads of each rank (default: allowed cores / ranks of the host)")
+      ->type_name("N")
+      ->check(CLI::Range(1, kMostThreads))
+      ->group("Mesh");
+}
+
+void add_size_flags(CLI::App& command, EngineOptions& options) {
+  command
+      .add_option("-c,--max-model-len,--ctx-size", options.max_model_len,
+                  "Most tokens of a sequence (default: the model's, or what fits into the memory)")
+      ->type_name("TOKENS")
+      ->check(CLI::Range(int64_t{1}, kMostTokens))
+      ->group("Engine");
+  command.add_option("--max-num-seqs", options.max_num_seqs, "Sequences in one batch")
+      ->type_name("N")
+      ->check(CLI::Range(int64_t{1}, kMostSequences))
+      ->capture_default_str()
+      ->group("Engine");
+  command
+      .add_option("-b,--max-num-batched-tokens,--batch-size", options.max_batched_tokens,
+                  "Tokens of one step: the size of a prefill chunk")
+      ->type_name("TOKENS")
+      ->check(CLI::Range(int64_t{1}, kMostTokens))
+      ->capture_default_str()
+      ->group("Engine");
+  command.add_option("--least-model-len", options.least_model_len)->group("");
+  command.add_flag("--prompt-logits", options.prompt_logits)->group("");
+}
+
+CLI::Option* add_real(CLI::App& command, const char* names, double& value, const char* help, double least,
+                      double most) {
+  return command.add_option(names, value, help)
+      ->type_name("X")
+      ->check(CLI::Range(least, most))
+      ->capture_default_str()
+      ->group("Sampling");
+}
+
+}  // namespace
+
+void add_override_flag(CLI::App& command, std::vector<MetadataOverride>& overrides) {
+  command
+      .add_option_function<std::vector<std::string>>(
+          "--override-kv",
+          [&overrides](const std::vector<std::string>& values) {
+            for (const std::string& value : values) {
+              overrides.push_back(parse_override(value));
+            }
+          },
+          "Replace a metadata value of a GGUF file (repeatable)")
+      ->type_name("KEY=VALUE")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->group("Engine");
+}
+
+void add_engine_flags(CLI::App& command, EngineFlags& flags) {
+  command.add_option("-m,--model,MODEL", flags.model, "Model folder (Hugging Face) or GGUF file")->type_name("PATH");
+  add_mesh_flags(command, flags);
+  EngineOptions& options = flags.options;
+  command.add_option("--backend", options.backend, "Kernels: cpu, or reference (plain and slow, the oracle)")
+      ->check(CLI::IsMember({"cpu", "reference"}))
+      ->capture_default_str()
+      ->group("Engine");
+  command.add_flag("--exact", options.exact, "Dequantised weights, f32 activations, keys and values")->group("Engine");
+  command.add_option("--kv-cache-dtype", options.kv_cache_dtype, "Type of keys and values: auto (f16), f16 or f32")
+      ->check(CLI::IsMember({"auto", "f16", "f32"}))
+      ->capture_default_str()
+      ->group("Engine");
+  add_size_flags(command, options);
+  add_override_flag(command, options.overrides);
+}
+
+void add_sampling_flags(CLI::App& command, SamplingFlags& flags) {
+  SamplingParams& params = flags.params;
+  constexpr double kMost = 1e6;
+  add_real(command, "--temperature,--temp", params.temperature, "Randomness; 0 is greedy", 0, kMost);
+  command.add_option("--top-k", params.top_k, "Choose among the K most probable tokens; 0: all")
+      ->type_name("K")
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 31U))
+      ->capture_default_str()
+      ->group("Sampling");
+  add_real(command, "--top-p", params.top_p, "Choose among the most probable tokens that sum to X", 0, 1);
+  add_real(command, "--min-p", params.min_p, "Leave out tokens less probable than X times the most probable", 0, 1);
+  add_real(command, "--repetition-penalty,--repeat-penalty", params.repetition_penalty,
+           "Divide the logits of tokens that were there; 1: off", 1e-3, kMost);
+  add_real(command, "--presence-penalty", params.presence_penalty, "Taken off the logits of generated tokens", -kMost,
+           kMost);
+  add_real(command, "--frequency-penalty", params.frequency_penalty, "The same, for each time that they were generated",
+           -kMost, kMost);
+  command.add_option("--seed,-s", flags.seed, "Same seed, same text on any mesh (default: random)")
+      ->type_name("N")
+      ->group("Sampling");
+  command.add_flag("--greedy", flags.greedy, "Always the most probable token")->group("Sampling");
+  command.add_option("--stop", flags.stops, "End the text before this string (repeatable)")
+      ->type_name("TEXT")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->group("Sampling");
+  command
+      .add_option("-n,--max-tokens,--predict,--n-predict", flags.max_tokens,
+                  "Most tokens of an answer (default: until it ends or the context is full)")
+      ->type_name("N")
+      ->check(CLI::Range(int64_t{-1}, int64_t{1} << 24U))
+      ->group("Sampling");
+}
+
+}  // namespace longship

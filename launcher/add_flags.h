@@ -1,0 +1,25 @@
+#pragma once
+
+#include <vector>
+
+#include "launcher/engine_flags.h"
+#include "launcher/sampling_flags.h"
+
+namespace CLI {
+class App;
+}
+
+namespace longship {
+
+// What these fill outlives the parsing.
+
+/// Adds MODEL, -tp, -pp and what else the engine understands.
+void add_engine_flags(CLI::App& command, EngineFlags& flags);
+
+/// Adds --override-kv: part of add_engine_flags(), and of other commands that open a GGUF file.
+void add_override_flag(CLI::App& command, std::vector<MetadataOverride>& overrides);
+
+/// Adds --temperature, --top-k, ..., --seed, --stop, -n.
+void add_sampling_flags(CLI::App& command, SamplingFlags& flags);
+
+}  // namespace longship

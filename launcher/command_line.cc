@@ -1,0 +1,105 @@
+#include "launcher/command_line.h"
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+#include "core/error.h"
+
+namespace longship {
+
+namespace {
+
+constexpr std::array<std::string_view, 2> kShortNames = {"-tp", "-pp"};
+
+// Options whose value may look like anything.
+constexpr std::array<std::string_view, 6> kTextOptions = {"-p",     "--prompt", "--system",
+                                                          "--stop", "--text",   "--override-kv"};
+
+struct ForeignOption {
+  std::string_view name;
+  std::string_view remedy;
+};
+
+constexpr std::string_view kNoGpu = "It computes on CPUs: leave the option out.";
+constexpr std::string_view kOneReplica = "Use -tp and -pp: a job is one replica of the model.";
+constexpr std::string_view kLeaveOut = "Leave the option out.";
+constexpr std::string_view kLocalFile = "Download the model and give its path.";
+
+constexpr ForeignOption kForeignOptions[] = {
+    {"-ngl", kNoGpu},
+    {"--gpu-layers", kNoGpu},
+    {"--n-gpu-layers", kNoGpu},
+    {"--gpu-memory-utilization", kNoGpu},
+    {"--tensor-split", kNoGpu},
+    {"--main-gpu", kNoGpu},
+    {"-dp", kOneReplica},
+    {"--data-parallel-size", kOneReplica},
+    {"--decode-context-parallel-size", kOneReplica},
+    {"--dtype", "Activations are f32; --kv-cache-dtype chooses the type of keys and values."},
+    {"--quantization", "The type of the weights is the file's own."},
+    {"-q", "The type of the weights is the file's own."},
+    {"--load-format", "The format is seen from the file."},
+    {"--cache-type-k", "Use --kv-cache-dtype."},
+    {"--cache-type-v", "Use --kv-cache-dtype."},
+    {"-ctk", "Use --kv-cache-dtype."},
+    {"-ctv", "Use --kv-cache-dtype."},
+    {"-fa", kLeaveOut},
+    {"--flash-attn", kLeaveOut},
+    {"--enforce-eager", kLeaveOut},
+    {"--trust-remote-code", "It runs no code of a model: leave the option out."},
+    {"--mlock", kLeaveOut},
+    {"--no-mmap", kLeaveOut},
+    {"-hf", kLocalFile},
+    {"--hf-repo", kLocalFile},
+    {"--hf-file", kLocalFile},
+    {"--model-url", kLocalFile},
+    {"--lora", kLeaveOut},
+    {"--enable-lora", kLeaveOut},
+    {"--lora-modules", kLeaveOut},
+    {"--speculative-config", kLeaveOut},
+    {"--model-draft", kLeaveOut},
+    {"--grammar", kLeaveOut},
+    {"--json-schema", kLeaveOut},
+    {"--mirostat", "Use --temperature, --top-k, --top-p and --min-p."},
+    {"--typical-p", "Use --temperature, --top-k, --top-p and --min-p."},
+    {"--enable-prefix-caching", kLeaveOut},
+    {"--swap-space", kLeaveOut},
+    {"--cpu-offload-gb", "Use more ranks (-tp, -pp)."},
+    {"--distributed-executor-backend", "Start longship under mpirun or srun, or let -tp and -pp start the ranks."},
+    {"--nnodes", "Start longship under mpirun or srun."},
+    {"--node-rank", "Start longship under mpirun or srun."},
+    {"--rpc", "Start longship under mpirun or srun."},
+};
+
+void refuse_foreign(std::string_view name) {
+  const auto* found = std::find_if(std::begin(kForeignOptions), std::end(kForeignOptions),
+                                   [&](const ForeignOption& option) { return option.name == name; });
+  if (found != std::end(kForeignOptions)) {
+    throw Error(ErrorKind::kUsage, "longship has no option " + std::string(name), std::string(found->remedy));
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> normalise_arguments(std::vector<std::string> arguments) {
+  bool is_text = false;
+  for (std::string& argument : arguments) {
+    if (is_text) {
+      is_text = false;
+      continue;
+    }
+    if (argument == "--") {
+      break;
+    }
+    const std::string name = argument.substr(0, argument.find('='));
+    if (std::find(kShortNames.begin(), kShortNames.end(), name) != kShortNames.end()) {
+      argument = "-" + argument;
+    }
+    refuse_foreign(name);
+    is_text = std::find(kTextOptions.begin(), kTextOptions.end(), argument) != kTextOptions.end();
+  }
+  return arguments;
+}
+
+}  // namespace longship

@@ -1,0 +1,13 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace longship {
+
+/// The arguments in the form that the option parser takes: "-tp 2" and "-tp=2" become "--tp 2" and "--tp=2", since it
+/// knows no option of several letters behind one dash. Everything behind "--" stays.
+/// Errors: kUsage for an option of vLLM or llama.cpp that longship does not have.
+std::vector<std::string> normalise_arguments(std::vector<std::string> arguments);
+
+}  // namespace longship

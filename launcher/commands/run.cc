@@ -1,0 +1,81 @@
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <iterator>
+
+#include "comm/transport.h"
+#include "launcher/add_flags.h"
+#include "launcher/chat.h"
+#include "launcher/commands/commands.h"
+#include "launcher/default_model.h"
+#include "launcher/run_job.h"
+
+namespace longship {
+
+namespace {
+
+constexpr const char* kExamples =
+    "Examples:\n"
+    "  longship run MODEL -p \"Tell me about ships\"\n"
+    "  longship run MODEL -tp 2 -pp 2 -p \"...\"                     starts four ranks\n"
+    "  mpirun -n 4 longship run MODEL -tp 2 -pp 2 -p \"...\"         takes the ranks of mpirun\n"
+    "  longship run MODEL                                          chats, on a terminal\n";
+
+struct RunFlags {
+  EngineFlags engine;
+  SamplingFlags sampling;
+  std::optional<std::string> prompt;
+  std::string system;
+  bool raw = false;
+  bool interactive = false;
+};
+
+bool wants_chat(const RunFlags& flags) {
+  return flags.interactive || (!flags.prompt && !launched_as_rank() && isatty(STDIN_FILENO) == 1);
+}
+
+std::string read_standard_input() {
+  return {std::istreambuf_iterator<char>(std::cin), {}};
+}
+
+FrontEnd prepare(const RunFlags& flags, CancelSwitch& cancel) {
+  const bool chat = wants_chat(flags);
+  auto task = std::make_shared<TextTask>();
+  task->model = load_model_text(flags.engine.model, flags.engine.options.overrides);
+  task->sampling = flags.sampling;
+  task->system = flags.system;
+  task->raw = flags.raw;
+  task->cancel = &cancel;
+  if (!chat) {
+    task->prompt = flags.prompt ? *flags.prompt : read_standard_input();
+  }
+  return [task, chat](Engine& engine) { return chat ? run_chat(*task, std::cin, engine) : run_prompt(*task, engine); };
+}
+
+int run_command(RunFlags flags) {
+  if (flags.engine.model.empty()) {
+    flags.engine.model = default_model();
+  }
+  CancelSwitch cancel;
+  const bool chat = wants_chat(flags);
+  return run_job(
+      flags.engine, [&] { return prepare(flags, cancel); }, [&] { return chat && cancel.trigger(); });
+}
+
+}  // namespace
+
+void add_run_command(CLI::App& app, std::function<int()>& action) {
+  auto flags = std::make_shared<RunFlags>();
+  CLI::App* command = app.add_subcommand("run", "Answer a prompt, or chat")->footer(kExamples);
+  command->add_option("-p,--prompt", flags->prompt, "The prompt (default: a chat on a terminal, else standard input)")
+      ->type_name("TEXT");
+  command->add_option("--system", flags->system, "Instructions before the chat")->type_name("TEXT");
+  command->add_flag("--raw", flags->raw, "Continue the prompt as it stands, without chat template");
+  command->add_flag("-i,--interactive", flags->interactive, "Chat although under mpirun or not on a terminal");
+  add_engine_flags(*command, flags->engine);
+  add_sampling_flags(*command, flags->sampling);
+  command->callback([flags, &action] { action = [flags] { return run_command(*flags); }; });
+}
+
+}  // namespace longship

@@ -1,0 +1,14 @@
+#pragma once
+
+#include <filesystem>
+
+namespace longship {
+
+/// Folder of downloaded models: ${XDG_CACHE_HOME:-~/.cache}/longship/models.
+std::filesystem::path model_cache();
+
+/// The model for commands that were given none: what scripts/fetch-model has put into the cache. Errors: kUsage, saying
+/// how to get it.
+std::filesystem::path default_model();
+
+}  // namespace longship

@@ -1,0 +1,43 @@
+#include "launcher/engine_flags.h"
+
+#include "launcher/host_cores.h"
+
+namespace longship {
+
+std::vector<std::string> engine_arguments(const EngineFlags& flags) {
+  const EngineOptions& options = flags.options;
+  std::vector<std::string> words = {"--model", flags.model};
+  const auto add = [&words](const char* name, const std::string& value) {
+    words.emplace_back(name);
+    words.push_back(value);
+  };
+  const auto add_number = [&add](const char* name, std::optional<int64_t> value) {
+    if (value) add(name, std::to_string(*value));
+  };
+  add_number("--tp", flags.mesh.tp);
+  add_number("--pp", flags.mesh.pp);
+  add_number("--threads", flags.threads);
+  add("--backend", options.backend);
+  add("--kv-cache-dtype", options.kv_cache_dtype);
+  if (options.max_model_len != 0) add_number("--max-model-len", options.max_model_len);
+  add_number("--max-num-seqs", options.max_num_seqs);
+  add_number("--max-num-batched-tokens", options.max_batched_tokens);
+  add_number("--least-model-len", options.least_model_len);
+  if (options.exact) words.emplace_back("--exact");
+  if (options.prompt_logits) words.emplace_back("--prompt-logits");
+  for (const MetadataOverride& override_kv : options.overrides) {
+    add("--override-kv", override_kv.key + "=" + override_kv.value);
+  }
+  return words;
+}
+
+EngineOptions resolve_options(const EngineFlags& flags, const MeshShape& mesh, int local_ranks) {
+  EngineOptions options = flags.options;
+  options.model = flags.model;
+  options.tp = mesh.tp;
+  options.pp = mesh.pp;
+  options.threads = flags.threads ? *flags.threads : threads_per_rank(allowed_cores(), local_ranks);
+  return options;
+}
+
+}  // namespace longship

@@ -1,0 +1,168 @@
+#include "launcher/frame_socket.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <system_error>
+
+namespace longship {
+
+namespace {
+
+constexpr uint32_t kMagic = 0x4653484c;  // "LHSF"
+constexpr uint16_t kVersion = 1;
+constexpr std::size_t kReadBytes = std::size_t{1} << 18;
+
+struct Header {
+  uint32_t magic = kMagic;
+  uint16_t version = kVersion;
+  uint16_t kind = 0;
+  uint64_t payload_bytes = 0;
+};
+
+int milliseconds_until(FrameSocket::Deadline deadline) {
+  using std::chrono::milliseconds;
+  const auto left = std::chrono::ceil<milliseconds>(deadline - std::chrono::steady_clock::now());
+  return static_cast<int>(std::clamp<int64_t>(left.count(), 0, 1'000'000'000));
+}
+
+void check_header(const Header& header) {
+  const bool valid = header.magic == kMagic && header.version == kVersion &&
+                     header.kind <= static_cast<uint16_t>(FrameKind::kLast) &&
+                     header.payload_bytes <= FrameSocket::kMaxPayloadBytes;
+  if (!valid) {
+    throw Error(ErrorKind::kRank, "a rank sent something that is not a frame of this version",
+                "Check that every rank runs the same version of longship.");
+  }
+}
+
+[[noreturn]] void throw_socket_error(const std::string& action) {
+  const int code = errno;
+  throw Error(ErrorKind::kRank, "cannot " + action + ": " + std::generic_category().message(code),
+              "Check that the folder for temporary files (TMPDIR) is writable and its path is short.");
+}
+
+sockaddr_un address_of(const std::filesystem::path& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const std::string& text = path.native();
+  if (text.size() >= sizeof(address.sun_path)) {
+    errno = ENAMETOOLONG;
+    throw_socket_error("use the socket " + text);
+  }
+  std::memcpy(address.sun_path, text.data(), text.size());
+  return address;
+}
+
+int unix_socket() {
+  const int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (descriptor < 0) {
+    throw_socket_error("make a socket");
+  }
+  return descriptor;
+}
+
+}  // namespace
+
+FrameSocket::FrameSocket(int descriptor) : descriptor_(descriptor) {
+  fcntl(descriptor_, F_SETFL, fcntl(descriptor_, F_GETFL) | O_NONBLOCK);
+}
+
+FrameSocket::~FrameSocket() {
+  close(descriptor_);
+}
+
+bool FrameSocket::send(FrameKind kind, const Bytes& payload) {
+  LONGSHIP_CHECK(payload.size() <= kMaxPayloadBytes, "a frame fits its limit");
+  const Header header{.kind = static_cast<uint16_t>(kind), .payload_bytes = payload.size()};
+  const std::lock_guard lock(send_mutex_);
+  return send_all(&header, sizeof(header)) && send_all(payload.data(), payload.size());
+}
+
+bool FrameSocket::send_all(const void* data, std::size_t size) {
+  const char* next = static_cast<const char*>(data);
+  while (size != 0) {
+    const ssize_t sent = ::send(descriptor_, next, size, MSG_NOSIGNAL);
+    if (sent > 0) {
+      next += sent;
+      size -= static_cast<std::size_t>(sent);
+    } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+      pollfd writable{.fd = descriptor_, .events = POLLOUT, .revents = 0};
+      poll(&writable, 1, -1);  // a peer that ends makes it return
+    } else if (errno != EINTR) {
+      return false;
+    }
+  }
+  return true;
+}
+
+bool FrameSocket::parse(Frame& frame) {
+  Header header;
+  if (buffer_.size() < sizeof(header)) {
+    return false;
+  }
+  std::memcpy(&header, buffer_.data(), sizeof(header));
+  check_header(header);
+  const std::size_t end = sizeof(header) + header.payload_bytes;
+  if (buffer_.size() < end) {
+    return false;
+  }
+  const auto begin = buffer_.begin() + static_cast<std::ptrdiff_t>(sizeof(header));
+  const auto rest = buffer_.begin() + static_cast<std::ptrdiff_t>(end);
+  frame.kind = static_cast<FrameKind>(header.kind);
+  frame.payload.assign(begin, rest);
+  buffer_.erase(buffer_.begin(), rest);
+  return true;
+}
+
+Received FrameSocket::receive(Frame& frame, Deadline deadline) {
+  while (!parse(frame)) {
+    pollfd readable{.fd = descriptor_, .events = POLLIN, .revents = 0};
+    const int ready = poll(&readable, 1, milliseconds_until(deadline));
+    if (ready == 0) {
+      return Received::kDeadline;
+    }
+    std::array<std::byte, kReadBytes> bytes;
+    const ssize_t count = recv(descriptor_, bytes.data(), bytes.size(), 0);
+    if (count > 0) {
+      buffer_.insert(buffer_.end(), bytes.begin(), bytes.begin() + count);
+    } else if (count == 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)) {
+      return Received::kClosed;
+    }
+  }
+  return Received::kFrame;
+}
+
+int listen_at(const std::filesystem::path& path) {
+  const sockaddr_un address = address_of(path);
+  const int descriptor = unix_socket();
+  if (bind(descriptor, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0 ||
+      listen(descriptor, SOMAXCONN) != 0) {
+    const int code = errno;
+    close(descriptor);
+    errno = code;
+    throw_socket_error("listen at " + path.native());
+  }
+  return descriptor;
+}
+
+int connect_to(const std::filesystem::path& path) {
+  const sockaddr_un address = address_of(path);
+  const int descriptor = unix_socket();
+  if (connect(descriptor, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
+    const int code = errno;
+    close(descriptor);
+    errno = code;
+    throw_socket_error("connect to " + path.native());
+  }
+  return descriptor;
+}
+
+}  // namespace longship

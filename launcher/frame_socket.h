@@ -1,0 +1,71 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <mutex>
+#include <optional>
+
+#include "core/bytes.h"
+
+namespace longship {
+
+/// What a frame between a rank of a self-started job and the process that started it says.
+enum class FrameKind : uint16_t {
+  kHello,       ///< rank to parent, first: Hello
+  kProgress,    ///< rank to parent: LoadProgressReport
+  kReady,       ///< leader to parent: EngineInfo
+  kFailed,      ///< leader to parent: the Error that ends the job
+  kEvent,       ///< leader to parent: EngineEvent
+  kSubmit,      ///< parent to leader: request id, GenerationRequest
+  kCancel,      ///< parent to leader: request id
+  kEndSession,  ///< parent to leader: session
+  kShutdown,    ///< parent to leader
+  kLast = kShutdown,
+};
+
+struct Frame {
+  FrameKind kind = FrameKind::kHello;
+  Bytes payload;
+};
+
+enum class Received : uint8_t { kFrame, kDeadline, kClosed };
+
+/// One end of a stream socket that carries frames: a header (magic, version of the protocol, kind, size) and at most
+/// kMaxPayloadBytes. Any thread may send; one thread receives.
+class FrameSocket {
+ public:
+  using Deadline = std::chrono::steady_clock::time_point;
+  static constexpr uint64_t kMaxPayloadBytes = uint64_t{256} << 20;
+
+  /// Takes the descriptor over and makes it non-blocking.
+  explicit FrameSocket(int descriptor);
+  ~FrameSocket();
+  FrameSocket(const FrameSocket&) = delete;
+  FrameSocket& operator=(const FrameSocket&) = delete;
+
+  int descriptor() const { return descriptor_; }
+
+  /// Sends the whole frame, waiting while the peer's buffer is full. False if the peer is gone, now or before.
+  bool send(FrameKind kind, const Bytes& payload);
+
+  /// The next frame, unless the deadline or the end of the peer comes first. Throws kRank for what is not a frame of
+  /// this version.
+  Received receive(Frame& frame, Deadline deadline);
+
+ private:
+  bool send_all(const void* data, std::size_t size);
+  bool parse(Frame& frame);
+
+  int descriptor_;
+  std::mutex send_mutex_;
+  Bytes buffer_;  ///< Received bytes that are not yet a frame.
+};
+
+/// A listening Unix socket at `path`. Errors: kRank.
+int listen_at(const std::filesystem::path& path);
+
+/// Connects to it. Errors: kRank.
+int connect_to(const std::filesystem::path& path);
+
+}  // namespace longship

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <functional>
+#include <thread>
+
+namespace longship {
+
+/// SIGINT, SIGTERM and SIGHUP of this process, taken by a thread of its own. Make it before other threads, which
+/// inherit that these signals are blocked; one object at a time.
+class Interrupts {
+ public:
+  /// `consume` may take a SIGINT (and returns true); otherwise `before_exit` runs and the process ends at once, with
+  /// 128 plus the signal's number.
+  Interrupts(std::function<bool()> consume, std::function<void()> before_exit);
+  ~Interrupts();
+  Interrupts(const Interrupts&) = delete;
+  Interrupts& operator=(const Interrupts&) = delete;
+
+ private:
+  void wait();
+
+  std::function<bool()> consume_;
+  std::function<void()> before_exit_;
+  int signals_ = -1;
+  int stop_ = -1;
+  std::thread thread_;
+};
+
+}  // namespace longship

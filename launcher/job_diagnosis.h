@@ -1,0 +1,31 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "core/error.h"
+
+namespace longship {
+
+/// What is known of a job that ended before its work was done.
+struct LostJob {
+  std::string output;                  ///< What mpirun and the ranks wrote.
+  std::optional<int> exit_code;        ///< mpirun's; nothing if it had to be killed.
+  std::optional<int> first_lost_rank;  ///< The rank whose connection closed first.
+  std::optional<int> first_lost_pid;
+};
+
+/// One sentence that names the rank and the cause as exactly as `job` allows, and its exit code.
+Error diagnose(const LostJob& job);
+
+/// The rank that "mpirun noticed" to have ended on a signal.
+struct SignalledRank {
+  int rank = 0;
+  int pid = 0;
+  std::string host;
+  int signal = 0;
+};
+std::optional<SignalledRank> find_signalled_rank(std::string_view output);
+
+}  // namespace longship

@@ -1,0 +1,57 @@
+#include "launcher/lifeline.h"
+
+#include <poll.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdlib>
+#include <thread>
+
+#include "core/error.h"
+#include "launcher/rank_job.h"
+
+namespace longship {
+
+namespace {
+
+constexpr std::chrono::milliseconds kReportEvery(50);
+
+std::string host_name() {
+  std::array<char, 256> name{};
+  return gethostname(name.data(), name.size() - 1) == 0 ? std::string(name.data()) : std::string();
+}
+
+}  // namespace
+
+std::unique_ptr<Lifeline> Lifeline::connect(int rank) {
+  const char* socket = std::getenv(kJobSocketVariable);
+  const char* secret = std::getenv(kJobSecretVariable);
+  if (socket == nullptr || secret == nullptr) {
+    throw Error(ErrorKind::kUsage, "\"longship rank\" is only for ranks that longship itself starts",
+                "Use longship run or longship eval, with or without mpirun.");
+  }
+  auto lifeline = std::make_unique<Lifeline>(connect_to(socket));
+  lifeline->socket_.send(FrameKind::kHello, encode(Hello{secret, rank, getpid(), host_name()}));
+  return lifeline;
+}
+
+void Lifeline::report(const LoadProgressReport& progress) {
+  const auto now = std::chrono::steady_clock::now();
+  if (now >= next_report_ || progress.bytes_done == progress.bytes_total) {
+    socket_.send(FrameKind::kProgress, encode(progress));
+    next_report_ = now + kReportEvery;
+  }
+}
+
+void Lifeline::end_with_parent() {
+  std::thread([descriptor = socket_.descriptor()] {
+    for (;;) {
+      pollfd closed{.fd = descriptor, .events = POLLRDHUP, .revents = 0};
+      if (poll(&closed, 1, -1) > 0) {
+        _exit(static_cast<int>(ErrorKind::kRank));
+      }
+    }
+  }).detach();
+}
+
+}  // namespace longship

@@ -1,0 +1,53 @@
+#include "launcher/load_bar.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+
+namespace longship {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int kCells = 30;
+constexpr std::chrono::milliseconds kDrawEvery(80);
+constexpr double kMegabyte = 1e6;
+
+}  // namespace
+
+LoadBar::LoadBar(std::string what)
+    : what_(std::move(what)), terminal_(isatty(STDERR_FILENO) == 1), started_(Clock::now()), next_draw_(started_) {}
+
+void LoadBar::update(int64_t bytes_done, int64_t bytes_total) {
+  const std::lock_guard lock(mutex_);
+  bytes_total_ = std::max(bytes_total_, bytes_total);
+  const auto now = Clock::now();
+  if (terminal_ && !finished_ && now >= next_draw_ && bytes_total > 0) {
+    next_draw_ = now + kDrawEvery;
+    draw(bytes_done, bytes_total);
+  }
+}
+
+void LoadBar::draw(int64_t bytes_done, int64_t bytes_total) {
+  const double share = std::clamp(static_cast<double>(bytes_done) / static_cast<double>(bytes_total), 0.0, 1.0);
+  const auto full = static_cast<std::size_t>(share * kCells);
+  const std::string bar = std::string(full, '=') + std::string(kCells - full, ' ');
+  std::fprintf(stderr, "\r\033[Kloading %s [%s] %3.0f %% of %.0f MB", what_.c_str(), bar.c_str(), share * 100,
+               static_cast<double>(bytes_total) / kMegabyte);
+  std::fflush(stderr);
+}
+
+void LoadBar::finish() {
+  const std::lock_guard lock(mutex_);
+  if (finished_) {
+    return;
+  }
+  finished_ = true;
+  const std::chrono::duration<double> seconds = Clock::now() - started_;
+  std::fprintf(stderr, "%slongship: loaded %s, %.0f MB in %.1f s\n", terminal_ ? "\r\033[K" : "", what_.c_str(),
+               static_cast<double>(bytes_total_) / kMegabyte, seconds.count());
+}
+
+}  // namespace longship

@@ -1,0 +1,117 @@
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdio>
+#include <new>
+
+#include "core/error.h"
+#include "launcher/command_line.h"
+#include "launcher/commands/commands.h"
+#include "launcher/rank_environment.h"
+#include "launcher/report.h"
+
+namespace longship {
+
+namespace {
+
+constexpr const char* kVersion = "longship " LONGSHIP_VERSION;
+constexpr const char* kAbout =
+    "Runs large language models on any tensor-parallel x pipeline-parallel mesh of MPI ranks.\n"
+    "Alone it starts the ranks itself; under mpirun or srun it takes its rank from them.";
+
+// Shows the short names as they are typed: -tp, not --tp.
+class HelpFormatter : public CLI::Formatter {
+ public:
+  std::string make_option_name(const CLI::Option* option, bool positional) const override {
+    std::string name = CLI::Formatter::make_option_name(option, positional);
+    for (const char* doubled : {"--tp,", "--pp,"}) {
+      if (name.starts_with(doubled)) {
+        name.erase(0, 1);
+      }
+    }
+    return name;
+  }
+};
+
+void set_up(CLI::App& app, std::function<int()>& action) {
+  auto formatter = std::make_shared<HelpFormatter>();
+  formatter->column_width(44);
+  app.formatter(formatter);
+  app.set_help_flag("-h,--help", "Print this help and end");
+  app.set_version_flag("--version", kVersion, "Print the version and end");
+  app.require_subcommand(1);
+  add_run_command(app, action);
+  add_plan_command(app, action);
+  add_rank_command(app, action);
+}
+
+std::string help_command(const CLI::App& app) {
+  const auto chosen = app.get_subcommands();
+  return "See longship " + (chosen.empty() ? std::string() : chosen.front()->get_name() + " ") + "--help.";
+}
+
+// The parser's own sentence, begun and ended as ours are.
+std::string cause_of(const CLI::ParseError& error) {
+  if (error.get_name() == "ExtrasError") {
+    const std::string text = error.what();
+    return "there is no option or argument " + text.substr(text.rfind(':') + 2);
+  }
+  std::string text = error.what();
+  while (!text.empty() && (text.back() == '.' || text.back() == '\n')) {
+    text.pop_back();
+  }
+  return text;
+}
+
+void parse(CLI::App& app, int argc, char** argv) {
+  std::vector<std::string> arguments = normalise_arguments({argv + 1, argv + argc});
+  std::reverse(arguments.begin(), arguments.end());  // the order in which CLI11 takes them
+  try {
+    app.parse(arguments);
+  } catch (const CLI::Success&) {
+    throw;
+  } catch (const CLI::ParseError& error) {
+    throw Error(ErrorKind::kUsage, cause_of(error), help_command(app));
+  }
+}
+
+int run_program(int argc, char** argv) {
+  CLI::App app(kAbout, "longship");
+  std::function<int()> action;
+  set_up(app, action);
+  try {
+    parse(app, argc, argv);
+  } catch (const CLI::Success& success) {  // --help, --version
+    return environment_rank() == 0 ? app.exit(success) : 0;
+  }
+  return action();
+}
+
+// Ranks fail alike: one of them says so for the job.
+int fail(const Error& error) {
+  if (environment_rank() == 0) {
+    print_error(error);
+  }
+  return error.exit_code();
+}
+
+int guarded_main(int argc, char** argv) {
+  try {
+    return run_program(argc, argv);
+  } catch (const Error& error) {
+    return fail(error);
+  } catch (const std::bad_alloc&) {
+    return fail(
+        Error(ErrorKind::kDoesNotFit, "memory ran out", "Use more ranks (-tp, -pp), or a smaller --max-model-len."));
+  } catch (const std::exception& error) {
+    return fail(Error(ErrorKind::kInternal, error.what(), "This is a mistake in longship: please report it."));
+  }
+}
+
+}  // namespace
+
+}  // namespace longship
+
+int main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);  // a closed standard output is seen where it is written
+  return longship::guarded_main(argc, argv);
+}

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/model/checkpoint.h"
+#include "engine/text/tokenizer.h"
+#include "launcher/conversation.h"
+
+namespace longship {
+
+/// The text side of a model: what a front end needs besides the engine.
+struct ModelText {
+  std::shared_ptr<const Tokenizer> tokenizer;
+  std::vector<int32_t> stop_ids;  ///< The checkpoint's end tokens and the usual ends of a turn.
+  Conversation::Render render;    ///< Its chat template; empty if it has none.
+};
+
+/// Opens tokenizer, configuration and template; reads no weights. Errors: kModelFile.
+ModelText load_model_text(const std::filesystem::path& model, std::span<const MetadataOverride> overrides);
+
+}  // namespace longship

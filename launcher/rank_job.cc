@@ -1,0 +1,247 @@
+#include "launcher/rank_job.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdlib>
+
+namespace longship {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int kPollMilliseconds = 20;
+constexpr std::chrono::seconds kHelloDeadline(2);
+// mpirun ends every rank at once when asked to; a launcher that hangs in its tear-down is killed after this.
+constexpr std::chrono::milliseconds kGrace(1500);
+// How long mpirun may need to notice that a rank has ended, and to say which.
+constexpr std::chrono::milliseconds kLossDeadline(2500);
+constexpr std::size_t kMaxOutputBytes = std::size_t{1} << 16;
+
+std::string random_secret() {
+  std::array<unsigned char, 16> bytes{};
+  if (getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) {
+    throw Error(ErrorKind::kRank, "the system gives no random numbers");
+  }
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string text;
+  for (const unsigned char byte : bytes) {
+    text += kDigits[byte >> 4U];
+    text += kDigits[byte & 15U];
+  }
+  return text;
+}
+
+// Open MPI, quiet and without pinning, where ranks may be more than cores. What the user has set stands.
+std::vector<ChildProcess::Variable> launcher_environment(const JobDirectory& directory, const std::string& secret) {
+  std::vector<ChildProcess::Variable> usual = {
+      {"OMPI_MCA_rmaps_base_oversubscribe", "1"},
+      {"OMPI_MCA_mpi_yield_when_idle", "1"},
+      {"OMPI_MCA_hwloc_base_binding_policy", "none"},
+      {"OMPI_MCA_pml", "ob1"},
+      {"OMPI_MCA_odls_base_sigkill_timeout", "0"},
+      {"OMPI_MCA_orte_tmpdir_base", directory.files().native()},
+      {"OMPI_MCA_btl_vader_backing_directory", directory.shared_memory().native()},
+  };
+  if (geteuid() == 0) {
+    usual.emplace_back("OMPI_ALLOW_RUN_AS_ROOT", "1");
+    usual.emplace_back("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1");
+  }
+  std::vector<ChildProcess::Variable> variables = {{kJobSocketVariable, directory.socket().native()},
+                                                   {kJobSecretVariable, secret}};
+  for (const auto& variable : usual) {
+    if (std::getenv(variable.first.c_str()) == nullptr) {
+      variables.push_back(variable);
+    }
+  }
+  return variables;
+}
+
+std::filesystem::path mpirun_program() {
+  const std::filesystem::path program = find_program("mpirun");
+  if (program.empty()) {
+    throw Error(ErrorKind::kRank, "there is no mpirun in PATH to start the ranks with",
+                "Install Open MPI (Debian: apt-get install openmpi-bin), or use -tp 1 -pp 1.");
+  }
+  return program;
+}
+
+std::vector<std::string> mpirun_arguments(int ranks, const std::filesystem::path& program,
+                                          const std::vector<std::string>& arguments) {
+  std::vector<std::string> result = {"-n", std::to_string(ranks), program.native()};
+  result.insert(result.end(), arguments.begin(), arguments.end());
+  return result;
+}
+
+}  // namespace
+
+RankJob::RankJob(const std::filesystem::path& program, const std::vector<std::string>& arguments, int ranks,
+                 ProgressSink progress)
+    : secret_(random_secret()),
+      ranks_(ranks),
+      progress_(std::move(progress)),
+      listener_(listen_at(directory_.socket())),
+      mpirun_(std::make_unique<ChildProcess>(mpirun_program(), mpirun_arguments(ranks, program, arguments),
+                                             launcher_environment(directory_, secret_))),
+      monitor_([this] { monitor(); }) {}
+
+RankJob::~RankJob() {
+  kill();
+  {
+    const std::lock_guard lock(mutex_);
+    stop_monitor_ = true;
+  }
+  monitor_.join();
+}
+
+void RankJob::monitor() {
+  for (;;) {
+    wait_for_news();
+    read_output();
+    accept_peer();
+    read_followers();
+    const std::lock_guard lock(mutex_);
+    if (const auto status = mpirun_->poll_exit(); status && !ended_) {
+      lost_.exit_code = status->code;
+      ended_ = true;
+      changed_.notify_all();
+    }
+    if (stop_monitor_) {
+      return;
+    }
+  }
+}
+
+void RankJob::wait_for_news() {
+  std::array<pollfd, 2> news = {{{.fd = listener_.descriptor(), .events = POLLIN, .revents = 0},
+                                 {.fd = mpirun_->output(), .events = POLLIN, .revents = 0}}};
+  poll(news.data(), news.size(), kPollMilliseconds);
+  if ((news[1].revents & POLLHUP) != 0) {  // a closed pipe is always ready
+    std::this_thread::sleep_for(std::chrono::milliseconds(kPollMilliseconds));
+  }
+}
+
+void RankJob::read_output() {
+  std::array<char, 4096> bytes;
+  for (;;) {
+    const ssize_t count = read(mpirun_->output(), bytes.data(), bytes.size());
+    if (count <= 0) {
+      return;
+    }
+    const std::lock_guard lock(mutex_);
+    lost_.output.append(bytes.data(), static_cast<std::size_t>(count));
+    if (lost_.output.size() > kMaxOutputBytes) {
+      lost_.output.erase(0, lost_.output.size() - kMaxOutputBytes);
+    }
+  }
+}
+
+void RankJob::accept_peer() {
+  const int descriptor = accept4(listener_.descriptor(), nullptr, nullptr, SOCK_CLOEXEC);
+  if (descriptor < 0) {
+    return;
+  }
+  auto socket = std::make_unique<FrameSocket>(descriptor);
+  try {
+    Frame frame;
+    if (socket->receive(frame, Clock::now() + kHelloDeadline) != Received::kFrame || frame.kind != FrameKind::kHello) {
+      return;
+    }
+    const Hello hello = decode_hello(frame.payload);
+    const std::lock_guard lock(mutex_);
+    if (hello.secret == secret_ && hello.rank >= 0 && hello.rank < ranks_ && !peers_.contains(hello.rank)) {
+      peers_[hello.rank] = {.socket = std::move(socket), .pid = hello.pid, .progress = {}};
+      changed_.notify_all();
+    }
+  } catch (const Error&) {
+    return;  // not one of ours
+  }
+}
+
+void RankJob::read_followers() {
+  std::vector<std::pair<int, FrameSocket*>> followers;
+  {
+    const std::lock_guard lock(mutex_);
+    for (auto& [rank, peer] : peers_) {
+      if (rank != 0 && peer.socket) followers.emplace_back(rank, peer.socket.get());
+    }
+  }
+  for (const auto& [rank, socket] : followers) {
+    Frame frame;
+    Received received = Received::kFrame;
+    while ((received = socket->receive(frame, Clock::now())) == Received::kFrame) {
+      note_progress(rank, decode_progress(frame.payload));
+    }
+    if (received == Received::kClosed) {
+      const std::lock_guard lock(mutex_);
+      Peer& peer = peers_[rank];
+      peer.socket.reset();
+      if (!lost_.first_lost_rank) {
+        lost_.first_lost_rank = rank;
+        lost_.first_lost_pid = peer.pid;
+      }
+    }
+  }
+}
+
+void RankJob::note_progress(int rank, const LoadProgressReport& report) {
+  LoadProgressReport sum;
+  {
+    const std::lock_guard lock(mutex_);
+    peers_[rank].progress = report;
+    for (const auto& [other, peer] : peers_) {
+      sum.bytes_done += peer.progress.bytes_done;
+      sum.bytes_total += peer.progress.bytes_total;
+    }
+  }
+  progress_(sum);
+}
+
+FrameSocket& RankJob::leader(FrameSocket::Deadline deadline) {
+  std::unique_lock lock(mutex_);
+  changed_.wait_until(lock, deadline, [this] { return ended_ || peers_.contains(0); });
+  if (const auto found = peers_.find(0); found != peers_.end()) {
+    return *found->second.socket;
+  }
+  lock.unlock();
+  throw loss();
+}
+
+bool RankJob::wait_until_ended(FrameSocket::Deadline deadline) {
+  std::unique_lock lock(mutex_);
+  return changed_.wait_until(lock, deadline, [this] { return ended_; });
+}
+
+Error RankJob::loss() {
+  if (!wait_until_ended(Clock::now() + kLossDeadline)) {
+    kill();
+  }
+  std::this_thread::sleep_for(std::chrono::milliseconds(2 * kPollMilliseconds));  // the last of the output
+  const std::lock_guard lock(mutex_);
+  return diagnose(lost_);
+}
+
+void RankJob::finish(FrameSocket::Deadline deadline) {
+  if (!wait_until_ended(deadline)) {
+    kill();
+  }
+}
+
+void RankJob::kill() {
+  mpirun_->signal(SIGTERM);
+  if (!wait_until_ended(Clock::now() + kGrace)) {
+    mpirun_->signal(SIGKILL);
+    const std::lock_guard lock(mutex_);
+    for (const auto& [rank, peer] : peers_) {
+      if (peer.socket) ::kill(peer.pid, SIGKILL);
+    }
+  }
+  directory_.remove();
+}
+
+}  // namespace longship

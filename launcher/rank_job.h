@@ -1,0 +1,77 @@
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "launcher/child_process.h"
+#include "launcher/engine_wire.h"
+#include "launcher/frame_socket.h"
+#include "launcher/job_diagnosis.h"
+#include "launcher/job_directory.h"
+
+namespace longship {
+
+/// Environment by which the ranks of a job find the process that started it.
+inline constexpr const char* kJobSocketVariable = "LONGSHIP_JOB_SOCKET";
+inline constexpr const char* kJobSecretVariable = "LONGSHIP_JOB_SECRET";
+
+/// Ranks of this program that mpirun runs as a child. Every rank on this host holds a connection to this process, which
+/// tells at once when a rank ends, and by which ranks notice the end of this process. Any thread may call.
+class RankJob {
+ public:
+  /// Bytes loaded and to load, summed over the ranks that have said so.
+  using ProgressSink = std::function<void(const LoadProgressReport&)>;
+
+  /// Starts `ranks` times `program` with `arguments`. Errors: kRank, e.g. if there is no mpirun.
+  RankJob(const std::filesystem::path& program, const std::vector<std::string>& arguments, int ranks,
+          ProgressSink progress);
+  /// Kills what still runs and removes everything that the job left behind.
+  ~RankJob();
+
+  /// The connection to the leader, once it is there. Errors: why the job ended before, or kRank at the deadline.
+  FrameSocket& leader(FrameSocket::Deadline deadline);
+  void note_progress(int rank, const LoadProgressReport& report);
+  /// Why the job is lost, after its leader's connection has closed; ends what is left of it.
+  Error loss();
+  /// Waits until the ranks have ended by themselves, which they were asked to, or kills them at the deadline.
+  void finish(FrameSocket::Deadline deadline);
+  /// Ends every rank now and removes what the job left behind.
+  void kill();
+
+ private:
+  struct Peer {
+    std::unique_ptr<FrameSocket> socket;
+    int pid = 0;
+    LoadProgressReport progress;
+  };
+
+  void monitor();
+  void wait_for_news();
+  void read_output();
+  void accept_peer();
+  void read_followers();
+  bool wait_until_ended(FrameSocket::Deadline deadline);
+
+  JobDirectory directory_;
+  std::string secret_;
+  int ranks_;
+  ProgressSink progress_;
+  FrameSocket listener_;
+  std::unique_ptr<ChildProcess> mpirun_;
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::map<int, Peer> peers_;
+  LostJob lost_;
+  bool ended_ = false;
+  bool stop_monitor_ = false;
+  std::thread monitor_;
+};
+
+}  // namespace longship

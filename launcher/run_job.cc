@@ -1,0 +1,183 @@
+#include "launcher/run_job.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <mutex>
+#include <new>
+
+#include "launcher/end_within.h"
+#include "launcher/engine_server.h"
+#include "launcher/interrupts.h"
+#include "launcher/lifeline.h"
+#include "launcher/load_bar.h"
+#include "launcher/rank_environment.h"
+#include "launcher/rank_job.h"
+#include "launcher/remote_engine.h"
+
+namespace longship {
+
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+// From the start of mpirun to the first words of the leader.
+constexpr std::chrono::seconds kStartDeadline(60);
+// From the request to end to the end of every rank.
+constexpr std::chrono::seconds kFinishDeadline(5);
+
+std::string job_title(const std::string& model, const MeshShape& mesh) {
+  const fs::path path = fs::path(model).lexically_normal();
+  const std::string name = (path.has_filename() ? path : path.parent_path()).filename().native();
+  return name + " on " + std::to_string(mesh.ranks()) + (mesh.ranks() == 1 ? " rank" : " ranks") + " (tp " +
+         std::to_string(mesh.tp) + ", pp " + std::to_string(mesh.pp) + ")";
+}
+
+int local_ranks(const Transport& transport) {
+  const std::vector<int> hosts = transport.ranks_per_host();
+  const int said = environment_local_ranks();
+  return said > 0 ? said : *std::max_element(hosts.begin(), hosts.end());
+}
+
+// The leader prepares the front end; the others learn whether it could. The leader's own error needs no rank's name.
+FrontEnd prepare_on_leader(Transport& transport, const PrepareFrontEnd& prepare) {
+  FrontEnd front_end;
+  std::optional<Error> failure;
+  try {
+    if (transport.rank() == 0) {
+      front_end = prepare();
+    }
+  } catch (const Error& error) {
+    failure = error;
+  }
+  try {
+    transport.control().agree(failure ? &*failure : nullptr, "front end");
+  } catch (const Error& agreed) {
+    throw failure ? *failure : agreed;
+  }
+  return front_end;
+}
+
+FrontEnd after_loading(LoadBar& bar, FrontEnd front_end) {
+  return [&bar, front_end = std::move(front_end)](Engine& engine) {
+    bar.finish();
+    return front_end(engine);
+  };
+}
+
+MeshShape launched_mesh(const EngineFlags& flags, const Transport& transport) {
+  return resolve_mesh(flags.mesh, transport.ranks_per_host());
+}
+
+// Calls `body` with the transport of this rank. After an error the ranks have little time to end together.
+template <class Body>
+int with_mpi(const Body& body) {
+  std::optional<EndWithin> end_within;  // outlives the transport, whose end waits for the other ranks
+  const std::unique_ptr<Transport> transport = make_mpi_transport();
+  try {
+    return body(*transport);
+  } catch (const Error& error) {
+    end_within.emplace(transport->rank(), error);
+    throw;
+  } catch (const std::bad_alloc&) {
+    const Error error(ErrorKind::kDoesNotFit, "memory ran out", "Use more ranks (-tp, -pp).");
+    end_within.emplace(transport->rank(), error);
+    throw error;
+  }
+}
+
+int run_launched(const EngineFlags& flags, const PrepareFrontEnd& prepare) {
+  return with_mpi([&](Transport& transport) {
+    const MeshShape mesh = launched_mesh(flags, transport);
+    FrontEnd front_end = prepare_on_leader(transport, prepare);
+    LoadBar bar(job_title(flags.model, mesh));
+    const bool shows = transport.rank() == 0;
+    const LoadReport report = [&](int64_t done, int64_t total) {
+      if (shows) bar.update(done, total);
+    };
+    return run_rank(resolve_options(flags, mesh, local_ranks(transport)), transport, report,
+                    after_loading(bar, std::move(front_end)));
+  });
+}
+
+int run_alone(const EngineFlags& flags, const FrontEnd& front_end, const std::function<bool()>& on_interrupt) {
+  const Interrupts interrupts(on_interrupt, [] {});
+  const MeshShape one;
+  LoadBar bar(job_title(flags.model, one));
+  const std::unique_ptr<Transport> transport = make_self_transport();
+  const LoadReport report = [&](int64_t done, int64_t total) { bar.update(done, total); };
+  return run_rank(resolve_options(flags, one, 1), *transport, report, after_loading(bar, front_end));
+}
+
+int run_with_children(const EngineFlags& flags, const MeshShape& mesh, const FrontEnd& front_end,
+                      const std::function<bool()>& on_interrupt) {
+  std::mutex mutex;
+  std::unique_ptr<RankJob> job;
+  const Interrupts interrupts(on_interrupt, [&] {
+    const std::lock_guard lock(mutex);
+    if (job) job->kill();
+  });
+  LoadBar bar(job_title(flags.model, mesh));
+  std::vector<std::string> arguments = engine_arguments(flags);
+  arguments.insert(arguments.begin(), "rank");
+  {
+    const std::lock_guard lock(mutex);
+    job = std::make_unique<RankJob>(
+        fs::read_symlink("/proc/self/exe"), arguments, mesh.ranks(),
+        [&bar](const LoadProgressReport& sum) { bar.update(sum.bytes_done, sum.bytes_total); });
+  }
+  FrameSocket& leader = job->leader(Clock::now() + kStartDeadline);
+  RemoteEngine engine(
+      leader, [&] { return job->loss(); },
+      [&](const LoadProgressReport& progress) { job->note_progress(0, progress); });
+  bar.finish();
+  const int exit_code = front_end(engine);
+  engine.shutdown();
+  job->finish(Clock::now() + kFinishDeadline);
+  return exit_code;
+}
+
+}  // namespace
+
+int run_job(EngineFlags flags, const PrepareFrontEnd& prepare, const std::function<bool()>& on_interrupt) {
+  if (launched_as_rank()) {
+    return run_launched(flags, prepare);
+  }
+  const MeshShape mesh = resolve_mesh_alone(flags.mesh);
+  const FrontEnd front_end = prepare();
+  if (mesh.ranks() == 1) {
+    return run_alone(flags, front_end, on_interrupt);
+  }
+  flags.model = fs::absolute(flags.model).native();
+  flags.mesh = {.tp = mesh.tp, .pp = mesh.pp};
+  return run_with_children(flags, mesh, front_end, on_interrupt);
+}
+
+int run_child_rank(const EngineFlags& flags) {
+  const std::unique_ptr<Lifeline> lifeline = Lifeline::connect(environment_rank());
+  if (!launched_as_rank()) {
+    const Error error(ErrorKind::kRank, "the mpirun in PATH is not Open MPI's: its ranks do not know each other",
+                      "Put the mpirun of Open MPI first in PATH.");
+    lifeline->socket().send(FrameKind::kFailed, encode(error));
+    return error.exit_code();
+  }
+  return with_mpi([&](Transport& transport) {
+    const bool leads = transport.rank() == 0;
+    if (!leads) {
+      lifeline->end_with_parent();
+    }
+    const LoadReport report = [&](int64_t done, int64_t total) { lifeline->report({done, total}); };
+    const FrontEnd front_end = [&](Engine& engine) { return serve_engine(engine, lifeline->socket()); };
+    try {
+      const MeshShape mesh = launched_mesh(flags, transport);
+      return run_rank(resolve_options(flags, mesh, local_ranks(transport)), transport, report, front_end);
+    } catch (const Error& error) {
+      if (leads) {
+        lifeline->socket().send(FrameKind::kFailed, encode(error));
+      }
+      throw;
+    }
+  });
+}
+
+}  // namespace longship

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace longship {
+
+/// Finds stop strings in text that comes in pieces, and never lets a part of one be shown: text that may be the
+/// beginning of a stop string is held back until it is known.
+class StopMatcher {
+ public:
+  /// Empty stop strings are ignored.
+  explicit StopMatcher(std::vector<std::string> stops);
+
+  /// The text that may be shown now; after a stop string, only what stood before it.
+  std::string push(std::string_view text);
+  /// What is still held back, at the end of the text.
+  std::string flush();
+  bool stopped() const { return stopped_; }
+
+ private:
+  std::size_t first_stop() const;
+  std::size_t held_size() const;
+
+  std::vector<std::string> stops_;
+  std::string held_;
+  bool stopped_ = false;
+};
+
+}  // namespace longship
