@@ -11,20 +11,21 @@ class LocalEngine::LeaderStepSource : public StepSource {
       : engine_(engine), scheduler_(limits), window_(static_cast<std::size_t>(limits.window)), control_(control) {}
 
   std::optional<StepPlan> next() override {
-    for (;;) {
+    do {
       apply(engine_.take_commands(ahead_.empty() && scheduler_.idle()));
-      engine_.publish(scheduler_.take_events());
       if (engine_.stopping()) {
-        control_.publish({});
-        return std::nullopt;
+        stop();
+      } else {
+        fill_window();
       }
-      fill_window();
-      if (!ahead_.empty()) {
-        StepPlan plan = std::move(ahead_.front());
-        ahead_.pop_front();
-        return plan;
-      }
+      engine_.publish(scheduler_.take_events());
+    } while (ahead_.empty() && !stopped_);
+    if (ahead_.empty()) {
+      return std::nullopt;
     }
+    StepPlan plan = std::move(ahead_.front());
+    ahead_.pop_front();
+    return plan;
   }
 
   void commit(const StepResult& result) override {
@@ -49,11 +50,20 @@ class LocalEngine::LeaderStepSource : public StepSource {
     while (ahead_.size() < window_) {
       std::optional<StepPlan> plan = scheduler_.schedule();
       if (!plan) {
-        return;
+        break;
       }
       control_.publish(plan->serialize());
       ahead_.push_back(std::move(*plan));
     }
+    LONGSHIP_CHECK(!ahead_.empty() || scheduler_.idle(), "with nothing in flight, some request can go on");
+  }
+
+  // The other ranks run what was published before the stop frame, so the leader does too before its loop ends.
+  void stop() {
+    if (!std::exchange(stopped_, true)) {
+      control_.publish({});
+    }
+    scheduler_.cancel_all();
   }
 
   LocalEngine& engine_;
@@ -61,6 +71,7 @@ class LocalEngine::LeaderStepSource : public StepSource {
   std::size_t window_;
   ControlChannel& control_;
   std::deque<StepPlan> ahead_;  ///< Published, not yet executed here.
+  bool stopped_ = false;        ///< The stop frame was published.
 };
 
 LocalEngine::LocalEngine(const EngineInfo& info, const SchedulerLimits& limits, ControlChannel& control)
@@ -68,7 +79,9 @@ LocalEngine::LocalEngine(const EngineInfo& info, const SchedulerLimits& limits, 
 
 LocalEngine::~LocalEngine() = default;
 
-StepSource& LocalEngine::source() { return *source_; }
+StepSource& LocalEngine::source() {
+  return *source_;
+}
 
 void LocalEngine::push(Command command) {
   {
@@ -89,9 +102,13 @@ RequestId LocalEngine::submit(GenerationRequest request) {
   return id;
 }
 
-void LocalEngine::cancel(RequestId request) { push(Cancel{request}); }
+void LocalEngine::cancel(RequestId request) {
+  push(Cancel{request});
+}
 
-void LocalEngine::end_session(uint64_t session) { push(EndSession{session}); }
+void LocalEngine::end_session(uint64_t session) {
+  push(EndSession{session});
+}
 
 void LocalEngine::shutdown() {
   {

@@ -48,7 +48,7 @@ class LocalEngine : public Engine {
   using Command = std::variant<Submit, Cancel, EndSession>;
 
   void push(Command command);
-  /// Commands since the last call; waits for one if `wait`. Empty after shutdown.
+  /// Commands since the last call; waits for one, or for shutdown, if `wait`.
   std::deque<Command> take_commands(bool wait);
   void publish(std::vector<EngineEvent> events);
   bool stopping() const;

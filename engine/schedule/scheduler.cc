@@ -7,7 +7,11 @@
 
 namespace longship {
 
-Scheduler::Scheduler(const SchedulerLimits& limits) : limits_(limits), pool_(limits.kv_pages) {}
+Scheduler::Scheduler(const SchedulerLimits& limits) : limits_(limits), pool_(limits.kv_pages) {
+  LONGSHIP_CHECK(limits.max_num_seqs > 0 && limits.max_batched_tokens > 0 && limits.max_logit_rows > 0 &&
+                     limits.page_tokens > 0 && limits.window > 0,
+                 "every step has room for a token");
+}
 
 namespace {
 
@@ -67,7 +71,27 @@ void Scheduler::cancel(RequestId id) {
   }
 }
 
+void Scheduler::cancel_all() {
+  while (!running_.empty()) {
+    cancel(running_.back()->id);
+  }
+  while (!waiting_.empty()) {
+    cancel(waiting_.back()->id);
+  }
+}
+
 void Scheduler::end_session(uint64_t session) {
+  const auto forget = [&](const SequencePtr& sequence) {
+    if (sequence->request.session == session) {
+      sequence->request.session = 0;
+    }
+  };
+  std::for_each(running_.begin(), running_.end(), forget);
+  std::for_each(waiting_.begin(), waiting_.end(), forget);
+  drop_session(session);
+}
+
+void Scheduler::drop_session(uint64_t session) {
   if (const auto found = sessions_.find(session); found != sessions_.end()) {
     pool_.give_back(found->second.pages);
     sessions_.erase(found);
@@ -88,7 +112,7 @@ void Scheduler::remove(RequestId id) {
 void Scheduler::finish(Sequence& sequence, FinishReason reason, std::string error) {
   const uint64_t session = sequence.request.session;
   if (session != 0 && reason != FinishReason::kError && !sequence.pages.empty()) {
-    end_session(session);
+    drop_session(session);
     sequence.tokens.resize(static_cast<std::size_t>(sequence.computed));
     sessions_[session] = {std::move(sequence.tokens), std::move(sequence.pages), ++clock_};
   }
@@ -109,15 +133,15 @@ void Scheduler::resume_session(Sequence& sequence) {
     return;
   }
   Session& session = found->second;
-  const auto end = std::mismatch(session.tokens.begin(), session.tokens.end(), sequence.tokens.begin(),
-                                 sequence.tokens.end());
+  const auto end =
+      std::mismatch(session.tokens.begin(), session.tokens.end(), sequence.tokens.begin(), sequence.tokens.end());
   const auto common = std::min<int64_t>(end.first - session.tokens.begin(), sequence.length() - 1);
   const auto pages = static_cast<std::size_t>((common + limits_.page_tokens - 1) / limits_.page_tokens);
   sequence.pages.assign(session.pages.begin(), session.pages.begin() + static_cast<std::ptrdiff_t>(pages));
   session.pages.erase(session.pages.begin(), session.pages.begin() + static_cast<std::ptrdiff_t>(pages));
   sequence.computed = common;
   sequence.cached = sequence.generated() == 0 ? common : sequence.cached;
-  end_session(sequence.request.session);
+  drop_session(sequence.request.session);
 }
 
 void Scheduler::admit() {
@@ -139,7 +163,7 @@ bool Scheduler::reclaim_session() {
   if (oldest == sessions_.end()) {
     return false;
   }
-  end_session(oldest->first);
+  drop_session(oldest->first);
   return true;
 }
 
@@ -242,7 +266,8 @@ std::optional<StepPlan> Scheduler::schedule() {
 }
 
 void Scheduler::commit(const StepResult& result) {
-  LONGSHIP_CHECK(!in_flight_.empty() && in_flight_.front().step == result.step, "results come in the order of the plans");
+  LONGSHIP_CHECK(!in_flight_.empty() && in_flight_.front().step == result.step,
+                 "results come in the order of the plans");
   const StepPlan step = std::move(in_flight_.front());
   in_flight_.pop_front();
   const float* logits = result.logits.data<float>();
@@ -268,7 +293,8 @@ void Scheduler::commit_slice(Sequence& sequence, const PlanSlice& slice, const f
       event.request = sequence.id;
       event.kind = EngineEvent::Kind::kLogits;
       event.first_position = first;
-      event.logits.assign(logits + (first - slice.begin) * limits_.vocab, logits + (last - slice.begin) * limits_.vocab);
+      event.logits.assign(logits + (first - slice.begin) * limits_.vocab,
+                          logits + (last - slice.begin) * limits_.vocab);
       sequence.logits_reported = last;
       events_.push_back(std::move(event));
     }
@@ -308,6 +334,8 @@ void Scheduler::append(Sequence& sequence, int32_t token) {
   }
 }
 
-std::vector<EngineEvent> Scheduler::take_events() { return std::exchange(events_, {}); }
+std::vector<EngineEvent> Scheduler::take_events() {
+  return std::exchange(events_, {});
+}
 
 }  // namespace longship

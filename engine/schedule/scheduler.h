@@ -21,7 +21,7 @@ struct SchedulerLimits {
   int64_t max_logit_rows = 1;      ///< Rows of a step that want logits.
   int64_t kv_pages = 1;
   int64_t page_tokens = 64;
-  int window = 1;                  ///< Plans in flight that keep every stage busy.
+  int window = 1;  ///< Plans in flight that keep every stage busy.
 };
 
 /// The leader's decisions: which tokens run in which step, on which pages. Continuous batching with chunked prefill:
@@ -36,6 +36,8 @@ class Scheduler {
   /// A request that can never run ends with kError among the events.
   void submit(RequestId id, GenerationRequest request);
   void cancel(RequestId id);
+  void cancel_all();
+  /// Frees the session's pages; a request of it that still runs leaves none behind.
   void end_session(uint64_t session);
 
   /// The next plan, or nothing while there is nothing to run or everything waits for results in flight.
@@ -60,6 +62,7 @@ class Scheduler {
   void admit();
   void resume_session(Sequence& sequence);
   bool reserve(Sequence& sequence, int64_t tokens);
+  void drop_session(uint64_t session);
   bool reclaim_session();
   bool preempt_younger_than(const Sequence& sequence);
   void plan(Sequence& sequence, int64_t tokens, StepPlan& plan);

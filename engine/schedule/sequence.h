@@ -8,7 +8,7 @@
 namespace longship {
 
 /// A request on its way through the scheduler. Positions [0, computed) are in its pages, or will be once the published
-/// plans have run; of these, [committed, computed) are in flight.
+/// plans have run.
 struct Sequence {
   RequestId id = 0;
   GenerationRequest request;
