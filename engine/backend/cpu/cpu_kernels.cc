@@ -222,8 +222,7 @@ void CpuKernels::linear(const Tensor& x, std::span<const Weight> parts, std::spa
   parts_.clear();
   for (const Weight& part : parts) {
     const Layout kind = layout(part.dtype);
-    parts_.push_back(
-        {part.data, cpu::row_block_bytes(kind, columns), cpu::scale_bytes(kind, columns), part.rows, outputs, kind});
+    parts_.push_back({part.data, cpu::row_block_bytes(kind, columns), part.rows, outputs, kind});
     quantised = quantised || cpu::is_quantised(kind);
     outputs += part.rows;
     row_blocks += cpu::row_blocks(part.rows);

@@ -64,7 +64,10 @@ struct BlockFormat {
   static constexpr int64_t kVector = 64;
   static constexpr int64_t kQuantBytes = kNibbles ? 4 * kVector : 8 * kVector;
   static constexpr int64_t kScaleBytes = kMinimum ? 64 : 32;
-  // How far ahead of its use a single token's pass over the weights asks for them.
+  static constexpr int64_t kRun = kMinimum ? 1 : 2;  // blocks
+  static constexpr int64_t kRunBytes = kVector + kRun * kQuantBytes;
+  // How far ahead of its use a single token's pass over the weights asks for them. Bytes take longer to arrive than to
+  // compute with, and the machine's own prefetching keeps up.
   static constexpr int64_t kPrefetchBytes = 6144;
 
   static LONGSHIP_INLINE I32 initial_dot(const cpu::ActivationBlock& block) {
@@ -115,26 +118,27 @@ struct BlockFormat {
     const int64_t block_count = columns / cpu::kBlock;
     const int8_t* x = source.task.quants + source.token * columns;
     const cpu::ActivationBlock* blocks = source.task.blocks + source.token * block_count;
-    for (int64_t b = begin / cpu::kBlock; b < end / cpu::kBlock; ++b) {
+    for (uint64_t b = static_cast<uint64_t>(begin) / cpu::kBlock; b < static_cast<uint64_t>(end) / cpu::kBlock; ++b) {
       const std::byte* w[R];
       I32 dots[R][T];
 #pragma GCC unroll 8
       for (int r = 0; r < R; ++r) {
-        w[r] = source.rows(r) + source.part.scale_bytes + b * kQuantBytes;
+        w[r] = source.rows(r) + b / kRun * kRunBytes + kVector + b % kRun * kQuantBytes;
 #pragma GCC unroll 8
         for (int t = 0; t < T; ++t) {
           dots[r][t] = initial_dot(blocks[t * block_count + b]);
         }
       }
-      if constexpr (T == 1) {
-        for (int64_t line = 0; line < kQuantBytes + kScaleBytes; line += 64) {
+      if constexpr (kNibbles && R == 1 && T == 1) {
+        for (int64_t line = 0; line < kQuantBytes + kScaleBytes; line += kVector) {
           __builtin_prefetch(w[0] + kPrefetchBytes + line);
         }
       }
       dot_block(w, x + b * cpu::kBlock, columns, dots);
 #pragma GCC unroll 8
       for (int r = 0; r < R; ++r) {
-        const auto* scales = reinterpret_cast<const uint16_t*>(source.rows(r) + b * kScaleBytes);
+        const auto* scales =
+            reinterpret_cast<const uint16_t*>(source.rows(r) + b / kRun * kRunBytes + b % kRun * kScaleBytes);
         const F32 scale = load_f16(scales);
 #pragma GCC unroll 8
         for (int t = 0; t < T; ++t) {

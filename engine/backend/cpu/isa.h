@@ -26,11 +26,11 @@ inline constexpr int kMergeLevels = 24;
 /// Most query rows of one AttentionUnit.
 inline constexpr int64_t kMaxQueries = 4;
 
-/// How a weight is packed. Rows in blocks of kLanes; for each row block, block after block:
+/// How a weight is packed: row blocks of kLanes rows; of each the columns in order, so that memory is read straight on.
 /// kF32, kF16, kBF16: for each column the 16 rows' values.
-/// Quantised: f16 scales [K / 32][16] (kQ4_1: [K / 32][2][16], scales then minima), padded to 64 bytes; then for each
-/// block of 32 columns words of 4 bytes [steps][16 rows]. kQ8_0, 8 steps: columns 4 s to 4 s + 3, offset by 128.
-/// kQ4_0, kQ4_1, 4 steps: low nibbles columns 4 s to 4 s + 3, high nibbles those + 16.
+/// Quantised: for each run of 64 columns (kQ4_1: 32) 64 bytes of f16 scales, [2 blocks][16 rows] (kQ4_1: [16] scales,
+/// [16] minima), then for each of its blocks of 32 columns words of 4 bytes, [steps][16 rows]. kQ8_0, 8 steps: columns
+/// 4 s to 4 s + 3, offset by 128. kQ4_0, kQ4_1, 4 steps: low nibbles columns 4 s to 4 s + 3, high nibbles those + 16.
 enum class Layout : uint8_t { kF32, kF16, kBF16, kQ8_0, kQ4_0, kQ4_1 };
 
 /// Scale of 32 activations and what the products with offset weights need of their int8 sum s.
@@ -55,8 +55,7 @@ struct LinearTask {
 
 struct LinearPart {
   const std::byte* data;
-  int64_t row_block_bytes;
-  int64_t scale_bytes;  ///< Of a row block, before its quants.
+  int64_t row_block_bytes;  ///< 16 rows.
   int64_t rows;
   int64_t first_output;
   Layout layout;

@@ -64,20 +64,14 @@ void run_tokens(TileSource source, int64_t begin, int64_t end) {
   }
 }
 
-/// kRows: row blocks of a tile of several tokens; kSingleRows: of one token.
-template <class Format, int kRows, int kSingleRows>
+/// Row blocks [begin, end): kRows at a time for several tokens; one at a time, in the order of memory, for one.
+template <class Format, int kRows>
 void run_rows(const cpu::LinearTask& task, const cpu::LinearPart& part, int64_t begin, int64_t end) {
   for (int64_t token = 0; token < task.tokens; token += kTokenChunk) {
     const int64_t last = token + kTokenChunk < task.tokens ? token + kTokenChunk : task.tokens;
     TileSource source{task, part, begin, token};
-    if (task.tokens == 1) {
-      for (; source.row + kSingleRows <= end; source.row += kSingleRows) {
-        run_tile<Format, kSingleRows, 1>(source);
-      }
-    } else {
-      for (; source.row + kRows <= end; source.row += kRows) {
-        run_tokens<Format, kRows>(source, token, last);
-      }
+    for (; task.tokens > 1 && source.row + kRows <= end; source.row += kRows) {
+      run_tokens<Format, kRows>(source, token, last);
     }
     for (; source.row < end; ++source.row) {
       run_tokens<Format, 1>(source, token, last);
@@ -91,17 +85,17 @@ inline void linear(const cpu::LinearTask& task, const cpu::LinearPart& part, int
   constexpr int kBlockRows = kMany ? 2 : 1;
   switch (part.layout) {
     case cpu::Layout::kF32:
-      return run_rows<PlainFormat<cpu::Layout::kF32>, kPlainRows, 4>(task, part, begin, end);
+      return run_rows<PlainFormat<cpu::Layout::kF32>, kPlainRows>(task, part, begin, end);
     case cpu::Layout::kF16:
-      return run_rows<PlainFormat<cpu::Layout::kF16>, kPlainRows, 4>(task, part, begin, end);
+      return run_rows<PlainFormat<cpu::Layout::kF16>, kPlainRows>(task, part, begin, end);
     case cpu::Layout::kBF16:
-      return run_rows<PlainFormat<cpu::Layout::kBF16>, kPlainRows, 4>(task, part, begin, end);
+      return run_rows<PlainFormat<cpu::Layout::kBF16>, kPlainRows>(task, part, begin, end);
     case cpu::Layout::kQ8_0:
-      return run_rows<BlockFormat<cpu::Layout::kQ8_0>, kBlockRows, 1>(task, part, begin, end);
+      return run_rows<BlockFormat<cpu::Layout::kQ8_0>, kBlockRows>(task, part, begin, end);
     case cpu::Layout::kQ4_0:
-      return run_rows<BlockFormat<cpu::Layout::kQ4_0>, kBlockRows, 1>(task, part, begin, end);
+      return run_rows<BlockFormat<cpu::Layout::kQ4_0>, kBlockRows>(task, part, begin, end);
     case cpu::Layout::kQ4_1:
-      return run_rows<BlockFormat<cpu::Layout::kQ4_1>, kBlockRows, 1>(task, part, begin, end);
+      return run_rows<BlockFormat<cpu::Layout::kQ4_1>, kBlockRows>(task, part, begin, end);
   }
 }
 

@@ -12,8 +12,6 @@ bool is_quantised(Layout layout);
 /// since their values are converted exactly anyway.
 Layout layout_of(DType dtype, bool exact);
 
-/// Bytes of the scales of one row block, before its quants; 0 for plain layouts.
-int64_t scale_bytes(Layout layout, int64_t columns);
 int64_t row_block_bytes(Layout layout, int64_t columns);
 inline int64_t row_blocks(int64_t rows) {
   return (rows + kLanes - 1) / kLanes;
