@@ -19,7 +19,7 @@ constexpr int kLeader = 0;
 // Far above what a window of plans needs; it bounds the memory of a leader whose follower is stuck.
 constexpr std::size_t kFramesUnderWay = 4096;
 
-// The longer a rank has been idle, the later it may notice work: an eighth of that time, at most 1 ms.
+// The longer a rank has been idle, the later it may notice work: a sixteenth of that time, at most 1 ms.
 constexpr std::chrono::microseconds kAwake(200);
 constexpr std::chrono::microseconds kLongestNap(1000);
 
@@ -48,7 +48,12 @@ void MpiControl::publish(Bytes frame) {
 std::optional<Bytes> MpiControl::receive(Deadline deadline) {
   Backoff backoff(kAwake, kLongestNap);
   while (true) {
-    if (std::optional<MpiPort::Message> message = port_.try_receive(kLeader, std::nullopt)) {
+    std::optional<MpiPort::Message> message = port_.try_receive(kLeader, std::nullopt);
+    if (!message.has_value()) {
+      // The first look may only fetch a message that the second one finds.
+      message = port_.try_receive(kLeader, std::nullopt);
+    }
+    if (message.has_value()) {
       if (message->tag == kEnd) {
         throw Error(ErrorKind::kRank, "rank 0, the leader, has ended");
       }

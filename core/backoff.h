@@ -9,7 +9,7 @@
 namespace longship {
 
 /// How a thread waits for another thread or process without burning a core: it spins briefly, then yields,
-/// then sleeps for an eighth of the time that it has waited, within limits. One object a wait.
+/// then sleeps for a sixteenth of the time that it has waited, within limits. One object a wait.
 class Backoff {
  public:
   using Clock = std::chrono::steady_clock;
@@ -36,7 +36,7 @@ class Backoff {
     if (waited < awake_) {
       sched_yield();
     } else {
-      std::this_thread::sleep_for(std::clamp<Clock::duration>(waited / 8, kShortestNap, longest_nap_));
+      std::this_thread::sleep_for(std::clamp<Clock::duration>(waited / 16, kShortestNap, longest_nap_));
     }
     return waited;
   }
