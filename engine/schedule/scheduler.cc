@@ -136,7 +136,7 @@ void Scheduler::resume_session(Sequence& sequence) {
   const auto end =
       std::mismatch(session.tokens.begin(), session.tokens.end(), sequence.tokens.begin(), sequence.tokens.end());
   const auto common = std::min<int64_t>(end.first - session.tokens.begin(), sequence.length() - 1);
-  const auto pages = static_cast<std::size_t>((common + limits_.page_tokens - 1) / limits_.page_tokens);
+  const auto pages = static_cast<std::size_t>(pages_for(common));
   sequence.pages.assign(session.pages.begin(), session.pages.begin() + static_cast<std::ptrdiff_t>(pages));
   session.pages.erase(session.pages.begin(), session.pages.begin() + static_cast<std::ptrdiff_t>(pages));
   sequence.computed = common;
@@ -144,9 +144,26 @@ void Scheduler::resume_session(Sequence& sequence) {
   drop_session(sequence.request.session);
 }
 
+int64_t Scheduler::pages_for(int64_t tokens) const {
+  return (tokens + limits_.page_tokens - 1) / limits_.page_tokens;
+}
+
+// Whether the pages suffice for all tokens of those that run and of this one, with a page more for each. Without this,
+// what a preempted sequence has recomputed is soon taken from it again.
+bool Scheduler::has_room_for(const Sequence& sequence) const {
+  int64_t pages = limits_.kv_pages - (pages_for(sequence.length()) + 1);
+  for (const SequencePtr& running : running_) {
+    pages -= pages_for(running->length()) + 1;
+  }
+  return running_.empty() || pages >= 0;
+}
+
 void Scheduler::admit() {
   while (!waiting_.empty() && static_cast<int64_t>(running_.size()) < limits_.max_num_seqs) {
     Sequence& next = *waiting_.front();
+    if (!has_room_for(next)) {
+      return;
+    }
     // A sequence that asks for every prompt position's logits cannot skip any.
     if (next.request.session != 0 && !next.request.prompt_logits) {
       resume_session(next);
@@ -187,7 +204,7 @@ bool Scheduler::preempt_younger_than(const Sequence& sequence) {
 
 // Makes sure that the sequence has pages for `tokens` more tokens.
 bool Scheduler::reserve(Sequence& sequence, int64_t tokens) {
-  const int64_t needed = (sequence.computed + tokens + limits_.page_tokens - 1) / limits_.page_tokens;
+  const int64_t needed = pages_for(sequence.computed + tokens);
   while (static_cast<int64_t>(sequence.pages.size()) < needed) {
     if (pool_.free_pages() == 0 && !reclaim_session() && !preempt_younger_than(sequence)) {
       return false;

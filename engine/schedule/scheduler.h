@@ -27,8 +27,8 @@ struct SchedulerLimits {
 /// The leader's decisions: which tokens run in which step, on which pages. Continuous batching with chunked prefill:
 /// each step holds the next token of the sequences that have one, then prompt chunks in order of arrival, up to the
 /// token budget. Several plans may be in flight, also with chunks of one prompt; a generated token is planned only
-/// after it was chosen. Out of pages, the youngest sequence gives its pages up and is recomputed later. Not
-/// synchronised.
+/// after it was chosen. A sequence joins when there are pages for all its tokens. Should those that run outgrow the
+/// pool, the youngest gives its pages up and is recomputed later. Not synchronised.
 class Scheduler {
  public:
   explicit Scheduler(const SchedulerLimits& limits);
@@ -60,6 +60,8 @@ class Scheduler {
   using SequencePtr = std::unique_ptr<Sequence>;
 
   void admit();
+  bool has_room_for(const Sequence& sequence) const;
+  int64_t pages_for(int64_t tokens) const;
   void resume_session(Sequence& sequence);
   bool reserve(Sequence& sequence, int64_t tokens);
   void drop_session(uint64_t session);

@@ -26,11 +26,23 @@ Bytes StepPlan::serialize() const {
   return out.take();
 }
 
+namespace {
+
+void require(bool holds) {
+  if (!holds) {
+    throw Error(ErrorKind::kRank, "a frame between ranks is not a step plan",
+                "Check that every rank runs the same version of longship.");
+  }
+}
+
+}  // namespace
+
 StepPlan StepPlan::parse(std::span<const std::byte> frame) {
   ByteReader in(frame);
   StepPlan plan;
   plan.step = in.get<uint64_t>();
   plan.tokens = in.get_vector<int32_t>();
+  auto rows_left = static_cast<int64_t>(plan.tokens.size());
   const auto count = in.get<uint64_t>();
   for (uint64_t i = 0; i < count; ++i) {
     PlanSlice slice;
@@ -40,8 +52,12 @@ StepPlan StepPlan::parse(std::span<const std::byte> frame) {
     slice.rows = in.get<int64_t>();
     slice.logit_rows = in.get<int64_t>();
     slice.pages = in.get_vector<int32_t>();
+    require(slice.begin >= 0 && slice.rows > 0 && slice.rows <= rows_left);
+    require(slice.logit_rows >= 0 && slice.logit_rows <= slice.rows);
+    rows_left -= slice.rows;
     plan.slices.push_back(std::move(slice));
   }
+  require(rows_left == 0 && in.done());
   return plan;
 }
 

@@ -1,0 +1,154 @@
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <map>
+#include <set>
+
+#include "engine/schedule/scheduler.h"
+#include "tests/unit/schedule/fake_model.h"
+
+namespace longship::fake {
+
+/// What a request has reported so far.
+struct Report {
+  std::vector<int32_t> tokens;
+  std::vector<float> prompt_logits;
+  int64_t cached_tokens = 0;
+  bool finished = false;
+  FinishReason reason = FinishReason::kStop;
+  std::string error;
+};
+
+/// A scheduler with `window` plans in flight over the fake model. Every plan is checked against the limits and passes
+/// through its serialised form.
+class Runner {
+ public:
+  explicit Runner(const SchedulerLimits& limits)
+      : limits_(limits), scheduler_(limits), model_(limits.vocab, limits.kv_pages, limits.page_tokens) {}
+
+  RequestId submit(GenerationRequest request) {
+    const RequestId id = ++last_id_;
+    scheduler_.submit(id, std::move(request));
+    collect();
+    return id;
+  }
+
+  void cancel(RequestId id) {
+    scheduler_.cancel(id);
+    collect();
+  }
+
+  /// Publishes plans up to the window. Gives how many are in flight.
+  std::size_t fill() {
+    while (in_flight_.size() < static_cast<std::size_t>(limits_.window)) {
+      const std::optional<StepPlan> plan = scheduler_.schedule();
+      if (!plan) {
+        break;
+      }
+      check(*plan);
+      in_flight_.push_back(StepPlan::parse(plan->serialize()));
+    }
+    return in_flight_.size();
+  }
+
+  /// Fills the window, then runs the oldest plan. False if there is nothing to run.
+  bool step() {
+    if (fill() == 0) {
+      EXPECT_TRUE(scheduler_.idle()) << "requests wait with nothing in flight";
+      return false;
+    }
+    const StepPlan plan = std::move(in_flight_.front());
+    in_flight_.pop_front();
+    rows_run_ += static_cast<int64_t>(plan.tokens.size());
+    scheduler_.commit(model_.execute(plan));
+    collect();
+    return true;
+  }
+
+  void run() {
+    while (step()) {
+    }
+  }
+
+  Report run_alone(GenerationRequest request) {
+    const RequestId id = submit(std::move(request));
+    run();
+    return reports_.at(id);
+  }
+
+  Scheduler& scheduler() { return scheduler_; }
+  const std::deque<StepPlan>& in_flight() const { return in_flight_; }
+  const Report& report(RequestId id) { return reports_[id]; }
+  /// Requests that finished since the last call.
+  std::vector<RequestId> take_finished() { return std::exchange(finished_, {}); }
+  int64_t rows_run() const { return rows_run_; }
+  int64_t preemptions() const { return preemptions_; }
+
+ private:
+  void check(const StepPlan& plan) {
+    EXPECT_EQ(plan.step, next_step_++);
+    EXPECT_LE(static_cast<int64_t>(plan.tokens.size()), limits_.max_batched_tokens);
+    EXPECT_LE(plan.logit_rows(), limits_.max_logit_rows);
+    EXPECT_LE(static_cast<int64_t>(plan.slices.size()), limits_.max_num_seqs);
+    int64_t rows = 0;
+    std::set<uint64_t> sequences;
+    std::set<int32_t> pages;
+    for (const PlanSlice& slice : plan.slices) {
+      rows += slice.rows;
+      EXPECT_GT(slice.rows, 0);
+      EXPECT_TRUE(slice.logit_rows >= 0 && slice.logit_rows <= slice.rows);
+      EXPECT_TRUE(sequences.insert(slice.sequence).second) << "a sequence has two slices in a step";
+      EXPECT_GE(static_cast<int64_t>(slice.pages.size()) * limits_.page_tokens, slice.begin + slice.rows);
+      for (const int32_t page : slice.pages) {
+        EXPECT_TRUE(page >= 0 && page < limits_.kv_pages);
+        EXPECT_TRUE(pages.insert(page).second) << "a page has two owners in a step";
+      }
+      check_position(slice);
+    }
+    EXPECT_EQ(rows, static_cast<int64_t>(plan.tokens.size()));
+  }
+
+  // Each position of an epoch is planned once, in order.
+  void check_position(const PlanSlice& slice) {
+    const auto [place, is_new] = next_position_.try_emplace({slice.sequence, slice.epoch}, slice.begin);
+    EXPECT_EQ(place->second, slice.begin);
+    place->second = slice.begin + slice.rows;
+    preemptions_ += is_new && slice.epoch > 0 ? 1 : 0;
+  }
+
+  void collect() {
+    for (const EngineEvent& event : scheduler_.take_events()) {
+      Report& report = reports_[event.request];
+      EXPECT_FALSE(report.finished) << "an event after the last";
+      if (event.kind == EngineEvent::Kind::kToken) {
+        report.tokens.push_back(event.token);
+      } else if (event.kind == EngineEvent::Kind::kLogits) {
+        EXPECT_TRUE(report.tokens.empty()) << "logits of the prompt after a token";
+        EXPECT_EQ(event.first_position * limits_.vocab, static_cast<int64_t>(report.prompt_logits.size()));
+        report.prompt_logits.insert(report.prompt_logits.end(), event.logits.begin(), event.logits.end());
+      } else {
+        report.finished = true;
+        report.reason = event.reason;
+        report.error = event.error;
+        report.cached_tokens = event.cached_tokens;
+        finished_.push_back(event.request);
+      }
+    }
+  }
+
+  SchedulerLimits limits_;
+  Scheduler scheduler_;
+  Model model_;
+  std::deque<StepPlan> in_flight_;
+  std::map<RequestId, Report> reports_;
+  std::map<std::pair<uint64_t, uint32_t>, int64_t> next_position_;
+  std::vector<RequestId> finished_;
+  RequestId last_id_ = 0;
+  uint64_t next_step_ = 0;
+  int64_t rows_run_ = 0;
+  int64_t preemptions_ = 0;
+};
+
+}  // namespace longship::fake
