@@ -36,6 +36,11 @@ bool launched_as_rank() {
          in_slurm_task();
 }
 
+bool launched_without_pmi(bool only_pmix) {
+  const bool pmi = number_from("PMIX_RANK") >= 0 || (!only_pmix && number_from("PMI_RANK") >= 0);
+  return in_slurm_task() && !pmi;
+}
+
 int ranks_of_launcher() {
   const long long slurm = in_slurm_task() ? number_from("SLURM_STEP_NUM_TASKS") : 1;
   return static_cast<int>(std::max({1LL, number_from("OMPI_COMM_WORLD_SIZE"), number_from("PMI_SIZE"), slurm}));

@@ -52,14 +52,11 @@ class MpiLibrary {
   const MpiJob& job_;
 };
 
-void check_launcher(int ranks) {
-  const int launched = ranks_of_launcher();
-  if (ranks == 1 && launched > 1) {
-    const std::string count = std::to_string(launched);
-    throw Error(
-        ErrorKind::kRank, "the launcher started " + count + " processes, but each is alone in its MPI job",
-        "Under Slurm use srun --mpi=pmix; else use the mpirun of the MPI library that longship was built with.");
-  }
+Error not_one_job() {
+  return Error(
+      ErrorKind::kRank,
+      "the launcher started " + std::to_string(ranks_of_launcher()) + " processes that do not form one MPI job",
+      "Under Slurm use srun --mpi=pmix; else use the mpirun of the MPI library that longship was built with.");
 }
 
 // A host is named by its lowest rank.
@@ -83,7 +80,9 @@ std::vector<int> count_ranks_per_host() {
 class MpiTransport final : public Transport {
  public:
   explicit MpiTransport(const TransportOptions& options) : job_{options.deadline}, library_(job_) {
-    check_launcher(size_of(MPI_COMM_WORLD));
+    if (size_of(MPI_COMM_WORLD) == 1 && ranks_of_launcher() > 1) {
+      throw not_one_job();
+    }
     control_ = std::make_unique<MpiControl>(job_);
     ranks_per_host_ = count_ranks_per_host();
   }
@@ -128,6 +127,14 @@ void check_mpi(int code, const char* call) {
 }
 
 std::unique_ptr<Transport> make_mpi_transport(const TransportOptions& options) {
+#ifdef OPEN_MPI
+  constexpr bool kOnlyPmix = true;
+#else
+  constexpr bool kOnlyPmix = false;
+#endif
+  if (launched_without_pmi(kOnlyPmix)) {
+    throw not_one_job();
+  }
   return std::make_unique<MpiTransport>(options);
 }
 
