@@ -47,6 +47,12 @@ std::string signal_text(int number) {
   return "signal " + std::to_string(number) + (name == nullptr ? "" : " (" + std::string(name) + ")");
 }
 
+std::string rank_text(const LostJob& job, int rank) {
+  const auto known = job.pids.find(rank);
+  return "rank " + std::to_string(rank) +
+         (known == job.pids.end() ? "" : " (process " + std::to_string(known->second) + ")");
+}
+
 struct OwnError {
   std::string cause;
   std::string remedy;
@@ -103,7 +109,7 @@ std::optional<SignalledRank> find_signalled_rank(std::string_view output) {
   std::string_view text = line;
   SignalledRank found;
   if (!skip_past(text, "noticed that process rank ") || !take_number(text, found.rank) ||
-      !skip_past(text, "with PID ") || !take_number(text, found.pid) || !skip_past(text, "on node ")) {
+      !skip_past(text, "on node ")) {
     return std::nullopt;
   }
   found.host = std::string(text.substr(0, text.find(' ')));
@@ -116,8 +122,7 @@ std::optional<SignalledRank> find_signalled_rank(std::string_view output) {
 Error diagnose(const LostJob& job) {
   if (const auto killed = find_signalled_rank(job.output)) {
     return {ErrorKind::kRank,
-            "rank " + std::to_string(killed->rank) + " (process " + std::to_string(killed->pid) + " on " +
-                killed->host + ") was ended by " + signal_text(killed->signal),
+            rank_text(job, killed->rank) + " on " + killed->host + " was ended by " + signal_text(killed->signal),
             std::string(kCheckRank)};
   }
   if (const auto own = find_own_error(job.output)) {
@@ -129,9 +134,7 @@ Error diagnose(const LostJob& job) {
             std::string(kCheckRank)};
   }
   if (job.first_lost_rank) {
-    const std::string process = job.first_lost_pid ? " (process " + std::to_string(*job.first_lost_pid) + ")" : "";
-    return {ErrorKind::kRank, "rank " + std::to_string(*job.first_lost_rank) + process + " was lost",
-            std::string(kCheckRank)};
+    return {ErrorKind::kRank, rank_text(job, *job.first_lost_rank) + " was lost", std::string(kCheckRank)};
   }
   const std::string how = job.exit_code ? "ended with exit code " + std::to_string(*job.exit_code) : "does not answer";
   return {ErrorKind::kRank, "mpirun " + how + last_words(job.output),

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,7 +14,7 @@ struct LostJob {
   std::string output;                  ///< What mpirun and the ranks wrote.
   std::optional<int> exit_code;        ///< mpirun's; nothing if it had to be killed.
   std::optional<int> first_lost_rank;  ///< The rank whose connection closed first.
-  std::optional<int> first_lost_pid;
+  std::map<int, int> pids;             ///< Of the ranks that have connected.
 };
 
 /// One sentence that names the rank and the cause as exactly as `job` allows, and its exit code.
@@ -22,7 +23,6 @@ Error diagnose(const LostJob& job);
 /// The rank that "mpirun noticed" to have ended on a signal.
 struct SignalledRank {
   int rank = 0;
-  int pid = 0;
   std::string host;
   int signal = 0;
 };

@@ -5,7 +5,10 @@
 
 #include <array>
 #include <cstdlib>
+#include <filesystem>
+#include <system_error>
 #include <thread>
+#include <vector>
 
 #include "core/error.h"
 #include "launcher/rank_job.h"
@@ -19,6 +22,24 @@ constexpr std::chrono::milliseconds kReportEvery(50);
 std::string host_name() {
   std::array<char, 256> name{};
   return gethostname(name.data(), name.size() - 1) == 0 ? std::string(name.data()) : std::string();
+}
+
+// The job's folders, which nobody else removes if the process that made them was killed.
+std::vector<std::filesystem::path> job_folders() {
+  std::vector<std::filesystem::path> folders;
+  for (const char* variable : {kJobSharedMemoryVariable, kJobSocketVariable}) {
+    const char* path = std::getenv(variable);
+    if (path != nullptr) folders.emplace_back(path);
+  }
+  folders.back() = folders.back().parent_path();
+  return folders;
+}
+
+void remove_folders(const std::vector<std::filesystem::path>& folders) {
+  std::error_code ignored;
+  for (const std::filesystem::path& folder : folders) {
+    std::filesystem::remove_all(folder, ignored);
+  }
 }
 
 }  // namespace
@@ -44,10 +65,11 @@ void Lifeline::report(const LoadProgressReport& progress) {
 }
 
 void Lifeline::end_with_parent() {
-  std::thread([descriptor = socket_.descriptor()] {
+  std::thread([descriptor = socket_.descriptor(), folders = job_folders()] {
     for (;;) {
       pollfd closed{.fd = descriptor, .events = POLLRDHUP, .revents = 0};
       if (poll(&closed, 1, -1) > 0) {
+        remove_folders(folders);
         _exit(static_cast<int>(ErrorKind::kRank));
       }
     }

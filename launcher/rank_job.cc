@@ -53,7 +53,8 @@ std::vector<ChildProcess::Variable> launcher_environment(const JobDirectory& dir
     usual.emplace_back("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1");
   }
   std::vector<ChildProcess::Variable> variables = {{kJobSocketVariable, directory.socket().native()},
-                                                   {kJobSecretVariable, secret}};
+                                                   {kJobSecretVariable, secret},
+                                                   {kJobSharedMemoryVariable, directory.shared_memory().native()}};
   for (const auto& variable : usual) {
     if (std::getenv(variable.first.c_str()) == nullptr) {
       variables.push_back(variable);
@@ -155,6 +156,7 @@ void RankJob::accept_peer() {
     const Hello hello = decode_hello(frame.payload);
     const std::lock_guard lock(mutex_);
     if (hello.secret == secret_ && hello.rank >= 0 && hello.rank < ranks_ && !peers_.contains(hello.rank)) {
+      lost_.pids[hello.rank] = hello.pid;
       peers_[hello.rank] = {.socket = std::move(socket), .pid = hello.pid, .progress = {}};
       changed_.notify_all();
     }
@@ -183,7 +185,6 @@ void RankJob::read_followers() {
       peer.socket.reset();
       if (!lost_.first_lost_rank) {
         lost_.first_lost_rank = rank;
-        lost_.first_lost_pid = peer.pid;
       }
     }
   }

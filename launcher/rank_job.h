@@ -20,6 +20,8 @@ namespace longship {
 /// Environment by which the ranks of a job find the process that started it.
 inline constexpr const char* kJobSocketVariable = "LONGSHIP_JOB_SOCKET";
 inline constexpr const char* kJobSecretVariable = "LONGSHIP_JOB_SECRET";
+/// The job's folder of shared memory; it and the socket's are removed by ranks that lose that process.
+inline constexpr const char* kJobSharedMemoryVariable = "LONGSHIP_JOB_SHARED_MEMORY";
 
 /// Ranks of this program that mpirun runs as a child. Every rank on this host holds a connection to this process, which
 /// tells at once when a rank ends, and by which ranks notice the end of this process. Any thread may call.

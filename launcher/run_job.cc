@@ -155,6 +155,7 @@ int run_job(EngineFlags flags, const PrepareFrontEnd& prepare, const std::functi
 
 int run_child_rank(const EngineFlags& flags) {
   const std::unique_ptr<Lifeline> lifeline = Lifeline::connect(environment_rank());
+  lifeline->end_with_parent();
   if (!launched_as_rank()) {
     const Error error(ErrorKind::kRank, "the mpirun in PATH is not Open MPI's: its ranks do not know each other",
                       "Put the mpirun of Open MPI first in PATH.");
@@ -163,9 +164,6 @@ int run_child_rank(const EngineFlags& flags) {
   }
   return with_mpi([&](Transport& transport) {
     const bool leads = transport.rank() == 0;
-    if (!leads) {
-      lifeline->end_with_parent();
-    }
     const LoadReport report = [&](int64_t done, int64_t total) { lifeline->report({done, total}); };
     const FrontEnd front_end = [&](Engine& engine) { return serve_engine(engine, lifeline->socket()); };
     try {
