@@ -42,43 +42,77 @@ struct Candidate {
   double weight;  ///< Proportional to the probability.
 };
 
-// Candidates by falling probability, ties by rising id, after min-p and top-k.
-std::vector<Candidate> candidates(std::span<const float> logits, const SamplingParams& params) {
+bool before(const Candidate& a, const Candidate& b) {
+  return a.weight != b.weight ? a.weight > b.weight : a.token < b.token;
+}
+
+double total_weight(const std::vector<Candidate>& candidates) {
+  double total = 0;
+  for (const Candidate& candidate : candidates) {
+    total += candidate.weight;
+  }
+  return total;
+}
+
+// What min-p leaves, by rising id.
+std::vector<Candidate> candidates_of(std::span<const float> logits, const SamplingParams& params) {
   const double largest = static_cast<double>(*std::max_element(logits.begin(), logits.end()));
   const double least = params.min_p > 0 ? params.min_p : 0.0;
   std::vector<Candidate> result;
+  result.reserve(logits.size());
   for (std::size_t i = 0; i < logits.size(); ++i) {
     const double weight = std::exp((static_cast<double>(logits[i]) - largest) / params.temperature);
     if (weight >= least && weight > 0) {
       result.push_back({static_cast<int32_t>(i), weight});
     }
   }
-  const auto before = [](const Candidate& a, const Candidate& b) {
-    return a.weight != b.weight ? a.weight > b.weight : a.token < b.token;
-  };
-  const auto keep = static_cast<std::size_t>(params.top_k);
-  if (params.top_k > 0 && keep < result.size()) {
-    std::nth_element(result.begin(), result.begin() + params.top_k, result.end(), before);
-    result.resize(keep);
-  }
-  std::sort(result.begin(), result.end(), before);
   return result;
 }
 
-// The shortest run of candidates whose probability reaches top_p.
-void cut_top_p(std::vector<Candidate>& sorted, double top_p) {
-  double total = 0;
-  for (const Candidate& candidate : sorted) {
-    total += candidate.weight;
+// The top_k first ones, in order.
+void cut_top_k(std::vector<Candidate>& candidates, int64_t top_k) {
+  if (top_k <= 0 || top_k >= std::ssize(candidates)) {
+    return;
   }
+  std::nth_element(candidates.begin(), candidates.begin() + top_k, candidates.end(), before);
+  candidates.resize(static_cast<std::size_t>(top_k));
+  std::sort(candidates.begin(), candidates.end(), before);
+}
+
+// The shortest run of first ones whose probability reaches top_p, in order. It is mostly a small part of the
+// vocabulary, so that sorting all would cost more than the rest of sampling.
+void cut_top_p(std::vector<Candidate>& candidates, double top_p) {
+  if (!(top_p < 1)) {
+    return;
+  }
+  constexpr std::ptrdiff_t kFirst = 256;
+  const double wanted = top_p * total_weight(candidates);
   double sum = 0;
-  for (std::size_t i = 0; i < sorted.size(); ++i) {
-    sum += sorted[i].weight;
-    if (sum >= top_p * total) {
-      sorted.resize(i + 1);
+  std::ptrdiff_t sorted = 0;
+  for (std::ptrdiff_t i = 0; i < std::ssize(candidates); ++i) {
+    if (i == sorted) {
+      const auto begin = candidates.begin() + sorted;
+      sorted = std::min(std::ssize(candidates), std::max(kFirst, 8 * sorted));
+      std::nth_element(begin, candidates.begin() + sorted, candidates.end(), before);
+      std::sort(begin, candidates.begin() + sorted, before);
+    }
+    sum += candidates[static_cast<std::size_t>(i)].weight;
+    if (sum >= wanted) {
+      candidates.resize(static_cast<std::size_t>(i + 1));
       return;
     }
   }
+}
+
+int32_t draw(const std::vector<Candidate>& candidates, double uniform) {
+  double rest = uniform * total_weight(candidates);
+  for (const Candidate& candidate : candidates) {
+    rest -= candidate.weight;
+    if (rest < 0) {
+      return candidate.token;
+    }
+  }
+  return candidates.back().token;
 }
 
 }  // namespace
@@ -98,25 +132,13 @@ int32_t sample(std::span<const float> logits, std::span<const int32_t> prompt, s
   if (params.temperature <= 0) {
     return argmax(logits);
   }
-  std::vector<Candidate> sorted = candidates(logits, params);
-  if (sorted.empty()) {
+  std::vector<Candidate> candidates = candidates_of(logits, params);
+  if (candidates.empty()) {
     return argmax(logits);
   }
-  if (params.top_p < 1) {
-    cut_top_p(sorted, params.top_p);
-  }
-  double total = 0;
-  for (const Candidate& candidate : sorted) {
-    total += candidate.weight;
-  }
-  double rest = Philox::uniform(params.seed, 0, output.size()) * total;
-  for (const Candidate& candidate : sorted) {
-    rest -= candidate.weight;
-    if (rest < 0) {
-      return candidate.token;
-    }
-  }
-  return sorted.back().token;
+  cut_top_k(candidates, params.top_k);
+  cut_top_p(candidates, params.top_p);
+  return draw(candidates, Philox::uniform(params.seed, 0, output.size()));
 }
 
 }  // namespace longship
