@@ -10,18 +10,28 @@ struct Tile {
   F32 sums[R][T];
 };
 
-/// What a tile reads: R row blocks from row block `row`, tokens from `token`.
+/// What a tile reads: R row blocks from row block `row`, tokens from `token`. For unit u of its columns (a column, or a
+/// block of 32) it asks for the `ahead_bytes` bytes from ahead + u x ahead_bytes on, which a later tile will read.
 struct TileSource {
   const cpu::LinearTask& task;
   const cpu::LinearPart& part;
-  int64_t row;
-  int64_t token;
+  int64_t row = 0;
+  int64_t token = 0;
+  const std::byte* ahead = nullptr;
+  int64_t ahead_bytes = 0;
 
   const std::byte* rows(int r) const { return part.data + (row + r) * part.row_block_bytes; }
+
+  LONGSHIP_INLINE void prefetch(int64_t unit) const {
+    for (int64_t i = 0; i < ahead_bytes; i += cpu::kCacheLine) {
+      __builtin_prefetch(ahead + unit * ahead_bytes + i);
+    }
+  }
 };
 
 template <cpu::Layout kLayout>
 struct PlainFormat {
+  static constexpr int64_t kUnit = 1;
   static constexpr int64_t kBytes = kLayout == cpu::Layout::kF32 ? 4 : 2;
 
   static LONGSHIP_INLINE F32 column(const std::byte* from) {
@@ -39,6 +49,9 @@ struct PlainFormat {
     const float* x = source.task.x + source.token * source.task.columns;
     const std::byte* w = source.rows(0);
     for (int64_t k = begin; k < end; ++k) {
+      if constexpr (R > 1) {
+        source.prefetch(k);
+      }
       F32 rows[R];
 #pragma GCC unroll 8
       for (int r = 0; r < R; ++r) {
@@ -59,16 +72,23 @@ struct PlainFormat {
 /// Blocks of 32 columns, an int8 dot product each: sum += (scale of the weights x scale of the activations) x dot.
 template <cpu::Layout kLayout>
 struct BlockFormat {
+  static constexpr int64_t kUnit = cpu::kBlock;
   static constexpr bool kNibbles = kLayout != cpu::Layout::kQ8_0;
   static constexpr bool kMinimum = kLayout == cpu::Layout::kQ4_1;
   static constexpr int64_t kVector = 64;
   static constexpr int64_t kQuantBytes = kNibbles ? 4 * kVector : 8 * kVector;
   static constexpr int64_t kScaleBytes = kMinimum ? 64 : 32;
-  static constexpr int64_t kRun = kMinimum ? 1 : 2;  // blocks
+  static constexpr int kRunShift = kMinimum ? 0 : 1;
+  static constexpr int64_t kRun = int64_t{1} << kRunShift;  // blocks
   static constexpr int64_t kRunBytes = kVector + kRun * kQuantBytes;
-  // How far ahead of its use a single token's pass over the weights asks for them. Bytes take longer to arrive than to
-  // compute with, and the machine's own prefetching keeps up.
+  // How far ahead of its use a pass over single row blocks, which memory limits, asks for nibbles. Bytes take longer to
+  // arrive than to compute with: there the machine's own prefetching keeps up.
   static constexpr int64_t kPrefetchBytes = 6144;
+
+  static int64_t scales_offset(int64_t b) { return (b >> kRunShift) * kRunBytes + (b & (kRun - 1)) * kScaleBytes; }
+  static int64_t quants_offset(int64_t b) {
+    return (b >> kRunShift) * kRunBytes + kVector + (b & (kRun - 1)) * kQuantBytes;
+  }
 
   static LONGSHIP_INLINE I32 initial_dot(const cpu::ActivationBlock& block) {
     if constexpr (kLayout == cpu::Layout::kQ4_0) {
@@ -118,27 +138,28 @@ struct BlockFormat {
     const int64_t block_count = columns / cpu::kBlock;
     const int8_t* x = source.task.quants + source.token * columns;
     const cpu::ActivationBlock* blocks = source.task.blocks + source.token * block_count;
-    for (uint64_t b = static_cast<uint64_t>(begin) / cpu::kBlock; b < static_cast<uint64_t>(end) / cpu::kBlock; ++b) {
+    for (int64_t b = begin / kUnit; b < end / kUnit; ++b) {
       const std::byte* w[R];
       I32 dots[R][T];
 #pragma GCC unroll 8
       for (int r = 0; r < R; ++r) {
-        w[r] = source.rows(r) + b / kRun * kRunBytes + kVector + b % kRun * kQuantBytes;
+        w[r] = source.rows(r) + quants_offset(b);
 #pragma GCC unroll 8
         for (int t = 0; t < T; ++t) {
           dots[r][t] = initial_dot(blocks[t * block_count + b]);
         }
       }
-      if constexpr (kNibbles && R == 1 && T == 1) {
-        for (int64_t line = 0; line < kQuantBytes + kScaleBytes; line += kVector) {
+      if constexpr (R > 1) {
+        source.prefetch(b);
+      } else if constexpr (kNibbles) {
+        for (int64_t line = 0; line < kQuantBytes + kScaleBytes; line += cpu::kCacheLine) {
           __builtin_prefetch(w[0] + kPrefetchBytes + line);
         }
       }
       dot_block(w, x + b * cpu::kBlock, columns, dots);
 #pragma GCC unroll 8
       for (int r = 0; r < R; ++r) {
-        const auto* scales =
-            reinterpret_cast<const uint16_t*>(source.rows(r) + b / kRun * kRunBytes + b % kRun * kScaleBytes);
+        const auto* scales = reinterpret_cast<const uint16_t*>(source.rows(r) + scales_offset(b));
         const F32 scale = load_f16(scales);
 #pragma GCC unroll 8
         for (int t = 0; t < T; ++t) {

@@ -15,6 +15,7 @@ namespace longship::cpu {
 inline constexpr int64_t kLanes = 16;
 /// Values that share a scale, in weights and in activations.
 inline constexpr int64_t kBlock = 32;
+inline constexpr int64_t kCacheLine = 64;
 /// Most unmerged partial sums of a program of GroupSteps.
 inline constexpr int kMaxPartials = 24;
 

@@ -4,6 +4,8 @@ namespace longship::LONGSHIP_CPU_NAMESPACE {
 
 // Tokens whose activations stay in the cache while the rows pass by.
 constexpr int64_t kTokenChunk = 128;
+// Most bytes of the next row blocks that are fetched while the present ones are used: they must stay in the cache.
+constexpr int64_t kMostAhead = 262144;
 constexpr int kTileTokens = kRegisters >= 32 ? 4 : 2;
 
 template <int R, int T>
@@ -53,24 +55,48 @@ void run_tile(const TileSource& source) {
   }
 }
 
-/// Tokens [begin, end) of R row blocks, kTileTokens at a time.
+/// A tile of the last tokens, fewer than kTileTokens.
 template <class Format, int R>
-void run_tokens(TileSource source, int64_t begin, int64_t end) {
-  for (source.token = begin; source.token + kTileTokens <= end; source.token += kTileTokens) {
-    run_tile<Format, R, kTileTokens>(source);
-  }
-  for (; source.token < end; ++source.token) {
+void run_last_tokens(const TileSource& source, int64_t tokens) {
+  static_assert(kTileTokens <= 4);
+  if (tokens == 3) {
+    run_tile<Format, R, 3>(source);
+  } else if (tokens == 2) {
+    run_tile<Format, R, 2>(source);
+  } else if (tokens == 1) {
     run_tile<Format, R, 1>(source);
   }
 }
 
-/// Row blocks [begin, end): kRows at a time for several tokens; one at a time, in the order of memory, for one.
+/// Tokens [begin, end) of R row blocks, kTileTokens at a time. Meanwhile the R row blocks after them are fetched,
+/// spread evenly over the tiles.
+template <class Format, int R>
+void run_tokens(TileSource source, int64_t begin, int64_t end) {
+  const int64_t units = source.task.columns / Format::kUnit;
+  const int64_t tiles = (end - begin + kTileTokens - 1) / kTileTokens;
+  const int64_t lines = R * source.part.row_block_bytes / cpu::kCacheLine;
+  const std::byte* ahead_end = source.rows(2 * R);
+  source.ahead = source.rows(R);
+  source.ahead_bytes =
+      lines * cpu::kCacheLine > kMostAhead ? 0 : (lines + units * tiles - 1) / (units * tiles) * cpu::kCacheLine;
+  for (source.token = begin; source.token + kTileTokens <= end; source.token += kTileTokens) {
+    run_tile<Format, R, kTileTokens>(source);
+    source.ahead += units * source.ahead_bytes;
+    if (source.ahead >= ahead_end) {
+      source.ahead_bytes = 0;
+    }
+  }
+  run_last_tokens<Format, R>(source, end - source.token);
+}
+
+/// Row blocks [begin, end): one at a time, in the order of memory, for the tokens of a single tile; else kRows at a
+/// time.
 template <class Format, int kRows>
 void run_rows(const cpu::LinearTask& task, const cpu::LinearPart& part, int64_t begin, int64_t end) {
   for (int64_t token = 0; token < task.tokens; token += kTokenChunk) {
     const int64_t last = token + kTokenChunk < task.tokens ? token + kTokenChunk : task.tokens;
-    TileSource source{task, part, begin, token};
-    for (; task.tokens > 1 && source.row + kRows <= end; source.row += kRows) {
+    TileSource source{.task = task, .part = part, .row = begin};
+    for (; task.tokens > kTileTokens && source.row + kRows <= end; source.row += kRows) {
       run_tokens<Format, kRows>(source, token, last);
     }
     for (; source.row < end; ++source.row) {
