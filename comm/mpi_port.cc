@@ -53,9 +53,11 @@ MpiPort::MpiPort(MpiJob& job, const MpiPort* parent, int color, int key)
   MPI_TRY(MPI_Comm_rank(MPI_COMM_WORLD, &job_rank));
   job_ranks_.resize(static_cast<std::size_t>(size));
   MPI_TRY(MPI_Allgather(&job_rank, 1, MPI_INT, job_ranks_.data(), 1, MPI_INT, state_->comm));
+  job_.ports.push_back(this);
 }
 
 MpiPort::~MpiPort() {
+  std::erase(job_.ports, this);
   try {
     if (!job_.broken && std::uncaught_exceptions() == 0) {
       for (int to = 0; to < size(); ++to) {
@@ -145,7 +147,7 @@ void MpiPort::wait_for_room(int to, std::size_t most) {
     return static_cast<std::size_t>(std::ranges::count(state_->outgoing, to, &Outgoing::to));
   };
   while (under_way() >= most) {
-    progress();
+    free_gone();
     if (!patience.pause()) {
       give_up(patience.error(job_rank(to)));
     }
@@ -170,6 +172,12 @@ std::optional<MpiPort::Message> MpiPort::try_receive(int from, std::optional<int
 }
 
 void MpiPort::progress() {
+  for (MpiPort* port : job_.ports) {
+    port->free_gone();
+  }
+}
+
+void MpiPort::free_gone() {
   std::erase_if(state_->outgoing, [](Outgoing& outgoing) {
     int done = 0;
     MPI_TRY(MPI_Test(&outgoing.request, &done, MPI_STATUS_IGNORE));

@@ -12,10 +12,13 @@
 
 namespace longship {
 
+class MpiPort;
+
 /// Settings and state that all MPI objects of a process share.
 struct MpiJob {
   std::chrono::milliseconds deadline;
   bool broken = false;  ///< A wait was in vain: other ranks may be gone, so nothing waits for them any more.
+  std::vector<MpiPort*> ports = {};
 };
 
 /// Messages between the ranks of a group, over an MPI communicator of their own. Messages of one pair and tag
@@ -51,13 +54,14 @@ class MpiPort {
   void send(std::shared_ptr<const Bytes> message, int to, int tag, std::size_t most);
   /// The next message from `from`, of any size, if one is there; of one tag, or of any.
   std::optional<Message> try_receive(int from, std::optional<int> tag);
-  /// Lets messages progress and frees those that are gone. Never waits.
+  /// Lets the messages of all ports of the process progress and frees those that are gone. Never waits.
   void progress();
 
  private:
   struct Outgoing;
   struct State;  // What is typed by MPI.
 
+  void free_gone();
   void wait_for_room(int to, std::size_t most);
   int first_unfinished();
   [[noreturn]] void give_up(const Error& error);

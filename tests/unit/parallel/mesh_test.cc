@@ -35,7 +35,9 @@ TEST(Mesh, PutsTheLeaderOnTheLastStage) {
   }
 }
 
-TEST(Mesh, NamesARankByItsPlace) { EXPECT_EQ(Mesh(1, 2, 1, 2).name(3), "rank 3 (pp 0, tp 1)"); }
+TEST(Mesh, NamesARankByItsPlace) {
+  EXPECT_EQ(Mesh(1, 2, 1, 2).name(3), "rank 3 (pp 0, tp 1)");
+}
 
 }  // namespace
 }  // namespace longship
