@@ -32,6 +32,7 @@ struct TileSource {
 template <cpu::Layout kLayout>
 struct PlainFormat {
   static constexpr int64_t kUnit = 1;
+  static constexpr int64_t kFewTokens = 1;  // see BlockFormat
   static constexpr int64_t kBytes = kLayout == cpu::Layout::kF32 ? 4 : 2;
 
   static LONGSHIP_INLINE F32 column(const std::byte* from) {
@@ -81,6 +82,8 @@ struct BlockFormat {
   static constexpr int kRunShift = kMinimum ? 0 : 1;
   static constexpr int64_t kRun = int64_t{1} << kRunShift;  // blocks
   static constexpr int64_t kRunBytes = kVector + kRun * kQuantBytes;
+  // Up to so many tokens memory, read straight on, is the limit: they take single row blocks.
+  static constexpr int64_t kFewTokens = kNibbles ? 4 : 2;
   // How far ahead of its use a pass over single row blocks, which memory limits, asks for nibbles. Bytes take longer to
   // arrive than to compute with: there the machine's own prefetching keeps up.
   static constexpr int64_t kPrefetchBytes = 6144;

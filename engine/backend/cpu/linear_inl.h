@@ -77,8 +77,9 @@ void run_tokens(TileSource source, int64_t begin, int64_t end) {
   const int64_t lines = R * source.part.row_block_bytes / cpu::kCacheLine;
   const std::byte* ahead_end = source.rows(2 * R);
   source.ahead = source.rows(R);
-  source.ahead_bytes =
-      lines * cpu::kCacheLine > kMostAhead ? 0 : (lines + units * tiles - 1) / (units * tiles) * cpu::kCacheLine;
+  source.ahead_bytes = tiles == 1 || lines * cpu::kCacheLine > kMostAhead
+                           ? 0
+                           : (lines + units * tiles - 1) / (units * tiles) * cpu::kCacheLine;
   for (source.token = begin; source.token + kTileTokens <= end; source.token += kTileTokens) {
     run_tile<Format, R, kTileTokens>(source);
     source.ahead += units * source.ahead_bytes;
@@ -96,7 +97,7 @@ void run_rows(const cpu::LinearTask& task, const cpu::LinearPart& part, int64_t 
   for (int64_t token = 0; token < task.tokens; token += kTokenChunk) {
     const int64_t last = token + kTokenChunk < task.tokens ? token + kTokenChunk : task.tokens;
     TileSource source{.task = task, .part = part, .row = begin};
-    for (; task.tokens > kTileTokens && source.row + kRows <= end; source.row += kRows) {
+    for (; task.tokens > Format::kFewTokens && source.row + kRows <= end; source.row += kRows) {
       run_tokens<Format, kRows>(source, token, last);
     }
     for (; source.row < end; ++source.row) {
