@@ -1,0 +1,199 @@
+#pragma once
+
+#include <cmath>
+#include <cstring>
+
+#include "variants.h"
+
+namespace longship {
+
+/// What one operation wrote, and how far from the oracle's it may be, relative to the oracle's largest value.
+struct Outcome {
+  std::string name;
+  std::vector<float> values;
+  double tolerance;
+};
+
+/// Sizes of one run of every operation.
+struct OpSizes {
+  int64_t tokens = 1;
+  int64_t columns = 64;  ///< Of block-quantised weights.
+  int64_t group = 32;    ///< Columns that are summed before they join the tree.
+  int64_t plain_columns = 41;
+  int64_t plain_group = 4;
+  int64_t outputs = 16;
+  int64_t heads = 2;
+  int64_t kv_heads = 1;
+  int64_t head_dim = 8;
+  int64_t history = 0;  ///< Keys before the tokens of the step.
+  int64_t window = 0;
+
+  static OpSizes random(unsigned seed) {
+    RandomData data(seed);
+    OpSizes sizes;
+    sizes.tokens = data.pick({1, 2, 3, 4, 5, 7, 16, 33, 130});
+    sizes.group = data.pick({32, 64, 256});
+    sizes.columns = 32 * data.between(1, 20);
+    sizes.plain_group = data.pick({1, 2, 4, 12, 64});
+    sizes.plain_columns = data.between(1, 300);
+    sizes.outputs = data.between(1, 150);
+    sizes.kv_heads = data.between(1, 3);
+    sizes.heads = sizes.kv_heads * data.between(1, 6);
+    sizes.head_dim = 2 * data.pick({1, 4, 6, 10, 12, 16, 32, 40, 64, 77});
+    sizes.history = data.pick({0, 1, 63, 64, 200, 700});
+    sizes.window = data.pick({0, 0, 1, 40, 64, 129});
+    return sizes;
+  }
+};
+
+/// Runs every operation on data that depends on the sizes alone.
+class EveryOp {
+ public:
+  EveryOp(Kernels& kernels, const OpSizes& sizes, bool exact) : kernels_(kernels), sizes_(sizes), exact_(exact) {
+    kernels_.reserve(sizes.tokens, std::max(sizes.columns, sizes.plain_columns));
+    for (const DType dtype : kWeightTypes) {
+      linear(dtype);
+      embed(dtype);
+    }
+    elementwise();
+    norms();
+    rope();
+    attention(DType::kF32);
+    attention(DType::kF16);
+  }
+
+  const std::vector<Outcome>& outcomes() const { return outcomes_; }
+
+ private:
+  void keep(const std::string& name, const Tensor& x, double tolerance) {
+    Outcome outcome{name, std::vector<float>(static_cast<std::size_t>(x.elements())), tolerance};
+    kernels_.read(x, outcome.values.data(), stream_);
+    outcomes_.push_back(std::move(outcome));
+  }
+
+  // A fused matrix of three parts, one of them empty, as for the heads of a rank that has no keys.
+  void linear(DType dtype) {
+    const bool plain = !is_block_quantised(dtype);
+    const int64_t columns = plain ? sizes_.plain_columns : sizes_.columns;
+    const int64_t group = plain ? sizes_.plain_group : sizes_.group;
+    const auto groups = static_cast<int32_t>((columns + group - 1) / group);
+    const std::vector<GroupStep> steps = ReductionTree(groups, {0, groups}).steps(0, group, columns);
+    std::vector<PackedWeight> packed;
+    std::vector<Weight> parts;
+    for (const int64_t rows : {sizes_.outputs, int64_t{0}, int64_t{20}}) {
+      const std::vector<std::byte> stored = data_.stored(dtype, rows, columns);
+      packed.push_back(pack(kernels_, {dtype, rows, columns, stored.data()}));
+      parts.push_back(packed.back().weight);
+    }
+    const Tensor x = data_.tensor({sizes_.tokens, columns});
+    Tensor nodes = Tensor::allocate(DType::kF32, {1, sizes_.tokens, sizes_.outputs + 20});
+    kernels_.linear(x, parts, steps, nodes, stream_);
+    keep("linear " + std::string(name(dtype)), nodes, plain || exact_ ? 1e-5 : 2e-2);
+  }
+
+  void embed(DType dtype) {
+    const int64_t columns = sizes_.columns;
+    const std::vector<std::byte> table = data_.stored(dtype, 50, columns);
+    Tensor ids = Tensor::allocate(DType::kI32, {sizes_.tokens});
+    for (int64_t t = 0; t < sizes_.tokens; ++t) {
+      ids.data<int32_t>()[t] = static_cast<int32_t>(t * 17 % 50);
+    }
+    Tensor out = Tensor::allocate(DType::kF32, {sizes_.tokens, columns});
+    kernels_.embed({dtype, 50, columns, table.data()}, ids, out, stream_);
+    keep("embed " + std::string(name(dtype)), out, 0);
+  }
+
+  void elementwise() {
+    const int64_t width = sizes_.outputs;
+    const Tensor x = data_.tensor({sizes_.tokens, width}, 4.0F);
+    const Tensor bias = data_.tensor({width});
+    const Tensor residual = data_.tensor({sizes_.tokens, width});
+    Tensor y = Tensor::allocate(DType::kF32, x.shape());
+    kernels_.add(x, bias, residual, y, stream_);
+    keep("add", y, 0);
+    kernels_.add(x, {}, residual, y, stream_);
+    keep("add without bias", y, 0);
+    kernels_.add(x, bias, {}, y, stream_);
+    keep("add without residual", y, 0);
+    kernels_.gelu_tanh(x, y, stream_);
+    keep("gelu_tanh", y, 1e-6);
+    kernels_.silu_mul(data_.tensor({sizes_.tokens, 2 * width}, 6.0F), y, stream_);
+    keep("silu_mul", y, 1e-6);
+    Tensor rows = Tensor::allocate(DType::kI32, {2});
+    rows.data<int32_t>()[0] = static_cast<int32_t>(sizes_.tokens - 1);
+    Tensor picked = Tensor::allocate(DType::kF32, {2, width});
+    kernels_.gather_rows(x, rows, picked, stream_);
+    keep("gather_rows", picked, 0);
+  }
+
+  HeadsView some_heads() {
+    return {data_.tensor({sizes_.tokens, sizes_.heads * sizes_.head_dim + 3}), 3, sizes_.heads, sizes_.head_dim};
+  }
+
+  void norms() {
+    const Tensor x = data_.tensor({sizes_.tokens, sizes_.plain_columns}, 3.0F);
+    const Tensor gain = data_.tensor({sizes_.plain_columns});
+    const Tensor bias = data_.tensor({sizes_.plain_columns});
+    Tensor y = Tensor::allocate(DType::kF32, x.shape());
+    kernels_.rms_norm(x, gain, 1e-5F, y, stream_);
+    keep("rms_norm", y, 1e-6);
+    kernels_.layer_norm(x, gain, bias, 1e-5F, y, stream_);
+    keep("layer_norm", y, 2e-6);
+    const HeadsView heads = some_heads();
+    kernels_.rms_norm_heads(heads, data_.tensor({sizes_.head_dim}), 1e-6F, stream_);
+    keep("rms_norm_heads", heads.base, 1e-6);
+  }
+
+  void rope() {
+    const HeadsView heads = some_heads();
+    const Tensor angle = data_.tensor({sizes_.tokens, sizes_.head_dim / 2}, 9.0F);
+    Tensor cos = Tensor::allocate(DType::kF32, angle.shape());
+    Tensor sin = Tensor::allocate(DType::kF32, angle.shape());
+    for (int64_t i = 0; i < angle.elements(); ++i) {
+      cos.data<float>()[i] = std::cos(angle.data<float>()[i]);
+      sin.data<float>()[i] = std::sin(angle.data<float>()[i]);
+    }
+    kernels_.rope(heads, cos, sin, stream_);
+    keep("rope", heads.base, 1e-6);
+  }
+
+  void attention(DType kv_type) {
+    const int64_t total = sizes_.history + sizes_.tokens;
+    const int64_t pages = (total + kPageTokens - 1) / kPageTokens;
+    KvLayer kv{Tensor::allocate(kv_type, {pages + 1, sizes_.kv_heads, sizes_.head_dim, kPageTokens}),
+               Tensor::allocate(kv_type, {pages + 1, sizes_.kv_heads, kPageTokens, sizes_.head_dim})};
+    Batch batch;
+    batch.slices.push_back({.first_row = 0, .rows = total, .begin = 0, .pages = {}});
+    for (int64_t page = 0; page < pages; ++page) {
+      batch.slices[0].pages.push_back(static_cast<int32_t>(pages - page));
+    }
+    batch.positions = Tensor::allocate(DType::kI32, {total});
+    const int64_t width = sizes_.kv_heads * sizes_.head_dim;
+    const HeadsView keys{data_.tensor({total, width}), 0, sizes_.kv_heads, sizes_.head_dim};
+    const HeadsView values{data_.tensor({total, width}), 0, sizes_.kv_heads, sizes_.head_dim};
+    kernels_.kv_write(keys, values, batch, kv, stream_);
+
+    batch.slices[0].begin = sizes_.history;
+    batch.slices[0].rows = sizes_.tokens;
+    batch.positions = Tensor::allocate(DType::kI32, {sizes_.tokens});
+    AttentionSpec spec{
+        .scale = 1.0F / std::sqrt(static_cast<float>(sizes_.head_dim)), .window = sizes_.window, .kv_head = {}};
+    for (int64_t head = 0; head < sizes_.heads; ++head) {
+      spec.kv_head.push_back(static_cast<int32_t>(head * sizes_.kv_heads / sizes_.heads));
+    }
+    const int64_t out_width = sizes_.heads * sizes_.head_dim;
+    const HeadsView query{data_.tensor({sizes_.tokens, out_width}, 2.0F), 0, sizes_.heads, sizes_.head_dim};
+    Tensor out = Tensor::allocate(DType::kF32, {sizes_.tokens, out_width});
+    kernels_.attention(query, kv, batch, spec, out, stream_);
+    keep("attention " + std::string(name(kv_type)), out, 2e-6);
+  }
+
+  Kernels& kernels_;
+  OpSizes sizes_;
+  bool exact_;
+  RandomData data_{7};
+  Stream stream_;
+  std::vector<Outcome> outcomes_;
+};
+
+}  // namespace longship

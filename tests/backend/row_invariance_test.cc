@@ -1,0 +1,96 @@
+// Operations on rows give each row the same bits in any batch; values far out stay finite.
+#include <cmath>
+
+#include "variants.h"
+
+namespace longship {
+namespace {
+
+class RowInvarianceTest : public BackendTest {
+ protected:
+  static constexpr int64_t kTokens = 40;
+
+  // op(rows [begin, end), out): compares its output for the whole batch with that for single rows.
+  template <class Op>
+  void expect_rows_alone_equal(int64_t width, const std::string& what, const Op& op) {
+    Tensor whole = Tensor::allocate(DType::kF32, {kTokens, width});
+    op(0, kTokens, whole);
+    for (int64_t t = 0; t < kTokens; ++t) {
+      Tensor row = Tensor::allocate(DType::kF32, {1, width});
+      op(t, t + 1, row);
+      expect_same_bits(row, whole.slice(t, t + 1), what);
+    }
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Backends, RowInvarianceTest, testing::ValuesIn(every_variant()), variant_name);
+
+TEST_P(RowInvarianceTest, RowsInAnyBatch) {
+  for (const int64_t width : {1, 15, 16, 576, 1000}) {
+    RandomData data(11);
+    const Tensor x = data.tensor({kTokens, width});
+    const Tensor gate_up = data.tensor({kTokens, 2 * width});
+    const Tensor gain = data.tensor({width});
+    const Tensor bias = data.tensor({width});
+    expect_rows_alone_equal(width, "add", [&](int64_t begin, int64_t end, Tensor& out) {
+      kernels().add(x.slice(begin, end), bias, x.slice(begin, end), out, stream_);
+    });
+    expect_rows_alone_equal(width, "rms_norm", [&](int64_t begin, int64_t end, Tensor& out) {
+      kernels().rms_norm(x.slice(begin, end), gain, 1e-5F, out, stream_);
+    });
+    expect_rows_alone_equal(width, "layer_norm", [&](int64_t begin, int64_t end, Tensor& out) {
+      kernels().layer_norm(x.slice(begin, end), gain, bias, 1e-5F, out, stream_);
+    });
+    expect_rows_alone_equal(width, "silu_mul", [&](int64_t begin, int64_t end, Tensor& out) {
+      kernels().silu_mul(gate_up.slice(begin, end), out, stream_);
+    });
+    expect_rows_alone_equal(width, "gelu_tanh", [&](int64_t begin, int64_t end, Tensor& out) {
+      kernels().gelu_tanh(x.slice(begin, end), out, stream_);
+    });
+  }
+}
+
+TEST_P(RowInvarianceTest, ActivationsOfLargeValues) {
+  Tensor x = Tensor::allocate(DType::kF32, {1, 6});
+  const std::vector<float> values = {-1e30F, -100.0F, -20.0F, 20.0F, 100.0F, 1e9F};
+  std::copy(values.begin(), values.end(), x.data<float>());
+  Tensor y = Tensor::allocate(DType::kF32, {1, 6});
+  kernels().gelu_tanh(x, y, stream_);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    EXPECT_NEAR(y.data<float>()[i], std::max(values[i], 0.0F), 1e-6) << values[i];
+  }
+  Tensor gates = Tensor::allocate(DType::kF32, {1, 12});
+  std::copy(values.begin(), values.end(), gates.data<float>());
+  std::fill_n(gates.data<float>() + 6, 6, 1.0F);
+  kernels().silu_mul(gates, y, stream_);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    EXPECT_NEAR(y.data<float>()[i], std::max(values[i], 0.0F), 1e-6) << values[i];
+  }
+}
+
+// Activations of zeros, of denormals and of one value in a block of zeros, through quantised weights.
+TEST_P(RowInvarianceTest, LinearOfDegenerateBlocks) {
+  RandomData data(4);
+  for (const DType dtype : {DType::kQ8_0, DType::kQ4_0, DType::kQ4_1}) {
+    const std::vector<std::byte> bytes = data.stored(dtype, 20, 96);
+    const PackedWeight packed = pack(kernels(), {dtype, 20, 96, bytes.data()});
+    Tensor x = Tensor::allocate(DType::kF32, {3, 96});
+    std::fill_n(x.data<float>() + 96, 96, 1e-41F);
+    x.data<float>()[2 * 96 + 40] = 2.0F;
+    const std::vector<GroupStep> steps = {{.begin = 0, .end = 96, .merges = 0, .ends_node = true}};
+    Tensor out = Tensor::allocate(DType::kF32, {1, 3, 20});
+    kernels().reserve(3, 96);
+    kernels().linear(x, {&packed.weight, 1}, steps, out, stream_);
+    bool any = false;
+    for (int64_t n = 0; n < 20; ++n) {
+      EXPECT_EQ(out.data<float>()[n], 0.0F);
+      EXPECT_NEAR(out.data<float>()[20 + n], 0.0F, 1e-35F);
+      EXPECT_TRUE(std::isfinite(out.data<float>()[40 + n]));
+      any = any || out.data<float>()[40 + n] != 0.0F;
+    }
+    EXPECT_TRUE(any);
+  }
+}
+
+}  // namespace
+}  // namespace longship

@@ -1,0 +1,151 @@
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <ostream>
+#include <random>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/half.h"
+#include "engine/backend/kernels.h"
+
+namespace longship {
+
+/// One way to make kernels. Whatever is tested here is tested for each of them.
+struct Variant {
+  std::string name;
+  BackendOptions options;
+  std::string isa;  ///< LONGSHIP_ISA while they are made; empty: the best one.
+
+  /// Null where this CPU lacks the instruction set.
+  std::unique_ptr<Kernels> make() const {
+    if (isa.empty()) {
+      return make_kernels(options);
+    }
+    setenv("LONGSHIP_ISA", isa.c_str(), 1);
+    std::unique_ptr<Kernels> kernels;
+    try {
+      kernels = make_kernels(options);
+    } catch (const Error&) {
+    }
+    unsetenv("LONGSHIP_ISA");
+    return kernels;
+  }
+
+  friend void PrintTo(const Variant& variant, std::ostream* out) { *out << variant.name; }
+};
+
+inline std::vector<Variant> cpu_variants() {
+  return {{"Avx2", {.name = "cpu"}, "avx2"},
+          {"Avx512", {.name = "cpu"}, "avx512"},
+          {"Avx2Exact", {.name = "cpu", .exact = true}, "avx2"},
+          {"Avx512Exact", {.name = "cpu", .exact = true}, "avx512"}};
+}
+
+inline std::vector<Variant> every_variant() {
+  std::vector<Variant> all = cpu_variants();
+  all.push_back({"Reference", {.name = "reference"}, ""});
+  return all;
+}
+
+/// A test of the kernels of one variant.
+class BackendTest : public testing::TestWithParam<Variant> {
+ protected:
+  void SetUp() override {
+    kernels_ = GetParam().make();
+    if (kernels_ == nullptr) {
+      GTEST_SKIP() << "this CPU cannot run " << GetParam().name;
+    }
+  }
+
+  Kernels& kernels() { return *kernels_; }
+
+  Stream stream_;
+
+ private:
+  std::unique_ptr<Kernels> kernels_;
+};
+
+inline std::string variant_name(const testing::TestParamInfo<Variant>& info) {
+  return info.param.name;
+}
+
+inline constexpr DType kWeightTypes[] = {DType::kF32,  DType::kF16,  DType::kBF16,
+                                         DType::kQ8_0, DType::kQ4_0, DType::kQ4_1};
+
+/// Values that depend on the seed alone.
+class RandomData {
+ public:
+  explicit RandomData(unsigned seed) : random_(seed) {}
+
+  int64_t pick(std::initializer_list<int64_t> values) { return values.begin()[random_() % values.size()]; }
+  int64_t between(int64_t low, int64_t high) {
+    return low + static_cast<int64_t>(random_() % static_cast<uint64_t>(high - low + 1));
+  }
+
+  Tensor tensor(const Shape& shape, float spread = 1.0F) {
+    Tensor x = Tensor::allocate(DType::kF32, shape);
+    std::normal_distribution<float> normal(0.0F, spread);
+    for (float& value : x.values<float>()) {
+      value = normal(random_);
+    }
+    return x;
+  }
+
+  /// A matrix as a file holds it, of plausible values: random quants, scales of a few hundredths.
+  std::vector<std::byte> stored(DType dtype, int64_t rows, int64_t columns) {
+    std::vector<std::byte> bytes(static_cast<std::size_t>(bytes_of(dtype, rows * columns)));
+    for (std::byte& byte : bytes) {
+      byte = static_cast<std::byte>(random_());
+    }
+    std::normal_distribution<float> normal(0.0F, 0.05F);
+    for (std::size_t at = 0; at < bytes.size(); at += static_cast<std::size_t>(info(dtype).block_bytes)) {
+      const float value = normal(random_);
+      const uint16_t half = dtype == DType::kBF16 ? f32_to_bf16(value) : f32_to_f16(value);
+      std::memcpy(&bytes[at], dtype == DType::kF32 ? static_cast<const void*>(&value) : &half,
+                  dtype == DType::kF32 ? 4 : 2);
+      if (dtype == DType::kQ4_1) {
+        std::memcpy(&bytes[at + 2], &half, 2);
+      }
+    }
+    return bytes;
+  }
+
+ private:
+  std::mt19937 random_;
+};
+
+/// A packed weight and the memory that holds it.
+struct PackedWeight {
+  Tensor memory;
+  Weight weight;
+};
+
+/// Packs rows and columns [.., ..) of a stored matrix, `chunk` rows a call.
+inline PackedWeight pack(Kernels& kernels, const StoredMatrix& stored, int64_t chunk = Kernels::kPackRows) {
+  PackedWeight packed;
+  packed.memory = Tensor::allocate(DType::kU8, {kernels.packed_bytes(stored.dtype, stored.rows, stored.columns)});
+  packed.weight = {stored.dtype, stored.rows, stored.columns, packed.memory.data<std::byte>()};
+  for (int64_t row = 0; row < stored.rows; row += chunk) {
+    const int64_t rows = std::min(chunk, stored.rows - row);
+    kernels.pack({stored.dtype, rows, stored.columns, stored.data + row * stored.row_bytes()}, row, packed.weight);
+  }
+  return packed;
+}
+
+inline void expect_same_bits(std::span<const float> a, std::span<const float> b, const std::string& what) {
+  ASSERT_EQ(a.size(), b.size()) << what;
+  EXPECT_EQ(std::memcmp(a.data(), b.data(), a.size_bytes()), 0) << what;
+}
+
+inline void expect_same_bits(const Tensor& a, const Tensor& b, const std::string& what) {
+  expect_same_bits(a.values<float>(), b.values<float>(), what);
+}
+
+}  // namespace longship
