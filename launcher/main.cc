@@ -42,6 +42,9 @@ void set_up(CLI::App& app, std::function<int()>& action) {
   add_run_command(app, action);
   add_eval_command(app, action);
   add_plan_command(app, action);
+  add_inspect_command(app, action);
+  add_tokenize_command(app, action);
+  add_template_command(app, action);
   add_rank_command(app, action);
 }
 

@@ -50,6 +50,7 @@ class PcreMatcher : public Matcher {
     pcre2_set_match_limit(context_.get(), kMatchLimit);
     pcre2_set_depth_limit(context_.get(), kDepthLimit);
     pcre2_set_heap_limit(context_.get(), kHeapLimitKilobytes);
+    refuse_backtracking(pattern);
   }
 
   std::optional<Match> next(std::string_view text, std::size_t from) const override {
@@ -74,6 +75,19 @@ class PcreMatcher : public Matcher {
   }
 
  private:
+  // Runs of each character of the pattern and then one that it hardly matches: what makes nested repeats explode.
+  void refuse_backtracking(const std::string& pattern) const {
+    for (const char c : "a0 !\n" + pattern) {
+      if (static_cast<unsigned char>(c) < 0x80) {
+        try {
+          next(std::string(64, c) + '\x01', 0);
+        } catch (const Error&) {
+          throw std::invalid_argument("the pattern takes exponential time");
+        }
+      }
+    }
+  }
+
   struct Free {
     void operator()(pcre2_code* p) const { pcre2_code_free(p); }
     void operator()(pcre2_match_context* p) const { pcre2_match_context_free(p); }

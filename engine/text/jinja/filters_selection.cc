@@ -5,6 +5,9 @@ namespace longship::jinja {
 
 namespace {
 
+// What is false has no elements here, as in Jinja: None, too.
+Items elements(const Value& value) { return value.truthy() ? iterate(value) : Items(); }
+
 Value map(const FilterCall& call) {
   Items items;
   Arguments rest = call.arguments;
@@ -14,7 +17,7 @@ Value map(const FilterCall& call) {
     (keyword == "attribute" ? path : fallback) = value;
   }
   if (!path.is_undefined()) {
-    for (const Value& element : iterate(call.value)) {
+    for (const Value& element : elements(call.value)) {
       Value found = value_at(call.runtime, element, path);
       items.push_back(found.is_undefined() && !fallback.is_undefined() ? fallback : std::move(found));
     }
@@ -28,7 +31,7 @@ Value map(const FilterCall& call) {
   if (!has_filter(name)) {
     throw TemplateError("no filter named '" + name + "'");
   }
-  for (const Value& element : iterate(call.value)) {
+  for (const Value& element : elements(call.value)) {
     items.push_back(apply_filter(call.runtime, name, element, rest));
   }
   return Value::sequence(SequenceKind::kGenerator, std::move(items));
@@ -53,7 +56,7 @@ Value select(const FilterCall& call, bool by_attribute, bool keep) {
     }
   }
   Items items;
-  for (const Value& element : iterate(call.value)) {
+  for (const Value& element : elements(call.value)) {
     const Value value = by_attribute ? value_at(call.runtime, element, path) : element;
     if ((test.empty() ? value.truthy() : apply_test(call.runtime, test, value, rest)) == keep) {
       items.push_back(element);

@@ -11,18 +11,7 @@ bool given(const Value& value) { return !value.is_undefined(); }
 bool is_true(const Value& value) { return given(value) && value.truthy(); }
 
 Value escape(const FilterCall& call) {
-  std::string out;
-  for (const char c : text_of(call.value)) {
-    switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&#34;"; break;
-      case '\'': out += "&#39;"; break;
-      default: out.push_back(c);
-    }
-  }
-  return out;
+  return call.value.is_markup() ? call.value : Value::markup(escape_html(text_of(call.value)));
 }
 
 // Each word in capitals; words end at spaces, hyphens and opening brackets.
@@ -201,9 +190,9 @@ std::span<const Filter> text_filters() {
   static const Filter kFilters[] = {
       {"escape", {}, escape},
       {"e", {}, escape},
-      {"forceescape", {}, escape},
-      {"safe", {}, [](const FilterCall& c) { return Value(text_of(c.value)); }},
-      {"string", {}, [](const FilterCall& c) { return Value(text_of(c.value)); }},
+      {"forceescape", {}, [](const FilterCall& c) { return Value::markup(escape_html(text_of(c.value))); }},
+      {"safe", {}, [](const FilterCall& c) { return Value::markup(text_of(c.value)); }},
+      {"string", {}, [](const FilterCall& c) { return c.value.is_string() ? c.value : Value(text_of(c.value)); }},
       {"upper", {}, [](const FilterCall& c) { return Value(upper(text_of(c.value))); }},
       {"lower", {}, [](const FilterCall& c) { return Value(lower(text_of(c.value))); }},
       {"capitalize", {}, [](const FilterCall& c) { return Value(capitalize(text_of(c.value))); }},

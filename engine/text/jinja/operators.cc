@@ -102,6 +102,10 @@ Value repeat(Runtime& runtime, const Value& value, Int times) {
 Value add_sequences(Runtime& runtime, const Value& left, const Value& right) {
   if (left.is_string()) {
     runtime.check_size(static_cast<int64_t>(left.as_string().size() + right.as_string().size()));
+    if (left.is_markup() || right.is_markup()) {
+      const auto escaped = [](const Value& text) { return text.is_markup() ? text.as_string() : escape_html(text.as_string()); };
+      return Value::markup(escaped(left) + escaped(right));
+    }
     return left.as_string() + right.as_string();
   }
   Items items = left.as_sequence().items;

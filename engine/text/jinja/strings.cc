@@ -310,6 +310,21 @@ std::string repr_string(std::string_view text) {
   return out;
 }
 
+std::string escape_html(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    switch (c) {
+      case '&': out += "&amp;"; break;
+      case '<': out += "&lt;"; break;
+      case '>': out += "&gt;"; break;
+      case '"': out += "&#34;"; break;
+      case '\'': out += "&#39;"; break;
+      default: out.push_back(c);
+    }
+  }
+  return out;
+}
+
 std::string pad(std::string_view text, int64_t width, std::string_view fill, bool left, bool right) {
   constexpr int64_t kMaxWidth = 1 << 20;
   if (width > kMaxWidth) {

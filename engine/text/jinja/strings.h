@@ -32,6 +32,8 @@ std::vector<std::string> split_white_space(std::string_view text, int64_t most);
 std::vector<std::string> split_lines(std::string_view text);
 std::string repr_string(std::string_view text);
 bool is_python_space(int32_t code_point);
+/// Text for HTML: & < > " ' as entities.
+std::string escape_html(std::string_view text);
 /// Spaces, or other fill, to reach `width` code points; `left` and `right` say on which sides.
 std::string pad(std::string_view text, int64_t width, std::string_view fill, bool left, bool right);
 

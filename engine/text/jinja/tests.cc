@@ -72,7 +72,7 @@ constexpr Entry kTests[] = {
     {"sameas", 1, [](Runtime&, const Value& v, const Items& a) { return v.type_name() == a[0].type_name() && v.same(a[0]); }},
     {"filter", 0, [](Runtime&, const Value& v, const Items&) { return v.is_string() && has_filter(v.as_string()); }},
     {"test", 0, [](Runtime&, const Value& v, const Items&) { return v.is_string() && has_test(v.as_string()); }},
-    {"escaped", 0, [](Runtime&, const Value&, const Items&) { return false; }},
+    {"escaped", 0, [](Runtime&, const Value& v, const Items&) { return v.is_markup(); }},
 };
 
 const Entry* find(std::string_view name) {

@@ -29,6 +29,12 @@ const Value* Dict::find(const Value& key) const {
   return nullptr;
 }
 
+Value Value::markup(std::string text) {
+  Value value;
+  value.data_ = std::make_shared<const Text>(Text{std::move(text), -1, true});
+  return value;
+}
+
 Value Value::sequence(SequenceKind kind, Items items) {
   auto sequence = std::make_shared<Sequence>();
   for (const Value& item : items) {

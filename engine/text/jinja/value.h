@@ -31,6 +31,7 @@ struct None {};
 struct Text {
   std::string bytes;
   mutable int64_t length = -1;
+  bool markup = false;  ///< Safe or escaped: what is added to it is escaped.
 };
 
 enum class SequenceKind : uint8_t { kList, kTuple, kRange, kGenerator, kDictItems, kDictKeys, kDictValues, kGroup };
@@ -84,10 +85,11 @@ class Value {
   Value(double value) : data_(value) {}
   Value(const char* text) : Value(std::string(text)) {}
   Value(std::string_view text) : Value(std::string(text)) {}
-  Value(std::string text) : data_(std::make_shared<const Text>(Text{std::move(text), -1})) {}
+  Value(std::string text) : data_(std::make_shared<const Text>(Text{std::move(text), -1, false})) {}
   Value(Callable callable) : data_(std::make_shared<const Callable>(std::move(callable))) {}
   Value(std::shared_ptr<Object> object) : data_(std::move(object)) {}
 
+  static Value markup(std::string text);
   static Value list(Items items) { return sequence(SequenceKind::kList, std::move(items)); }
   static Value tuple(Items items) { return sequence(SequenceKind::kTuple, std::move(items)); }
   /// Errors: TemplateError when nested too deep.
@@ -106,6 +108,7 @@ class Value {
   bool is_dict() const { return std::holds_alternative<std::shared_ptr<const Dict>>(data_); }
   bool is_object() const { return std::holds_alternative<std::shared_ptr<Object>>(data_); }
   bool is_callable() const;
+  bool is_markup() const { return is_string() && std::get<std::shared_ptr<const Text>>(data_)->markup; }
   bool is_sequence(SequenceKind kind) const { return is_sequence() && as_sequence().kind == kind; }
   /// A list or tuple, as opposed to what can only be iterated over.
   bool is_list_or_tuple() const { return is_sequence(SequenceKind::kList) || is_sequence(SequenceKind::kTuple); }
