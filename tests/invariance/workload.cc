@@ -34,15 +34,6 @@ std::vector<GenerationRequest> requests(const Workload& workload) {
 
 }  // namespace
 
-std::filesystem::path cached_default_model() {
-  const char* cache = std::getenv("XDG_CACHE_HOME");
-  const char* home = std::getenv("HOME");
-  const std::filesystem::path root = cache != nullptr && *cache != '\0' ? std::filesystem::path(cache)
-                                                                        : std::filesystem::path(home != nullptr ? home : "") / ".cache";
-  const auto path = root / "longship/models/SmolLM2-135M-Instruct.Q4_1.gguf";
-  return std::filesystem::exists(path) ? path : std::filesystem::path();
-}
-
 std::vector<Workload> workloads() {
   std::vector<Workload> result;
   for (const char* name : {"models/llama", "models/mistral-window", "models/qwen2", "models/qwen3", "models/gpt2-bare",

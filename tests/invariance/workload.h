@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "tests/support/engine_run.h"
+#include "tests/support/fixtures.h"
 
 namespace longship::testing {
 
@@ -18,8 +19,6 @@ struct Workload {
 
 /// The fixtures, one for each weight type and family, and the default model if it is in the cache.
 std::vector<Workload> workloads();
-/// The default model in the user's cache, or an empty path.
-std::filesystem::path cached_default_model();
 
 /// How a run is laid out: none of it may change a bit.
 struct Layout {

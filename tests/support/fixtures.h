@@ -23,6 +23,16 @@ inline std::optional<std::filesystem::path> third_party_fixtures() {
                                                                     : std::nullopt;
 }
 
+/// The default model in the user's cache (scripts/fetch-model), or an empty path.
+inline std::filesystem::path cached_default_model() {
+  const char* cache = std::getenv("XDG_CACHE_HOME");
+  const char* home = std::getenv("HOME");
+  const std::filesystem::path root = cache != nullptr && *cache != '\0' ? std::filesystem::path(cache)
+                                                                        : std::filesystem::path(home != nullptr ? home : "") / ".cache";
+  const auto path = root / "longship/models/SmolLM2-135M-Instruct.Q4_1.gguf";
+  return std::filesystem::exists(path) ? path : std::filesystem::path();
+}
+
 /// The values of a file of one JSON value a line.
 inline std::vector<Json> read_jsonl(const std::filesystem::path& path) {
   std::ifstream file(path);
