@@ -41,16 +41,27 @@ struct Variant {
   friend void PrintTo(const Variant& variant, std::ostream* out) { *out << variant.name; }
 };
 
+inline Variant make_variant(const char* name, const char* backend, bool exact, const char* isa) {
+  Variant variant;
+  variant.name = name;
+  variant.options.name = backend;
+  variant.options.exact = exact;
+  variant.isa = isa;
+  return variant;
+}
+
 inline std::vector<Variant> cpu_variants() {
-  return {{"Avx2", {.name = "cpu"}, "avx2"},
-          {"Avx512", {.name = "cpu"}, "avx512"},
-          {"Avx2Exact", {.name = "cpu", .exact = true}, "avx2"},
-          {"Avx512Exact", {.name = "cpu", .exact = true}, "avx512"}};
+  std::vector<Variant> all;
+  all.push_back(make_variant("Avx2", "cpu", false, "avx2"));
+  all.push_back(make_variant("Avx512", "cpu", false, "avx512"));
+  all.push_back(make_variant("Avx2Exact", "cpu", true, "avx2"));
+  all.push_back(make_variant("Avx512Exact", "cpu", true, "avx512"));
+  return all;
 }
 
 inline std::vector<Variant> every_variant() {
   std::vector<Variant> all = cpu_variants();
-  all.push_back({"Reference", {.name = "reference"}, ""});
+  all.push_back(make_variant("Reference", "reference", false, ""));
   return all;
 }
 
