@@ -34,7 +34,7 @@ Value join(const FilterCall& call) {
   bool first_item = true;
   for (const Value& element : iterate(call.value)) {
     out += first_item ? "" : separator;
-    out += text_of(given(call.bound[1]) ? value_at(call.runtime, element, call.bound[1]) : element);
+    out += text_of(given(call.bound[1]) && !call.bound[1].is_none() ? value_at(call.runtime, element, call.bound[1]) : element);
     call.runtime.check_size(static_cast<int64_t>(separator.size()));
     first_item = false;
   }

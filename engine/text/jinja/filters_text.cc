@@ -19,7 +19,8 @@ Value title_words(const FilterCall& call) {
   std::string out;
   std::string word;
   const auto flush = [&] {
-    out += capitalize(word);
+    const std::size_t first = byte_offset(word, 1);
+    out += upper(std::string_view(word).substr(0, first)) + lower(std::string_view(word).substr(first));
     word.clear();
   };
   for (const int32_t c : code_points(text_of(call.value))) {
@@ -107,12 +108,15 @@ Value word_wrap(const FilterCall& call) {
   return out;
 }
 
-Value url_encode_text(const std::string& text) {
-  constexpr std::string_view kSafe = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-~/";
+// In a query, a space is "+" and a slash is not left alone.
+std::string url_encode_text(const std::string& text, bool query) {
+  constexpr std::string_view kSafe = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-~";
   std::string out;
   for (const char c : text) {
-    if (kSafe.find(c) != std::string_view::npos) {
+    if (kSafe.find(c) != std::string_view::npos || (c == '/' && !query)) {
       out.push_back(c);
+    } else if (c == ' ' && query) {
+      out.push_back('+');
     } else {
       out.push_back('%');
       out.push_back("0123456789ABCDEF"[(static_cast<unsigned char>(c)) >> 4]);
@@ -124,11 +128,11 @@ Value url_encode_text(const std::string& text) {
 
 Value url_encode(const FilterCall& call) {
   if (!call.value.is_dict()) {
-    return url_encode_text(text_of(call.value));
+    return url_encode_text(text_of(call.value), false);
   }
   std::string out;
   for (const auto& [key, value] : call.value.as_dict().items) {
-    out += (out.empty() ? "" : "&") + to_string(url_encode_text(text_of(key))) + "=" + to_string(url_encode_text(text_of(value)));
+    out += (out.empty() ? "" : "&") + url_encode_text(text_of(key), true) + "=" + url_encode_text(text_of(value), true);
   }
   return out;
 }

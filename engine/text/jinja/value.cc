@@ -214,6 +214,14 @@ std::string join_repr(const Items& items, const char* open, const char* close) {
   return text + close;
 }
 
+// The end that range() was given is not kept: the first one that gives these items stands for it.
+std::string repr_range(const Items& items) {
+  if (items.empty()) return "range(0, 0)";
+  const Int step = items.size() > 1 ? items[1].as_int() - items[0].as_int() : 1;
+  const std::string bounds = "range(" + repr(items.front()) + ", " + int_to_string(items.back().as_int() + (step > 0 ? 1 : -1));
+  return bounds + (step == 1 ? ")" : ", " + int_to_string(step) + ")");
+}
+
 std::string repr_sequence(const Sequence& sequence) {
   switch (sequence.kind) {
     case SequenceKind::kTuple:
@@ -228,8 +236,7 @@ std::string repr_sequence(const Sequence& sequence) {
     case SequenceKind::kGenerator:
       return "<generator object>";
     case SequenceKind::kRange:
-      if (sequence.items.empty()) return "range(0, 0)";
-      return "range(" + repr(sequence.items.front()) + ", " + int_to_string(sequence.items.back().as_int() + 1) + ")";
+      return repr_range(sequence.items);
     case SequenceKind::kList:
       break;
   }

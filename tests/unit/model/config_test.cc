@@ -1,0 +1,47 @@
+// Both spellings of config.json give the same model.
+#include <gtest/gtest.h>
+
+#include "engine/model/config_parse.h"
+#include "tests/support/fixtures.h"
+
+namespace longship {
+namespace {
+
+class Spellings : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(Spellings, GiveTheSameModel) {
+  const auto folder = testing::data_path("models") / GetParam();
+  const ModelConfig a = parse_hf_config(folder / "config.json");
+  const ModelConfig b = parse_hf_config(folder / "config.alt.json");
+  EXPECT_EQ(a.architecture, b.architecture);
+  EXPECT_EQ(a.layers, b.layers);
+  EXPECT_EQ(a.width, b.width);
+  EXPECT_EQ(a.heads, b.heads);
+  EXPECT_EQ(a.kv_heads, b.kv_heads);
+  EXPECT_EQ(a.head_dim, b.head_dim);
+  EXPECT_EQ(a.ffn, b.ffn);
+  EXPECT_EQ(a.vocab, b.vocab);
+  EXPECT_EQ(a.norm_eps, b.norm_eps);
+  EXPECT_EQ(a.rope_theta, b.rope_theta);
+  EXPECT_EQ(a.rope_scaling.kind, b.rope_scaling.kind);
+  EXPECT_EQ(a.rope_scaling.factor, b.rope_scaling.factor);
+  EXPECT_EQ(a.rope_scaling.original_max_positions, b.rope_scaling.original_max_positions);
+  EXPECT_EQ(a.rope_scaling.attention_factor, b.rope_scaling.attention_factor);
+  EXPECT_EQ(a.windows, b.windows);
+  EXPECT_EQ(a.tied_head, b.tied_head);
+  EXPECT_EQ(a.qkv_bias, b.qkv_bias);
+  EXPECT_EQ(a.attention_output_bias, b.attention_output_bias);
+  EXPECT_EQ(a.ffn_bias, b.ffn_bias);
+  EXPECT_EQ(a.eos_ids, b.eos_ids);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Spellings,
+                         ::testing::Values("llama", "llama-rope-llama3", "llama-rope-linear", "llama-rope-yarn",
+                                           "mistral-window", "qwen2", "qwen3", "gpt2", "gpt2-bare", "qwen2-bf16"));
+
+TEST(ModelConfig, GenerationConfigAddsEndTokens) {
+  EXPECT_EQ(parse_hf_config(testing::data_path("models/llama/config.json")).eos_ids, (std::vector<int32_t>{1, 3}));
+}
+
+}  // namespace
+}  // namespace longship
