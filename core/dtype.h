@@ -12,8 +12,8 @@ enum class DType : uint8_t { kF32, kF16, kBF16, kI32, kU8, kQ8_0, kQ4_0, kQ4_1 }
 
 struct DTypeInfo {
   DType dtype;
-  std::string_view name;         ///< As GGUF tools print it: "F32", "Q4_1".
-  int32_t block_values;          ///< 1 for plain types.
+  std::string_view name;  ///< As GGUF tools print it: "F32", "Q4_1".
+  int32_t block_values;   ///< 1 for plain types.
   int32_t block_bytes;
   int32_t scale_values;          ///< Smallest run with its own scale once repacked; 1 for plain types.
   int32_t ggml_type;             ///< Number in a GGUF file, -1 if it has none that we load.
@@ -25,8 +25,12 @@ const DTypeInfo& info(DType dtype);
 std::optional<DType> dtype_from_ggml(uint32_t ggml_type);
 std::optional<DType> dtype_from_safetensors(std::string_view name);
 
-inline std::string_view name(DType dtype) { return info(dtype).name; }
-inline bool is_block_quantised(DType dtype) { return info(dtype).block_values > 1; }
+inline std::string_view name(DType dtype) {
+  return info(dtype).name;
+}
+inline bool is_block_quantised(DType dtype) {
+  return info(dtype).block_values > 1;
+}
 /// Bytes of `values` values; `values` is a multiple of the block.
 inline int64_t bytes_of(DType dtype, int64_t values) {
   return values / info(dtype).block_values * info(dtype).block_bytes;

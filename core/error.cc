@@ -15,10 +15,7 @@ std::string join(const std::string& cause, const std::string& remedy) {
 }  // namespace
 
 Error::Error(ErrorKind kind, std::string cause, std::string remedy)
-    : std::runtime_error(join(cause, remedy)),
-      kind_(kind),
-      cause_(std::move(cause)),
-      remedy_(std::move(remedy)) {}
+    : std::runtime_error(join(cause, remedy)), kind_(kind), cause_(std::move(cause)), remedy_(std::move(remedy)) {}
 
 Error model_file_error(std::string_view file, std::string_view place, std::string_view rule) {
   std::string cause(file);

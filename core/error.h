@@ -41,9 +41,9 @@ Error model_file_error(std::string_view file, std::string_view place, std::strin
 }  // namespace longship
 
 /// Ends the process when an invariant of ours is broken. Never for bad input.
-#define LONGSHIP_CHECK(condition, message)                                       \
-  do {                                                                           \
-    if (!(condition)) [[unlikely]] {                                             \
-      ::longship::check_failed(#condition, __FILE__, __LINE__, (message));       \
-    }                                                                            \
+#define LONGSHIP_CHECK(condition, message)                                 \
+  do {                                                                     \
+    if (!(condition)) [[unlikely]] {                                       \
+      ::longship::check_failed(#condition, __FILE__, __LINE__, (message)); \
+    }                                                                      \
   } while (false)

@@ -44,7 +44,9 @@ inline uint16_t f32_to_f16(float value) {
   return static_cast<uint16_t>(sign | (std::bit_cast<uint32_t>(aligned) - 0x3F000000u));
 }
 
-inline float bf16_to_f32(uint16_t h) { return std::bit_cast<float>(static_cast<uint32_t>(h) << 16); }
+inline float bf16_to_f32(uint16_t h) {
+  return std::bit_cast<float>(static_cast<uint32_t>(h) << 16);
+}
 
 /// float32 to bfloat16, round to nearest even.
 inline uint16_t f32_to_bf16(float value) {

@@ -11,7 +11,9 @@ namespace {
 
 using Node = ReductionTree::Node;
 
-int32_t split_point(Node node) { return node.begin + (node.end - node.begin + 1) / 2; }
+int32_t split_point(Node node) {
+  return node.begin + (node.end - node.begin + 1) / 2;
+}
 
 // Appends the largest subtrees of `node` that lie wholly inside [begin, end).
 void cover(Node node, int32_t begin, int32_t end, std::vector<Node>& out) {

@@ -21,13 +21,13 @@ struct SamplingParams {
 };
 
 struct GenerationRequest {
-  std::vector<int32_t> prompt;     ///< At least one token.
-  int64_t max_tokens = 16;         ///< Tokens to generate; 0: only run the prompt.
+  std::vector<int32_t> prompt;  ///< At least one token.
+  int64_t max_tokens = 16;      ///< Tokens to generate; 0: only run the prompt.
   SamplingParams sampling;
-  std::vector<int32_t> stop_ids;   ///< Tokens that end the generation (they are not reported).
-  bool prompt_logits = false;      ///< Report the logits of every prompt position.
-  uint64_t session = 0;            ///< Not 0: keys and values stay for the next request of this session, of which only
-                                   ///< the tokens after the longest common prefix are then run.
+  std::vector<int32_t> stop_ids;  ///< Tokens that end the generation (they are not reported).
+  bool prompt_logits = false;     ///< Report the logits of every prompt position.
+  uint64_t session = 0;           ///< Not 0: keys and values stay for the next request of this session, of which only
+                                  ///< the tokens after the longest common prefix are then run.
 };
 
 using RequestId = uint64_t;
@@ -40,12 +40,12 @@ struct EngineEvent {
 
   RequestId request = 0;
   Kind kind = Kind::kToken;
-  int32_t token = 0;                 ///< kToken
-  int64_t first_position = 0;        ///< kLogits
-  std::vector<float> logits;         ///< kLogits: rows of V values from first_position on.
+  int32_t token = 0;                          ///< kToken
+  int64_t first_position = 0;                 ///< kLogits
+  std::vector<float> logits;                  ///< kLogits: rows of V values from first_position on.
   FinishReason reason = FinishReason::kStop;  ///< kFinished
-  std::string error;                 ///< kFinished with kError: why the request was refused.
-  int64_t cached_tokens = 0;         ///< kFinished: prompt tokens that a session already held.
+  std::string error;                          ///< kFinished with kError: why the request was refused.
+  int64_t cached_tokens = 0;                  ///< kFinished: prompt tokens that a session already held.
 };
 
 /// Facts about the running model that a front end needs.

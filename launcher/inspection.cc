@@ -39,7 +39,8 @@ std::string json_kind(const fs::path& path) {
   const Json object = read_object(path);
   if (has_any(object, {"weight_map"})) return "index";
   if (has_any(object, {"added_tokens", "pre_tokenizer", "normalizer", "post_processor", "decoder"})) return "tokenizer";
-  if (has_any(object, {"architectures", "model_type", "hidden_size", "n_embd", "num_hidden_layers", "vocab_size"})) return "config";
+  if (has_any(object, {"architectures", "model_type", "hidden_size", "n_embd", "num_hidden_layers", "vocab_size"}))
+    return "config";
   if (has_any(object, {"model"})) return "tokenizer";
   throw model_file_error(path.string(), "", "is neither a config.json, a tokenizer.json nor an index");
 }
@@ -79,7 +80,11 @@ Inspection inspect_gguf(const fs::path& path, std::span<const MetadataOverride> 
   if (!gguf->tensors().empty()) {
     return inspect_model(path, overrides);
   }
-  return {.kind = "tokenizer", .config = std::nullopt, .weights = nullptr, .gguf = gguf, .tokenizer = Tokenizer::from_gguf(*gguf)};
+  return {.kind = "tokenizer",
+          .config = std::nullopt,
+          .weights = nullptr,
+          .gguf = gguf,
+          .tokenizer = Tokenizer::from_gguf(*gguf)};
 }
 
 }  // namespace

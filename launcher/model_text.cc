@@ -1,14 +1,25 @@
 #include "launcher/model_text.h"
 
 #include <algorithm>
+#include <fstream>
+#include <iterator>
+
+#include "core/error.h"
+#include "engine/text/chat_template.h"
+#include "engine/text/chat_template_source.h"
 
 namespace longship {
 
 namespace {
 
+namespace fs = std::filesystem;
+
 // Tokens that end a turn in the chat formats of the supported families; some checkpoints do not list them as end
 // tokens.
 constexpr const char* kTurnEnds[] = {"<|im_end|>", "<|eot_id|>", "<|end_of_text|>", "<|endoftext|>", "<|end|>"};
+
+// Names by which templates know the tokenizer's special tokens.
+constexpr const char* kTokenNames[] = {"bos_token", "eos_token"};
 
 void add_turn_ends(const Tokenizer& tokenizer, std::vector<int32_t>& ids) {
   for (const char* text : kTurnEnds) {
@@ -19,14 +30,64 @@ void add_turn_ends(const Tokenizer& tokenizer, std::vector<int32_t>& ids) {
   }
 }
 
+std::string gguf_token(const GgufFile& file, const Tokenizer& tokenizer, const std::string& name) {
+  const Json* id = file.find("tokenizer.ggml." + name + "_id");
+  const bool valid = id != nullptr && id->is_int() && id->as_int() >= 0 && id->as_int() < tokenizer.vocab_size();
+  return valid ? std::string(tokenizer.bytes_of(static_cast<int32_t>(id->as_int()))) : std::string();
+}
+
+Json read_object(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  auto parsed = parse_json(text);
+  return std::holds_alternative<Json>(parsed) ? std::get<Json>(std::move(parsed)) : Json();
+}
+
+// A string, or an object of it and flags.
+std::string config_token(const Json& config, const char* name) {
+  const Json* token = config.find(name);
+  const Json* content = token == nullptr || token->is_string() ? token : token->find("content");
+  return content != nullptr && content->is_string() ? content->as_string() : std::string();
+}
+
+Json special_tokens(const Checkpoint& checkpoint, const Tokenizer& tokenizer) {
+  const Json config = checkpoint.gguf ? Json() : read_object(checkpoint.path / "tokenizer_config.json");
+  Json context;
+  for (const char* name : kTokenNames) {
+    context.set(name, checkpoint.gguf ? gguf_token(*checkpoint.gguf, tokenizer, name) : config_token(config, name));
+  }
+  return context;
+}
+
+Conversation::Render make_render(const std::string& source, const Json& tokens, const fs::path& model) {
+  std::shared_ptr<const ChatTemplate> chat_template;
+  try {
+    chat_template = std::make_shared<const ChatTemplate>(source);
+  } catch (const Error& error) {
+    throw Error(ErrorKind::kModelFile, model.native() + ": chat template: " + error.cause(),
+                "Use --raw to do without the template.");
+  }
+  return [chat_template, tokens](const Json::Array& messages) {
+    Json context = tokens;
+    context.set("messages", messages);
+    context.set("add_generation_prompt", true);
+    return chat_template->render(context, local_now());
+  };
+}
+
 }  // namespace
 
-ModelText load_model_text(const std::filesystem::path& model, std::span<const MetadataOverride> overrides) {
+ModelText load_model_text(const fs::path& model, std::span<const MetadataOverride> overrides, bool with_template) {
   const Checkpoint checkpoint = open_checkpoint(model, overrides);
   ModelText text;
   text.tokenizer = checkpoint.gguf ? Tokenizer::from_gguf(*checkpoint.gguf) : Tokenizer::load(model, overrides);
   text.stop_ids = checkpoint.config.eos_ids;
   add_turn_ends(*text.tokenizer, text.stop_ids);
+  const std::optional<std::string> source =
+      with_template ? find_chat_template(model, overrides) : std::optional<std::string>();
+  if (source) {
+    text.render = make_render(*source, special_tokens(checkpoint, *text.tokenizer), model);
+  }
   return text;
 }
 

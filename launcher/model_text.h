@@ -17,7 +17,8 @@ struct ModelText {
   Conversation::Render render;    ///< Its chat template; empty if it has none.
 };
 
-/// Opens tokenizer, configuration and template; reads no weights. Errors: kModelFile.
-ModelText load_model_text(const std::filesystem::path& model, std::span<const MetadataOverride> overrides);
+/// Opens tokenizer, configuration and, if wanted, the template; reads no weights. Errors: kModelFile.
+ModelText load_model_text(const std::filesystem::path& model, std::span<const MetadataOverride> overrides,
+                          bool with_template);
 
 }  // namespace longship

@@ -55,7 +55,9 @@ Range share(int64_t units, int ranks, int rank) {
   return {begin + part.begin, begin + part.end};
 }
 
-Range stage_layers(int64_t layers, int stages, int stage) { return equal_share(layers, stages, stage); }
+Range stage_layers(int64_t layers, int stages, int stage) {
+  return equal_share(layers, stages, stage);
+}
 
 std::vector<Slice> slices(const ParamSpec& spec, int tp, int tp_rank) {
   std::vector<Slice> result;

@@ -21,16 +21,17 @@ Range stage_layers(int64_t layers, int stages, int stage);
 /// How the rows of a source tensor stand in its file.
 enum class RowOrder : uint8_t {
   kAsStored,
-  kRotaryPairs,  ///< Within each unit, rows 2i and 2i + 1 are rows i and unit / 2 + i of the model (GGUF "llama" q and k).
+  kRotaryPairs,  ///< Within each unit, rows 2i and 2i + 1 are rows i and unit / 2 + i of the model (GGUF "llama" q and
+                 ///< k).
 };
 
 /// One source tensor's part of a parameter.
 struct Segment {
-  std::string source;       ///< Name in the checkpoint.
-  int64_t extent = 0;       ///< Values along the cut dimension.
-  int64_t unit = 1;         ///< Smallest run that stays whole; the last may be short.
-  bool replicable = false;  ///< Owned by every rank whose share of the first segment reads it (key/value heads).
-  int64_t source_begin = 0; ///< Where the segment begins along dimension 0 of a fused source ...
+  std::string source;         ///< Name in the checkpoint.
+  int64_t extent = 0;         ///< Values along the cut dimension.
+  int64_t unit = 1;           ///< Smallest run that stays whole; the last may be short.
+  bool replicable = false;    ///< Owned by every rank whose share of the first segment reads it (key/value heads).
+  int64_t source_begin = 0;   ///< Where the segment begins along dimension 0 of a fused source ...
   int64_t source_extent = 0;  ///< ... of this extent; 0: the source is the segment.
   RowOrder row_order = RowOrder::kAsStored;
   int64_t row_unit = 0;     ///< Rows over which row_order permutes (head_dim).

@@ -71,8 +71,8 @@ struct KvLayer {
 
 struct AttentionSpec {
   float scale = 1.0F;
-  int64_t window = 0;              ///< Keys that a token sees, itself included; 0: all before it.
-  std::vector<int32_t> kv_head;    ///< For each local query head its local key/value head.
+  int64_t window = 0;            ///< Keys that a token sees, itself included; 0: all before it.
+  std::vector<int32_t> kv_head;  ///< For each local query head its local key/value head.
 };
 
 /// The mathematics of one device. One object a rank, used by its thread; calls are asynchronous in the sense
@@ -138,7 +138,7 @@ class Kernels {
 struct BackendOptions {
   std::string name = "cpu";  ///< "reference" or "cpu".
   int threads = 1;
-  bool exact = false;        ///< Dequantised weights and f32 activations everywhere.
+  bool exact = false;  ///< Dequantised weights and f32 activations everywhere.
 };
 
 /// Errors: kUsage for an unknown name.

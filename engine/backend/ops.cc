@@ -11,11 +11,17 @@ void check(bool condition, const char* op, const char* rule) {
   LONGSHIP_CHECK(condition, std::string(op) + ": " + rule);
 }
 
-bool is_f32(const Tensor& x, const Shape& shape) { return x.dtype() == DType::kF32 && x.shape() == shape; }
+bool is_f32(const Tensor& x, const Shape& shape) {
+  return x.dtype() == DType::kF32 && x.shape() == shape;
+}
 
-bool is_f32_matrix(const Tensor& x) { return x.dtype() == DType::kF32 && x.ndim() == 2; }
+bool is_f32_matrix(const Tensor& x) {
+  return x.dtype() == DType::kF32 && x.ndim() == 2;
+}
 
-bool is_i32_vector(const Tensor& x) { return x.dtype() == DType::kI32 && x.ndim() == 1; }
+bool is_i32_vector(const Tensor& x) {
+  return x.dtype() == DType::kI32 && x.ndim() == 1;
+}
 
 bool is_heads(const HeadsView& x) {
   return is_f32_matrix(x.base) && x.column >= 0 && x.head_dim > 0 && x.heads >= 0 &&

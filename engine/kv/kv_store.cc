@@ -8,7 +8,8 @@ KvStore::KvStore(std::vector<int64_t> heads, int64_t head_dim, int64_t pages, DT
     : heads_(std::move(heads)), head_dim_(head_dim), pages_(pages), dtype_(dtype) {}
 
 Shape KvStore::shape(std::size_t layer, bool keys) const {
-  return keys ? Shape{pages_, heads_[layer], head_dim_, kPageTokens} : Shape{pages_, heads_[layer], kPageTokens, head_dim_};
+  return keys ? Shape{pages_, heads_[layer], head_dim_, kPageTokens}
+              : Shape{pages_, heads_[layer], kPageTokens, head_dim_};
 }
 
 int64_t KvStore::bytes() const {

@@ -33,7 +33,8 @@ ParamSpec qkv_spec(const ModelConfig& config, const AttentionNames& names, const
     q.source_extent = k.source_extent = v.source_extent = total;
   }
   const Shape shape = suffix == ".weight" ? Shape{total, config.width} : Shape{total};
-  return {.name = q.source, .dtypes = {}, .global = shape, .shard = {.dim = 0, .contracts = false, .segments = {q, k, v}}};
+  return {
+      .name = q.source, .dtypes = {}, .global = shape, .shard = {.dim = 0, .contracts = false, .segments = {q, k, v}}};
 }
 
 std::optional<ParamSpec> qkv_bias(const ModelConfig& config, const AttentionNames& names) {

@@ -15,7 +15,7 @@ struct AttentionNames {
   std::string k;
   std::string v;
   std::string out;
-  std::string q_norm;       ///< Read only if the model has QK-norm.
+  std::string q_norm;  ///< Read only if the model has QK-norm.
   std::string k_norm;
   bool fused = false;       ///< q, k and v are the rows of one tensor, in this order, named by q.
   bool transposed = false;  ///< Matrices are stored (in, out).

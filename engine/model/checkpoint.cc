@@ -10,7 +10,9 @@ namespace longship {
 
 namespace {
 
-bool is_file(const std::filesystem::path& path) { return std::filesystem::is_regular_file(path); }
+bool is_file(const std::filesystem::path& path) {
+  return std::filesystem::is_regular_file(path);
+}
 
 std::shared_ptr<WeightSource> open_folder_weights(const std::filesystem::path& folder) {
   if (is_file(folder / "model.safetensors.index.json")) {

@@ -23,13 +23,13 @@ struct RopeScaling {
   Kind kind = Kind::kNone;
   double factor = 1.0;
   int64_t original_max_positions = 0;
-  double low_freq_factor = 1.0;    ///< llama3
-  double high_freq_factor = 4.0;   ///< llama3
-  double beta_fast = 32.0;         ///< yarn
-  double beta_slow = 1.0;          ///< yarn
-  double attention_factor = 0.0;   ///< yarn: factor on cos and sin; 0: 0.1 ln(factor) + 1
-  bool truncate = true;            ///< yarn: whole-numbered correction range
-  std::string divisors;            ///< GGUF: tensor by which the frequencies are divided; empty: none
+  double low_freq_factor = 1.0;   ///< llama3
+  double high_freq_factor = 4.0;  ///< llama3
+  double beta_fast = 32.0;        ///< yarn
+  double beta_slow = 1.0;         ///< yarn
+  double attention_factor = 0.0;  ///< yarn: factor on cos and sin; 0: 0.1 ln(factor) + 1
+  bool truncate = true;           ///< yarn: whole-numbered correction range
+  std::string divisors;           ///< GGUF: tensor by which the frequencies are divided; empty: none
 };
 
 /// What a checkpoint says about its model, in one form whatever file it came from. Immutable after parsing;
@@ -38,13 +38,13 @@ struct ModelConfig {
   std::string architecture;  ///< "llama", "mistral", "qwen2", "qwen3", "gpt2", ...
   Naming naming = Naming::kHuggingFace;
 
-  int64_t layers = 0;      // L
-  int64_t width = 0;       // D
-  int64_t heads = 0;       // H
-  int64_t kv_heads = 0;    // Hkv
-  int64_t head_dim = 0;    // Dh
-  int64_t ffn = 0;         // F
-  int64_t vocab = 0;       // V: rows of the embedding
+  int64_t layers = 0;    // L
+  int64_t width = 0;     // D
+  int64_t heads = 0;     // H
+  int64_t kv_heads = 0;  // Hkv
+  int64_t head_dim = 0;  // Dh
+  int64_t ffn = 0;       // F
+  int64_t vocab = 0;     // V: rows of the embedding
   int64_t max_positions = 0;
 
   NormKind norm = NormKind::kRms;

@@ -15,7 +15,8 @@ void check_config(const ModelConfig& config, const ConfigReader& reader, const s
   }
   if (config.kv_heads > config.heads || config.heads % config.kv_heads != 0) {
     reader.fail(kv_heads_key, "the number of heads (" + std::to_string(config.heads) +
-                                  ") must be a multiple of the key/value heads (" + std::to_string(config.kv_heads) + ")");
+                                  ") must be a multiple of the key/value heads (" + std::to_string(config.kv_heads) +
+                                  ")");
   }
   if (!config.learned_positions && config.head_dim % 2 != 0) {
     reader.fail(heads_key, "rotary positions need an even head size");

@@ -65,7 +65,8 @@ void read_vocabulary(const ConfigReader& reader, const GgufFile& file, ModelConf
   if (tokens != nullptr && tokens->is_array() && static_cast<int64_t>(tokens->as_array().size()) > config.vocab) {
     throw model_file_error(reader.file(), "token_embd.weight", "has fewer rows than there are tokens");
   }
-  const ConfigReader tokenizer(reader.file(), [&](const std::string& key) { return file.find(key); }, "tokenizer.ggml.");
+  const ConfigReader tokenizer(
+      reader.file(), [&](const std::string& key) { return file.find(key); }, "tokenizer.ggml.");
   for (const char* key : {"eos_token_id", "eot_token_id"}) {
     for (const int32_t id : tokenizer.token_ids(key, config.vocab)) {
       if (std::find(config.eos_ids.begin(), config.eos_ids.end(), id) == config.eos_ids.end()) {

@@ -82,7 +82,8 @@ void read_rope(const ConfigReader& top, ModelConfig& config) {
   const Json& values = object != nullptr ? *object : empty;
   const ConfigReader rope(
       top.file(), [&](const std::string& name) { return values.find(name.substr(key.size() + 1)); }, key + ".");
-  config.rope_theta = merged && rope.has("rope_theta") ? rope.positive("rope_theta") : top.positive("rope_theta", 10000.0);
+  config.rope_theta =
+      merged && rope.has("rope_theta") ? rope.positive("rope_theta") : top.positive("rope_theta", 10000.0);
   const std::string type_key = rope.has("rope_type") ? "rope_type" : "type";
   const std::string type = rope.string(type_key, "default");
   RopeScaling& scaling = config.rope_scaling;
@@ -109,7 +110,9 @@ void read_rope(const ConfigReader& top, ModelConfig& config) {
     scaling.beta_fast = rope.positive("beta_fast", 32.0);
     scaling.beta_slow = rope.positive("beta_slow", 1.0);
     scaling.truncate = rope.boolean("truncate", true);
-    const auto magnitude = [&](double m) { return scaling.factor <= 1 ? 1.0 : 0.1 * m * std::log(scaling.factor) + 1.0; };
+    const auto magnitude = [&](double m) {
+      return scaling.factor <= 1 ? 1.0 : 0.1 * m * std::log(scaling.factor) + 1.0;
+    };
     if (rope.has("attention_factor")) {
       scaling.attention_factor = rope.positive("attention_factor");
     } else if (rope.has("mscale") && rope.has("mscale_all_dim")) {

@@ -11,7 +11,8 @@ namespace {
 class EmbedInlet : public Inlet {
  public:
   EmbedInlet(ParamTable& params, Workspace& workspace, const ModelConfig& config, const EdgeNames& names)
-      : tokens_(params.declare_mapped(names.embedding, config.vocab, config.width)), learned_(config.learned_positions) {
+      : tokens_(params.declare_mapped(names.embedding, config.vocab, config.width)),
+        learned_(config.learned_positions) {
     if (learned_) {
       positions_ = params.declare_mapped(names.positions, config.max_positions, config.width);
       workspace.declare(Slot::kNormed, workspace.limits().rows * config.width);
@@ -50,12 +51,13 @@ class SendOutlet : public Outlet {
 
 ParamSpec head_spec(const ModelConfig& config, const EdgeNames& names, int tp) {
   const std::string& source = config.tied_head ? names.embedding : names.head;
-  return {.name = source,
-          .dtypes = {},
-          .global = {config.vocab, config.width},
-          .shard = {.dim = 0,
-                    .contracts = false,
-                    .segments = {{.source = source, .extent = config.vocab, .unit = vocabulary_unit(config.vocab, tp)}}}};
+  return {
+      .name = source,
+      .dtypes = {},
+      .global = {config.vocab, config.width},
+      .shard = {.dim = 0,
+                .contracts = false,
+                .segments = {{.source = source, .extent = config.vocab, .unit = vocabulary_unit(config.vocab, tp)}}}};
 }
 
 class HeadOutlet : public Outlet {
@@ -134,13 +136,17 @@ std::unique_ptr<Inlet> make_embed_inlet(ParamTable& params, Workspace& workspace
   return std::make_unique<EmbedInlet>(params, workspace, config, names);
 }
 
-std::unique_ptr<Inlet> make_receive_inlet() { return std::make_unique<ReceiveInlet>(); }
+std::unique_ptr<Inlet> make_receive_inlet() {
+  return std::make_unique<ReceiveInlet>();
+}
 
 std::unique_ptr<Outlet> make_head_outlet(ParamTable& params, Workspace& workspace, const ModelConfig& config,
                                          const EdgeNames& names) {
   return std::make_unique<HeadOutlet>(params, workspace, config, names);
 }
 
-std::unique_ptr<Outlet> make_send_outlet() { return std::make_unique<SendOutlet>(); }
+std::unique_ptr<Outlet> make_send_outlet() {
+  return std::make_unique<SendOutlet>();
+}
 
 }  // namespace longship

@@ -11,9 +11,11 @@ ParamSpec up_spec(const ModelConfig& config, const FeedForwardNames& names, int6
   const bool matrix = suffix == ".weight";
   std::vector<Segment> segments;
   if (config.gated_ffn) {
-    segments.push_back({.source = names.gate + suffix, .extent = config.ffn, .unit = unit, .transposed = names.transposed && matrix});
+    segments.push_back(
+        {.source = names.gate + suffix, .extent = config.ffn, .unit = unit, .transposed = names.transposed && matrix});
   }
-  segments.push_back({.source = names.up + suffix, .extent = config.ffn, .unit = unit, .transposed = names.transposed && matrix});
+  segments.push_back(
+      {.source = names.up + suffix, .extent = config.ffn, .unit = unit, .transposed = names.transposed && matrix});
   const int64_t rows = static_cast<int64_t>(segments.size()) * config.ffn;
   return {.name = names.up + suffix,
           .dtypes = {},
@@ -22,15 +24,15 @@ ParamSpec up_spec(const ModelConfig& config, const FeedForwardNames& names, int6
 }
 
 ParamSpec down_spec(const ModelConfig& config, const FeedForwardNames& names, int64_t unit) {
-  return {.name = names.down + ".weight",
-          .dtypes = {},
-          .global = {config.width, config.ffn},
-          .shard = {.dim = 1,
-                    .contracts = true,
-                    .segments = {{.source = names.down + ".weight",
-                                  .extent = config.ffn,
-                                  .unit = unit,
-                                  .transposed = names.transposed}}}};
+  return {
+      .name = names.down + ".weight",
+      .dtypes = {},
+      .global = {config.width, config.ffn},
+      .shard = {
+          .dim = 1,
+          .contracts = true,
+          .segments = {
+              {.source = names.down + ".weight", .extent = config.ffn, .unit = unit, .transposed = names.transposed}}}};
 }
 
 }  // namespace

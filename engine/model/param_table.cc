@@ -44,7 +44,9 @@ const SourceTensor& ParamTable::require(const std::string& source_name) const {
   return *tensor;
 }
 
-DType ParamTable::stored_dtype(const std::string& source_name) const { return require(source_name).dtype; }
+DType ParamTable::stored_dtype(const std::string& source_name) const {
+  return require(source_name).dtype;
+}
 
 Param* ParamTable::declare(ParamSpec spec) {
   spec.dtypes.clear();
@@ -52,9 +54,9 @@ Param* ParamTable::declare(ParamSpec spec) {
     const SourceTensor& tensor = require(segment.source);
     const Shape expected = source_shape(spec, segment);
     if (tensor.shape != expected) {
-      throw model_file_error(source_.path(), segment.source,
-                             "the shape is " + shape_text(tensor.shape) + ", the configuration asks for " +
-                                 shape_text(expected));
+      throw model_file_error(
+          source_.path(), segment.source,
+          "the shape is " + shape_text(tensor.shape) + ", the configuration asks for " + shape_text(expected));
     }
     if (segment.transposed && is_block_quantised(tensor.dtype)) {
       throw model_file_error(source_.path(), segment.source,
@@ -78,9 +80,9 @@ Param* ParamTable::declare(ParamSpec spec) {
 StoredMatrix ParamTable::declare_mapped(const std::string& source_name, int64_t rows, int64_t columns) {
   const SourceTensor& tensor = require(source_name);
   if (tensor.shape != Shape{rows, columns}) {
-    throw model_file_error(source_.path(), source_name,
-                           "the shape is " + shape_text(tensor.shape) + ", the configuration asks for " +
-                               shape_text({rows, columns}));
+    throw model_file_error(
+        source_.path(), source_name,
+        "the shape is " + shape_text(tensor.shape) + ", the configuration asks for " + shape_text({rows, columns}));
   }
   return {tensor.dtype, rows, columns, source_.map(tensor).data()};
 }

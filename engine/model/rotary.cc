@@ -21,8 +21,7 @@ double scale_llama3(double frequency, const RopeScaling& scaling) {
   if (turns > scaling.high_freq_factor) {
     return frequency;
   }
-  const double keep =
-      (turns - scaling.low_freq_factor) / (scaling.high_freq_factor - scaling.low_freq_factor);
+  const double keep = (turns - scaling.low_freq_factor) / (scaling.high_freq_factor - scaling.low_freq_factor);
   return (1 - keep) * frequency / scaling.factor + keep * frequency;
 }
 
@@ -65,7 +64,8 @@ Rotary::Rotary(const ModelConfig& config) {
   const RopeScaling& scaling = config.rope_scaling;
   const YarnRamp ramp(scaling, config.rope_theta, config.head_dim);
   for (int64_t pair = 0; pair < config.head_dim / 2; ++pair) {
-    double frequency = std::pow(config.rope_theta, -2.0 * static_cast<double>(pair) / static_cast<double>(config.head_dim));
+    double frequency =
+        std::pow(config.rope_theta, -2.0 * static_cast<double>(pair) / static_cast<double>(config.head_dim));
     switch (scaling.kind) {
       case RopeScaling::Kind::kNone:
         break;

@@ -32,8 +32,9 @@ int64_t SliceReader::source_row(int64_t row) const {
 Bytes SliceReader::read_in_order(int64_t begin, int64_t end) const {
   Bytes out(static_cast<std::size_t>(bytes_of(tensor_.dtype, (end - begin) * columns_.size())));
   const Range rows = {source_row(begin), source_row(begin) + (end - begin)};
-  source_.read(tensor_, vector_ ? Region{0, 1, rows.begin, rows.end} : Region{rows.begin, rows.end, columns_.begin, columns_.end},
-               out);
+  source_.read(
+      tensor_,
+      vector_ ? Region{0, 1, rows.begin, rows.end} : Region{rows.begin, rows.end, columns_.begin, columns_.end}, out);
   return out;
 }
 

@@ -36,8 +36,8 @@ Stage::Stage(const ModelConfig& config, const ModelFamily& family, WeightSource&
       rotary_(config),
       inlet_(me.pp == 0 ? make_embed_inlet(params_, workspace_, config, family.edges(config, weights))
                         : make_receive_inlet()),
-      blocks_(make_blocks(config, family, params_, workspace_,
-                          stage_layers(config.layers, mesh.extent(Axis::kPp), me.pp))),
+      blocks_(
+          make_blocks(config, family, params_, workspace_, stage_layers(config.layers, mesh.extent(Axis::kPp), me.pp))),
       outlet_(me.pp == mesh.extent(Axis::kPp) - 1
                   ? make_head_outlet(params_, workspace_, config, family.edges(config, weights))
                   : make_send_outlet()),

@@ -21,7 +21,10 @@ EdgeNames edges(const ModelConfig& config, const WeightSource& source) {
             .norm = "output_norm"};
   }
   const std::string root = prefix(source);
-  return {.embedding = root + "wte.weight", .positions = root + "wpe.weight", .head = "lm_head.weight", .norm = root + "ln_f"};
+  return {.embedding = root + "wte.weight",
+          .positions = root + "wpe.weight",
+          .head = "lm_head.weight",
+          .norm = root + "ln_f"};
 }
 
 BlockNames block(const ModelConfig& config, const WeightSource& source, int64_t layer) {
@@ -29,7 +32,13 @@ BlockNames block(const ModelConfig& config, const WeightSource& source, int64_t 
   if (config.naming == Naming::kGguf) {
     const std::string blk = "blk." + n + ".";
     return {.attention_norm = blk + "attn_norm",
-            .attention = {.q = blk + "attn_qkv", .k = {}, .v = {}, .out = blk + "attn_output", .q_norm = {}, .k_norm = {}, .fused = true},
+            .attention = {.q = blk + "attn_qkv",
+                          .k = {},
+                          .v = {},
+                          .out = blk + "attn_output",
+                          .q_norm = {},
+                          .k_norm = {},
+                          .fused = true},
             .ffn_norm = blk + "ffn_norm",
             .ffn = {.gate = {}, .up = blk + "ffn_up", .down = blk + "ffn_down"}};
   }

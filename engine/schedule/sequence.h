@@ -15,9 +15,9 @@ struct Sequence {
   std::vector<int32_t> tokens;  ///< Prompt, then what was generated.
   int64_t max_tokens = 0;       ///< To generate, after clamping to the room there is.
   int64_t computed = 0;
-  int64_t cached = 0;           ///< Prompt tokens that its session already held.
-  int64_t logits_reported = 0;  ///< Prompt positions whose logits were reported.
-  uint32_t epoch = 0;           ///< Counts preemptions: results of an older epoch are dropped.
+  int64_t cached = 0;               ///< Prompt tokens that its session already held.
+  int64_t logits_reported = 0;      ///< Prompt positions whose logits were reported.
+  uint32_t epoch = 0;               ///< Counts preemptions: results of an older epoch are dropped.
   uint64_t last_step = UINT64_MAX;  ///< The latest step that it was planned in.
   std::vector<int32_t> pages;
 

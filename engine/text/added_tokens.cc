@@ -8,7 +8,9 @@ namespace longship {
 
 namespace {
 
-bool is_word_character(int32_t c) { return c == '_' || is_letter(c) || is_number(c); }
+bool is_word_character(int32_t c) {
+  return c == '_' || is_letter(c) || is_number(c);
+}
 
 }  // namespace
 

@@ -44,15 +44,13 @@ struct Symbol {
 
 struct Candidate {
   int32_t rank;
-  int32_t left;    // index of the left symbol
-  int32_t left_id; // ids when the candidate was found: it is stale if they changed
+  int32_t left;     // index of the left symbol
+  int32_t left_id;  // ids when the candidate was found: it is stale if they changed
   int32_t right_id;
   int32_t result;
 
   // The least rank first, then the leftmost.
-  bool operator<(const Candidate& other) const {
-    return rank != other.rank ? rank > other.rank : left > other.left;
-  }
+  bool operator<(const Candidate& other) const { return rank != other.rank ? rank > other.rank : left > other.left; }
 };
 
 }  // namespace

@@ -49,7 +49,8 @@ std::string alphabet_to_bytes(std::string_view token) {
   std::string out;
   for (std::size_t at = 0; at < token.size();) {
     const CodePoint c = code_point_at(token, at);
-    const int byte = c.value >= 0 && c.value < kAlphabetEnd ? alphabet().of_code_point[static_cast<std::size_t>(c.value)] : -1;
+    const int byte =
+        c.value >= 0 && c.value < kAlphabetEnd ? alphabet().of_code_point[static_cast<std::size_t>(c.value)] : -1;
     if (byte < 0) {
       return std::string(token);
     }

@@ -18,6 +18,8 @@ std::string Detokenizer::push(int32_t id) {
   return replace_invalid_utf8(bytes);
 }
 
-std::string Detokenizer::flush() { return replace_invalid_utf8(std::exchange(held_, {})); }
+std::string Detokenizer::flush() {
+  return replace_invalid_utf8(std::exchange(held_, {}));
+}
 
 }  // namespace longship

@@ -4,8 +4,7 @@
 
 namespace longship {
 
-const std::string_view kGpt2Pattern =
-    R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
+const std::string_view kGpt2Pattern = R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
 const std::string_view kLlama3Pattern =
     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 const std::string_view kQwen2Pattern =
@@ -13,8 +12,12 @@ const std::string_view kQwen2Pattern =
 
 namespace {
 
-bool is_newline(int32_t c) { return c == '\r' || c == '\n'; }
-bool is_other(int32_t c) { return !is_space(c) && !is_letter(c) && !is_number(c); }
+bool is_newline(int32_t c) {
+  return c == '\r' || c == '\n';
+}
+bool is_other(int32_t c) {
+  return !is_space(c) && !is_letter(c) && !is_number(c);
+}
 
 // End of the run of characters of a class from `at`, at most `most` of them.
 std::size_t run(std::string_view text, std::size_t at, bool (*in_class)(int32_t), std::size_t most = SIZE_MAX) {

@@ -26,8 +26,7 @@ const std::string_view kCjkPattern = "[\u4e00-\u9fa5\u0800-\u4e00\uac00-\ud7ff]+
 const std::string_view kDeepseekV3Cjk = "[\u4e00-\u9fa5\u3040-\u309f\u30a0-\u30ff]+";
 const std::string_view kDeepseekLlmLetters =
     R"(\s?[A-Za-z\x{b5}\x{c0}-\x{d6}\x{d8}-\x{f6}\x{f8}-\x{1ba}\x{1bc}-\x{1bf}\x{1c4}-\x{293}\x{295}-\x{2af}\x{370}-\x{373}\x{376}\x{377}\x{37b}-\x{37d}\x{37f}\x{386}\x{388}-\x{38a}\x{38c}\x{38e}-\x{3a1}\x{3a3}-\x{3f5}\x{3f7}-\x{481}\x{48a}-\x{52f}\x{531}-\x{556}\x{10a0}-\x{10c5}\x{13a0}-\x{13f5}\x{13f8}-\x{13fd}\x{1c90}-\x{1cba}\x{1cbd}-\x{1cbf}\x{1d00}-\x{1d2b}\x{1d6b}-\x{1d77}\x{1d79}-\x{1d9a}\x{1e00}-\x{1f15}\x{1f18}-\x{1f1d}\x{1f20}-\x{1f45}\x{1f48}-\x{1f4d}\x{1f50}-\x{1f57}\x{1f59}\x{1f5b}\x{1f5d}\x{1f5f}-\x{1f7d}\x{1f80}-\x{1fb4}\x{1fb6}-\x{1fbc}\x{1fbe}\x{1fc2}-\x{1fc4}\x{1fc6}-\x{1fcc}\x{1fd0}-\x{1fd3}\x{1fd6}-\x{1fdb}\x{1fe0}-\x{1fec}\x{1ff2}-\x{1ff4}\x{1ff6}-\x{1ffc}\x{2102}\x{2107}\x{210a}-\x{2113}\x{2115}\x{2119}-\x{211d}\x{2124}\x{2126}\x{2128}\x{212a}-\x{212d}\x{212f}-\x{2134}\x{2139}\x{213c}-\x{213f}\x{2145}-\x{2149}\x{214e}\x{2183}\x{2184}\x{2c00}-\x{2c7b}\x{2c7e}-\x{2ce4}\x{2ceb}-\x{2cee}\x{2cf2}\x{2cf3}\x{a640}-\x{a66d}\x{a680}-\x{a69b}\x{a722}-\x{a76f}\x{a771}-\x{a787}\x{a78b}-\x{a78e}\x{ab70}-\x{abbf}\x{fb00}-\x{fb06}\x{fb13}-\x{fb17}\x{ff21}-\x{ff3a}\x{ff41}-\x{ff5a}\x{10400}-\x{1044f}\x{104b0}-\x{104d3}\x{104d8}-\x{104fb}\x{10c80}-\x{10cb2}\x{10cc0}-\x{10cf2}\x{118a0}-\x{118df}\x{1e900}-\x{1e943}]+)";
-const std::string_view kDeepseekLlmPunctuation =
-    "\\s?[!-/:-~\uff01-\uff0f\uff1a-\uff5e\u2018-\u201f\u3000-\u3002]+";
+const std::string_view kDeepseekLlmPunctuation = "\\s?[!-/:-~\uff01-\uff0f\uff1a-\uff5e\u2018-\u201f\u3000-\u3002]+";
 
 void isolate(PreTokenizer& pre, std::string_view pattern) {
   pre.add_split(make_regex_matcher(std::string(pattern)), SplitBehavior::kIsolated);
@@ -57,8 +56,8 @@ constexpr auto kFillSmollm = [](PreTokenizer& pre) {
   isolate(pre, kGpt2Pattern);
 };
 constexpr auto kFillDeepseekCoder = [](PreTokenizer& pre) {
-  for (const std::string_view pattern : {std::string_view("[\r\n]"), std::string_view(R"(\s?\p{L}+)"),
-                                         std::string_view(R"(\s?\p{P}+)"), kCjkPattern}) {
+  for (const std::string_view pattern :
+       {std::string_view("[\r\n]"), std::string_view(R"(\s?\p{L}+)"), std::string_view(R"(\s?\p{P}+)"), kCjkPattern}) {
     isolate(pre, pattern);
   }
   digits(pre, true);
@@ -210,7 +209,8 @@ class GgufTokenizerReader {
   void read_merges() {
     const Json::Array& merges = array("merges");
     for (std::size_t i = 0; i < merges.size(); ++i) {
-      const std::string_view merge = merges[i].is_string() ? std::string_view(merges[i].as_string()) : std::string_view();
+      const std::string_view merge =
+          merges[i].is_string() ? std::string_view(merges[i].as_string()) : std::string_view();
       const std::size_t space = merge.find(' ');
       if (space == std::string_view::npos) {
         fail("merges", "entry " + std::to_string(i) + " must be two tokens with a space between them");

@@ -216,8 +216,11 @@ class JsonTokenizerReader {
   void read_normalizer(const Json& object, const std::string& place, int depth) {
     const std::string type = text(object, place, "type");
     using Step = Normalizer::Step;
-    constexpr std::pair<std::string_view, Step> kSteps[] = {
-        {"NFC", Step::kNfc}, {"NFD", Step::kNfd}, {"NFKC", Step::kNfkc}, {"NFKD", Step::kNfkd}, {"Lowercase", Step::kLowercase}};
+    constexpr std::pair<std::string_view, Step> kSteps[] = {{"NFC", Step::kNfc},
+                                                            {"NFD", Step::kNfd},
+                                                            {"NFKC", Step::kNfkc},
+                                                            {"NFKD", Step::kNfkd},
+                                                            {"Lowercase", Step::kLowercase}};
     for (const auto& [name, step] : kSteps) {
       if (type == name) {
         parts_.normalizer.add(step);

@@ -24,7 +24,20 @@ constexpr int kMaxArrayDepth = 8;
 constexpr uint32_t kDefaultAlignment = 32;
 
 enum ValueType : uint32_t {
-  kU8, kI8, kU16, kI16, kU32, kI32, kF32, kBool, kString, kArray, kU64, kI64, kF64, kValueTypes
+  kU8,
+  kI8,
+  kU16,
+  kI16,
+  kU32,
+  kI32,
+  kF32,
+  kBool,
+  kString,
+  kArray,
+  kU64,
+  kI64,
+  kF64,
+  kValueTypes
 };
 
 // Smallest size of a value of each type in the file; strings and arrays begin with their length.
@@ -63,20 +76,34 @@ class Reader {
 
   Json value(uint32_t type) {
     switch (type) {
-      case kU8: return Json(int64_t{get<uint8_t>()});
-      case kI8: return Json(int64_t{get<int8_t>()});
-      case kU16: return Json(int64_t{get<uint16_t>()});
-      case kI16: return Json(int64_t{get<int16_t>()});
-      case kU32: return Json(int64_t{get<uint32_t>()});
-      case kI32: return Json(int64_t{get<int32_t>()});
-      case kU64: return Json(get<uint64_t>());
-      case kI64: return Json(get<int64_t>());
-      case kF32: return Json(static_cast<double>(get<float>()));
-      case kF64: return Json(get<double>());
-      case kBool: return boolean();
-      case kString: return Json(string());
-      case kArray: return array(1);
-      default: fail("the value type " + std::to_string(type) + " is unknown");
+      case kU8:
+        return Json(int64_t{get<uint8_t>()});
+      case kI8:
+        return Json(int64_t{get<int8_t>()});
+      case kU16:
+        return Json(int64_t{get<uint16_t>()});
+      case kI16:
+        return Json(int64_t{get<int16_t>()});
+      case kU32:
+        return Json(int64_t{get<uint32_t>()});
+      case kI32:
+        return Json(int64_t{get<int32_t>()});
+      case kU64:
+        return Json(get<uint64_t>());
+      case kI64:
+        return Json(get<int64_t>());
+      case kF32:
+        return Json(static_cast<double>(get<float>()));
+      case kF64:
+        return Json(get<double>());
+      case kBool:
+        return boolean();
+      case kString:
+        return Json(string());
+      case kArray:
+        return array(1);
+      default:
+        fail("the value type " + std::to_string(type) + " is unknown");
     }
   }
 
@@ -132,7 +159,8 @@ bool parse_whole(std::string_view text, auto& value) {
 // The text of an override as a value of the type that it replaces.
 Json override_value(const Json* old, const MetadataOverride& change) {
   const auto refuse = [&](std::string_view type) {
-    return Error(ErrorKind::kUsage, "--override-kv " + change.key + "=" + change.value + ": the key holds " + std::string(type),
+    return Error(ErrorKind::kUsage,
+                 "--override-kv " + change.key + "=" + change.value + ": the key holds " + std::string(type),
                  "Give a value of that type.");
   };
   const std::string& text = change.value;
@@ -330,11 +358,21 @@ std::shared_ptr<const GgufFile> GgufFile::open(const std::filesystem::path& path
 GgufFile::GgufFile(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 GgufFile::~GgufFile() = default;
 
-const std::filesystem::path& GgufFile::path() const { return impl_->path; }
-uint32_t GgufFile::version() const { return impl_->version; }
-const Json::Object& GgufFile::metadata() const { return impl_->metadata; }
-std::span<const GgufTensor> GgufFile::tensors() const { return impl_->tensors; }
-std::span<const std::byte> GgufFile::bytes() const { return impl_->file.bytes(); }
+const std::filesystem::path& GgufFile::path() const {
+  return impl_->path;
+}
+uint32_t GgufFile::version() const {
+  return impl_->version;
+}
+const Json::Object& GgufFile::metadata() const {
+  return impl_->metadata;
+}
+std::span<const GgufTensor> GgufFile::tensors() const {
+  return impl_->tensors;
+}
+std::span<const std::byte> GgufFile::bytes() const {
+  return impl_->file.bytes();
+}
 
 const Json* GgufFile::find(std::string_view key) const {
   const auto found = impl_->keys.find(std::string(key));

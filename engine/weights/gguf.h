@@ -24,9 +24,9 @@ struct MetadataOverride {
 /// One tensor of a GGUF file. `shape` is outermost dimension first (rows, columns), the reverse of the file.
 struct GgufTensor {
   std::string name;
-  uint32_t ggml_type = 0;       ///< As in the file; may be a type that no DType stands for.
+  uint32_t ggml_type = 0;  ///< As in the file; may be a type that no DType stands for.
   std::vector<int64_t> shape;
-  uint64_t offset = 0;          ///< From the beginning of the file.
+  uint64_t offset = 0;  ///< From the beginning of the file.
   uint64_t bytes = 0;
 };
 

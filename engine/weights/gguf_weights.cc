@@ -8,7 +8,8 @@ namespace {
 
 class GgufWeights : public MappedTensors {
  public:
-  explicit GgufWeights(std::shared_ptr<const GgufFile> file) : MappedTensors(file->path().string()), file_(std::move(file)) {
+  explicit GgufWeights(std::shared_ptr<const GgufFile> file)
+      : MappedTensors(file->path().string()), file_(std::move(file)) {
     for (const GgufTensor& tensor : file_->tensors()) {
       const std::optional<DType> dtype = dtype_from_ggml(tensor.ggml_type);
       if (dtype && tensor.shape.size() <= 2) {

@@ -26,10 +26,10 @@ struct StoredType {
 };
 
 constexpr std::array kStoredTypes = {
-    StoredType{"BOOL", 8},    StoredType{"U8", 8},      StoredType{"I8", 8},    StoredType{"F8_E5M2", 8},
-    StoredType{"F8_E4M3", 8}, StoredType{"F8_E8M0", 8}, StoredType{"I16", 16},  StoredType{"U16", 16},
-    StoredType{"F16", 16},    StoredType{"BF16", 16},   StoredType{"I32", 32},  StoredType{"U32", 32},
-    StoredType{"F32", 32},    StoredType{"F64", 64},    StoredType{"I64", 64},  StoredType{"U64", 64},
+    StoredType{"BOOL", 8},    StoredType{"U8", 8},      StoredType{"I8", 8},   StoredType{"F8_E5M2", 8},
+    StoredType{"F8_E4M3", 8}, StoredType{"F8_E8M0", 8}, StoredType{"I16", 16}, StoredType{"U16", 16},
+    StoredType{"F16", 16},    StoredType{"BF16", 16},   StoredType{"I32", 32}, StoredType{"U32", 32},
+    StoredType{"F32", 32},    StoredType{"F64", 64},    StoredType{"I64", 64}, StoredType{"U64", 64},
 };
 
 struct Entry {
@@ -73,7 +73,8 @@ class SafetensorsFile {
     }
     std::memcpy(&length, bytes.data(), sizeof(length));
     if (length > kMaxHeaderBytes || length > bytes.size() - sizeof(length)) {
-      fail("offset 0", "a header of " + std::to_string(length) + " bytes is longer than the file or the limit of 100 MB");
+      fail("offset 0",
+           "a header of " + std::to_string(length) + " bytes is longer than the file or the limit of 100 MB");
     }
     data_ = sizeof(length) + length;
     const std::string_view text(reinterpret_cast<const char*>(bytes.data()) + sizeof(length), length);
@@ -159,9 +160,8 @@ class SafetensorsFile {
     for (const Entry& entry : entries_) {
       order.push_back(&entry);
     }
-    std::sort(order.begin(), order.end(), [](const Entry* a, const Entry* b) {
-      return std::pair(a->begin, a->end) < std::pair(b->begin, b->end);
-    });
+    std::sort(order.begin(), order.end(),
+              [](const Entry* a, const Entry* b) { return std::pair(a->begin, a->end) < std::pair(b->begin, b->end); });
     uint64_t expected = 0;
     for (const Entry* entry : order) {
       if (entry->begin != expected) {
@@ -248,7 +248,8 @@ std::shared_ptr<WeightSource> open_safetensors_index(const std::filesystem::path
       missing.erase(entry.name);
     }
     if (!missing.empty()) {
-      throw model_file_error(path.string(), "weight_map." + *missing.begin(), "the shard " + name + " does not have it");
+      throw model_file_error(path.string(), "weight_map." + *missing.begin(),
+                             "the shard " + name + " does not have it");
     }
     weights->add_file(std::move(shard), [&](const std::string& tensor) { return tensors.count(tensor) != 0; });
   }

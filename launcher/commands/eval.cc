@@ -80,7 +80,7 @@ FrontEnd prepare_jsonl(const EvalFlags& flags) {
 
 FrontEnd prepare_perplexity(const EvalFlags& flags) {
   auto task = std::make_shared<PerplexityTask>();
-  task->tokenizer = load_model_text(flags.engine.model, flags.engine.options.overrides).tokenizer;
+  task->tokenizer = load_model_text(flags.engine.model, flags.engine.options.overrides, false).tokenizer;
   const std::shared_ptr<std::istream> input = open_input(flags.text);
   task->text = {std::istreambuf_iterator<char>(*input), {}};
   task->context = flags.context;

@@ -28,7 +28,9 @@ Json shape_json(const Shape& shape) {
   return Json(std::move(dims));
 }
 
-int64_t bytes_of_tensor(const SourceTensor& tensor) { return bytes_of(tensor.dtype, element_count(tensor.shape)); }
+int64_t bytes_of_tensor(const SourceTensor& tensor) {
+  return bytes_of(tensor.dtype, element_count(tensor.shape));
+}
 
 Json config_json(const ModelConfig& config) {
   Json json;
@@ -128,7 +130,8 @@ Json report(const InspectFlags& flags, const Inspection& found) {
 std::string members_text(const Json& object) {
   std::string text;
   for (const Json::Member& member : object.as_object()) {
-    text += "  " + member.first + " " + (member.second.is_string() ? member.second.as_string() : dump_json(member.second)) + "\n";
+    text += "  " + member.first + " " +
+            (member.second.is_string() ? member.second.as_string() : dump_json(member.second)) + "\n";
   }
   return text;
 }
@@ -184,7 +187,8 @@ void add_inspect_command(CLI::App& app, std::function<int()>& action) {
       ->required();
   command->add_option("--tp,--tensor-parallel-size", flags->tp, "With a mesh: bytes of each rank")
       ->check(CLI::Range(1, 1024));
-  command->add_option("--pp,--pipeline-parallel-size", flags->pp, "Pipeline stages of that mesh")->check(CLI::Range(1, 1024));
+  command->add_option("--pp,--pipeline-parallel-size", flags->pp, "Pipeline stages of that mesh")
+      ->check(CLI::Range(1, 1024));
   command->add_flag("--json", flags->json, "Print JSON");
   add_override_flag(*command, flags->overrides);
   command->callback([flags, &action] { action = [flags] { return inspect_command(*flags); }; });

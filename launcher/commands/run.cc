@@ -42,7 +42,7 @@ std::string read_standard_input() {
 FrontEnd prepare(const RunFlags& flags, CancelSwitch& cancel) {
   const bool chat = wants_chat(flags);
   auto task = std::make_shared<TextTask>();
-  task->model = load_model_text(flags.engine.model, flags.engine.options.overrides);
+  task->model = load_model_text(flags.engine.model, flags.engine.options.overrides, !flags.raw);
   task->sampling = flags.sampling;
   task->system = flags.system;
   task->raw = flags.raw;

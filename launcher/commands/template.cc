@@ -34,7 +34,8 @@ std::tm parse_time(const std::string& text) {
 
 int template_command(const TemplateFlags& flags) {
   if (!flags.jsonl) {
-    throw Error(ErrorKind::kUsage, "template reads its contexts as lines", "Use --jsonl, with lines on standard input.");
+    throw Error(ErrorKind::kUsage, "template reads its contexts as lines",
+                "Use --jsonl, with lines on standard input.");
   }
   const std::optional<std::tm> fixed = flags.now.empty() ? std::nullopt : std::optional(parse_time(flags.now));
   std::optional<ChatTemplate> of_model;

@@ -64,9 +64,8 @@ int tokenize_command(const TokenizeFlags& flags) {
     print_pieces(*tokenizer, flags.prompt);
     return 0;
   }
-  return answer_json_lines([&](const Json& line) {
-    return flags.decode ? decode_line(*tokenizer, line) : encode_line(*tokenizer, line);
-  });
+  return answer_json_lines(
+      [&](const Json& line) { return flags.decode ? decode_line(*tokenizer, line) : encode_line(*tokenizer, line); });
 }
 
 }  // namespace
@@ -77,7 +76,8 @@ void add_tokenize_command(CLI::App& app, std::function<int()>& action) {
   command->add_option("MODEL", flags->model, "Model folder, tokenizer.json or GGUF file")->required();
   command->add_flag("--jsonl", flags->jsonl,
                     "Read lines {\"text\", \"add_special\" (true), \"parse_special\" (false)}, write {\"ids\"}");
-  command->add_flag("--decode", flags->decode, "With --jsonl: read {\"ids\", \"skip_special\" (false)}, write {\"text\"}");
+  command->add_flag("--decode", flags->decode,
+                    "With --jsonl: read {\"ids\", \"skip_special\" (false)}, write {\"text\"}");
   command->add_option("-p,--prompt", flags->prompt, "Show the tokens of this text");
   add_override_flag(*command, flags->overrides);
   command->callback([flags, &action] { action = [flags] { return tokenize_command(*flags); }; });

@@ -42,7 +42,8 @@ void check(const Case& model, const std::string& backend, int tp, int pp) {
     ASSERT_EQ(results[k].logits.size(), golden[k].logits.size()) << "prompt " << k;
     double worst = 0;
     for (std::size_t i = 0; i < golden[k].logits.size(); ++i) {
-      worst = std::max(worst, std::abs(static_cast<double>(results[k].logits[i]) - static_cast<double>(golden[k].logits[i])));
+      worst = std::max(worst,
+                       std::abs(static_cast<double>(results[k].logits[i]) - static_cast<double>(golden[k].logits[i])));
     }
     EXPECT_LE(worst, kTolerance) << model.model << " prompt " << k;
     EXPECT_EQ(results[k].tokens, golden[k].greedy) << model.model << " prompt " << k;
@@ -51,9 +52,13 @@ void check(const Case& model, const std::string& backend, int tp, int pp) {
 
 class Golden : public ::testing::TestWithParam<std::tuple<Case, const char*>> {};
 
-TEST_P(Golden, OneRank) { check(std::get<0>(GetParam()), std::get<1>(GetParam()), 1, 1); }
+TEST_P(Golden, OneRank) {
+  check(std::get<0>(GetParam()), std::get<1>(GetParam()), 1, 1);
+}
 
-TEST_P(Golden, ThreeShardsTwoStages) { check(std::get<0>(GetParam()), std::get<1>(GetParam()), 3, 2); }
+TEST_P(Golden, ThreeShardsTwoStages) {
+  check(std::get<0>(GetParam()), std::get<1>(GetParam()), 3, 2);
+}
 
 constexpr Case kCases[] = {
     {"models/llama", "models/llama/golden.safetensors"},
@@ -88,7 +93,8 @@ std::string name_of(const ::testing::TestParamInfo<std::tuple<Case, const char*>
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, Golden,
-                         ::testing::Combine(::testing::ValuesIn(kCases), ::testing::Values("reference", "cpu")), name_of);
+                         ::testing::Combine(::testing::ValuesIn(kCases), ::testing::Values("reference", "cpu")),
+                         name_of);
 
 }  // namespace
 }  // namespace longship

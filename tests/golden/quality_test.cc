@@ -1,5 +1,5 @@
-// What the default path (int8 activations, f16 keys and values) gives up against --exact: perplexity of English text and the
-// Kullback-Leibler divergence of the predictions.
+// What the default path (int8 activations, f16 keys and values) gives up against --exact: perplexity of English text
+// and the Kullback-Leibler divergence of the predictions.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -21,7 +21,8 @@ std::vector<float> logits_of(const std::filesystem::path& model, const std::vect
                               .max_batched_tokens = 128,
                               .least_model_len = 512,
                               .prompt_logits = true};
-  const GenerationRequest request{.prompt = ids, .max_tokens = 0, .sampling = {}, .stop_ids = {}, .prompt_logits = true};
+  const GenerationRequest request{
+      .prompt = ids, .max_tokens = 0, .sampling = {}, .stop_ids = {}, .prompt_logits = true};
   return testing::run_on_threads(options, {request})[0].logits;
 }
 
@@ -70,9 +71,11 @@ TEST(Quality, DefaultModelKeepsItsPerplexity) {
 
 TEST(Quality, FixturesKeepTheirPredictions) {
   for (const char* name : {"llama-Q4_0", "llama-Q4_1", "llama-Q8_0", "llama-F16", "qwen2-BF16", "gpt2-Q8_0"}) {
-    const auto ids = testing::read_golden(testing::data_path("gguf-models/" + std::string(name) + ".golden.safetensors"))[3].prompt;
+    const auto ids =
+        testing::read_golden(testing::data_path("gguf-models/" + std::string(name) + ".golden.safetensors"))[3].prompt;
     const Quality quality = compare(testing::data_path("gguf-models/" + std::string(name) + ".gguf"), ids);
-    std::printf("%s: perplexity ratio %.5f, mean divergence %.6f nats\n", name, quality.perplexity_ratio, quality.mean_divergence);
+    std::printf("%s: perplexity ratio %.5f, mean divergence %.6f nats\n", name, quality.perplexity_ratio,
+                quality.mean_divergence);
     EXPECT_LT(quality.mean_divergence, 0.005) << name;
   }
 }

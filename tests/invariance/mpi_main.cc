@@ -10,7 +10,8 @@
 namespace longship {
 namespace {
 
-std::vector<testing::RequestResult> run_alone(const EngineOptions& options, const std::vector<GenerationRequest>& requests) {
+std::vector<testing::RequestResult> run_alone(const EngineOptions& options,
+                                              const std::vector<GenerationRequest>& requests) {
   return testing::run_on_threads(options, requests);
 }
 
@@ -24,16 +25,19 @@ int compare(Transport& transport, int tp, int pp) {
       const testing::Layout layout{.tp = tp, .pp = pp, .threads = 1, .chunk = 48, .batch = 5};
       const auto run_here = [&](const EngineOptions& options, const std::vector<GenerationRequest>& requests) {
         std::vector<testing::RequestResult> results;
-        run_rank(options, transport, [](int64_t, int64_t) {}, [&](Engine& engine) {
-          results = testing::collect(engine, requests);
-          return 0;
-        });
+        run_rank(
+            options, transport, [](int64_t, int64_t) {},
+            [&](Engine& engine) {
+              results = testing::collect(engine, requests);
+              return 0;
+            });
         return results;
       };
       const auto mesh = testing::run_workload(workload, layout, exact, run_here);
       if (!mesh.empty()) {
         const std::string difference = testing::difference(testing::run_workload(workload, {}, exact, run_alone), mesh);
-        std::printf("%s%s: %s\n", workload.name.c_str(), exact ? " exact" : "", difference.empty() ? "equal" : difference.c_str());
+        std::printf("%s%s: %s\n", workload.name.c_str(), exact ? " exact" : "",
+                    difference.empty() ? "equal" : difference.c_str());
         failures += difference.empty() ? 0 : 1;
       }
     }

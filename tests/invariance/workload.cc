@@ -36,10 +36,10 @@ std::vector<GenerationRequest> requests(const Workload& workload) {
 
 std::vector<Workload> workloads() {
   std::vector<Workload> result;
-  for (const char* name : {"models/llama", "models/mistral-window", "models/qwen2", "models/qwen3", "models/gpt2-bare",
-                           "models/qwen2-bf16", "gguf-models/llama-F16.gguf", "gguf-models/llama-Q4_0.gguf",
-                           "gguf-models/llama-Q4_1.gguf", "gguf-models/llama3-Q8_0.gguf", "gguf-models/qwen2-Q8_0.gguf",
-                           "gguf-models/gpt2-Q8_0.gguf"}) {
+  for (const char* name :
+       {"models/llama", "models/mistral-window", "models/qwen2", "models/qwen3", "models/gpt2-bare",
+        "models/qwen2-bf16", "gguf-models/llama-F16.gguf", "gguf-models/llama-Q4_0.gguf", "gguf-models/llama-Q4_1.gguf",
+        "gguf-models/llama3-Q8_0.gguf", "gguf-models/qwen2-Q8_0.gguf", "gguf-models/gpt2-Q8_0.gguf"}) {
     result.push_back({name, data_path(name), 0, 0});
   }
   if (!cached_default_model().empty()) {
@@ -58,7 +58,8 @@ std::string Layout::name() const {
          std::to_string(chunk) + "_batch" + std::to_string(batch);
 }
 
-std::vector<RequestResult> run_workload(const Workload& workload, const Layout& layout, bool exact, const RunRequests& run) {
+std::vector<RequestResult> run_workload(const Workload& workload, const Layout& layout, bool exact,
+                                        const RunRequests& run) {
   const EngineOptions options{.model = workload.model,
                               .overrides = {},
                               .tp = layout.tp,

@@ -33,8 +33,10 @@ struct Layout {
 
 /// Logits of every prompt position and greedy tokens of five prompts, `batch` at a time. `run` gives the results of
 /// some requests.
-using RunRequests = std::function<std::vector<RequestResult>(const EngineOptions&, const std::vector<GenerationRequest>&)>;
-std::vector<RequestResult> run_workload(const Workload& workload, const Layout& layout, bool exact, const RunRequests& run);
+using RunRequests =
+    std::function<std::vector<RequestResult>(const EngineOptions&, const std::vector<GenerationRequest>&)>;
+std::vector<RequestResult> run_workload(const Workload& workload, const Layout& layout, bool exact,
+                                        const RunRequests& run);
 
 /// Where two runs differ in a bit; empty if nowhere.
 std::string difference(const std::vector<RequestResult>& a, const std::vector<RequestResult>& b);

@@ -37,13 +37,16 @@ std::vector<RequestResult> collect(Engine& engine, const std::vector<GenerationR
   return results;
 }
 
-std::vector<RequestResult> run_on_threads(const EngineOptions& options, const std::vector<GenerationRequest>& requests) {
+std::vector<RequestResult> run_on_threads(const EngineOptions& options,
+                                          const std::vector<GenerationRequest>& requests) {
   std::vector<RequestResult> results;
   run_thread_ranks(options.tp * options.pp, [&](Transport& transport) {
-    run_rank(options, transport, [](int64_t, int64_t) {}, [&](Engine& engine) {
-      results = collect(engine, requests);
-      return 0;
-    });
+    run_rank(
+        options, transport, [](int64_t, int64_t) {},
+        [&](Engine& engine) {
+          results = collect(engine, requests);
+          return 0;
+        });
   });
   return results;
 }

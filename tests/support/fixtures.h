@@ -1,8 +1,8 @@
 #pragma once
 
 #include <filesystem>
-#include <functional>
 #include <fstream>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -27,8 +27,9 @@ inline std::optional<std::filesystem::path> third_party_fixtures() {
 inline std::filesystem::path cached_default_model() {
   const char* cache = std::getenv("XDG_CACHE_HOME");
   const char* home = std::getenv("HOME");
-  const std::filesystem::path root = cache != nullptr && *cache != '\0' ? std::filesystem::path(cache)
-                                                                        : std::filesystem::path(home != nullptr ? home : "") / ".cache";
+  const std::filesystem::path root = cache != nullptr && *cache != '\0'
+                                         ? std::filesystem::path(cache)
+                                         : std::filesystem::path(home != nullptr ? home : "") / ".cache";
   const auto path = root / "longship/models/SmolLM2-135M-Instruct.Q4_1.gguf";
   return std::filesystem::exists(path) ? path : std::filesystem::path();
 }

@@ -104,7 +104,8 @@ void reference_attention(const HeadsView& query, const KvLayer& kv, const Batch&
           const int64_t origin = page_origin(kv, slice.pages[static_cast<std::size_t>(chunk)],
                                              spec.kv_head[static_cast<std::size_t>(head)]);
           const Range keys = {std::max(begin - first, int64_t{0}), std::min(end - first, kPageTokens)};
-          merger.add(chunk, attend_chunk(query.row(row) + head * dh, kv, origin, keys, static_cast<double>(spec.scale)));
+          merger.add(chunk,
+                     attend_chunk(query.row(row) + head * dh, kv, origin, keys, static_cast<double>(spec.scale)));
         }
         const Partial total = merger.finish();
         for (int64_t i = 0; i < dh; ++i) {

@@ -195,6 +195,8 @@ class ReferenceKernels : public Kernels {
 
 }  // namespace
 
-std::unique_ptr<Kernels> make_reference_kernels() { return std::make_unique<ReferenceKernels>(); }
+std::unique_ptr<Kernels> make_reference_kernels() {
+  return std::make_unique<ReferenceKernels>();
+}
 
 }  // namespace longship

@@ -6,7 +6,9 @@
 
 namespace longship::jinja {
 
-const Token& TokenStream::peek(std::size_t ahead) const { return tokens_[std::min(at_ + ahead, tokens_.size() - 1)]; }
+const Token& TokenStream::peek(std::size_t ahead) const {
+  return tokens_[std::min(at_ + ahead, tokens_.size() - 1)];
+}
 
 Token TokenStream::next() {
   Token token = peek();
@@ -159,7 +161,8 @@ ExpressionPtr ExpressionParser::parse_compare() {
   for (;;) {
     std::string op;
     const Token& token = tokens_.peek();
-    if (token.kind == TokenKind::kOperator && std::find(kOperators.begin(), kOperators.end(), token.text) != kOperators.end()) {
+    if (token.kind == TokenKind::kOperator &&
+        std::find(kOperators.begin(), kOperators.end(), token.text) != kOperators.end()) {
       op = tokens_.next().text;
     } else if (tokens_.skip_name("in")) {
       op = "in";
@@ -203,7 +206,8 @@ ExpressionPtr ExpressionParser::parse_concat() {
 
 ExpressionPtr ExpressionParser::parse_product() {
   ExpressionPtr left = parse_power();
-  while (tokens_.peek_operator("*") || tokens_.peek_operator("/") || tokens_.peek_operator("//") || tokens_.peek_operator("%")) {
+  while (tokens_.peek_operator("*") || tokens_.peek_operator("/") || tokens_.peek_operator("//") ||
+         tokens_.peek_operator("%")) {
     std::string op = tokens_.next().text;
     left = binary(std::move(op), std::move(left), parse_power());
   }
@@ -291,7 +295,8 @@ ExpressionPtr ExpressionParser::parse_number() {
   Int value = 0;
   for (const char c : std::string_view(token.text).substr(base == 10 ? 0 : 2)) {
     const int digit = c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10;
-    if (digit >= base || __builtin_mul_overflow(value, Int{base}, &value) || __builtin_add_overflow(value, Int{digit}, &value)) {
+    if (digit >= base || __builtin_mul_overflow(value, Int{base}, &value) ||
+        __builtin_add_overflow(value, Int{digit}, &value)) {
       throw TemplateError("the integer " + token.text.substr(0, 40) + " is not valid or too large", token.line);
     }
   }
@@ -425,13 +430,15 @@ ExpressionPtr ExpressionParser::parse_test(ExpressionPtr expression) {
   test->name = parse_dotted_name();
   test->children.push_back(std::move(expression));
   const Token& token = tokens_.peek();
-  const bool keyword = token.kind == TokenKind::kName && (token.text == "else" || token.text == "or" || token.text == "and" ||
-                                                          token.text == "is" || token.text == "if" || token.text == "not" ||
-                                                          token.text == "in" || token.text == "recursive");
-  const bool literal = token.kind == TokenKind::kString || token.kind == TokenKind::kInteger || token.kind == TokenKind::kFloat;
+  const bool keyword = token.kind == TokenKind::kName &&
+                       (token.text == "else" || token.text == "or" || token.text == "and" || token.text == "is" ||
+                        token.text == "if" || token.text == "not" || token.text == "in" || token.text == "recursive");
+  const bool literal =
+      token.kind == TokenKind::kString || token.kind == TokenKind::kInteger || token.kind == TokenKind::kFloat;
   if (tokens_.peek_operator("(")) {
     test->arguments = parse_arguments();
-  } else if (literal || (token.kind == TokenKind::kName && !keyword) || tokens_.peek_operator("[") || tokens_.peek_operator("{")) {
+  } else if (literal || (token.kind == TokenKind::kName && !keyword) || tokens_.peek_operator("[") ||
+             tokens_.peek_operator("{")) {
     test->arguments.positional.push_back(parse_postfix(parse_primary()));
   } else if (keyword && token.text == "is") {
     throw TemplateError("tests cannot be chained", token.line);
@@ -469,7 +476,8 @@ CallArguments ExpressionParser::parse_arguments() {
       arguments.extra_keywords = parse_expression();
     } else if (tokens_.skip_operator("*")) {
       arguments.extra_positional = parse_expression();
-    } else if (token.kind == TokenKind::kName && tokens_.peek(1).kind == TokenKind::kOperator && tokens_.peek(1).text == "=") {
+    } else if (token.kind == TokenKind::kName && tokens_.peek(1).kind == TokenKind::kOperator &&
+               tokens_.peek(1).text == "=") {
       std::string name = tokens_.next().text;
       tokens_.next();
       arguments.keywords.emplace_back(std::move(name), parse_expression());

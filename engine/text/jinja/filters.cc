@@ -27,7 +27,9 @@ int64_t volume(const Value& value) {
 
 }  // namespace
 
-bool has_filter(std::string_view name) { return find(name) != nullptr; }
+bool has_filter(std::string_view name) {
+  return find(name) != nullptr;
+}
 
 Value apply_filter(Runtime& runtime, const std::string& name, const Value& value, const Arguments& arguments) {
   const Filter* filter = find(name);
@@ -52,14 +54,19 @@ Value value_at(Runtime& runtime, const Value& value, const Value& path) {
     const std::string_view part = rest.substr(0, dot);
     more = dot != std::string_view::npos;
     rest.remove_prefix(more ? dot + 1 : 0);
-    const bool number = !part.empty() && part.size() < 10 && std::all_of(part.begin(), part.end(), [](char c) { return c >= '0' && c <= '9'; });
+    const bool number = !part.empty() && part.size() < 10 &&
+                        std::all_of(part.begin(), part.end(), [](char c) { return c >= '0' && c <= '9'; });
     result = item(runtime, result, number ? Value(static_cast<int64_t>(std::stoll(std::string(part)))) : Value(part));
   }
   return result;
 }
 
-Value fold_case(const Value& value) { return value.is_string() ? Value(lower(value.as_string())) : value; }
+Value fold_case(const Value& value) {
+  return value.is_string() ? Value(lower(value.as_string())) : value;
+}
 
-std::string text_of(const Value& value) { return to_string(value); }
+std::string text_of(const Value& value) {
+  return to_string(value);
+}
 
 }  // namespace longship::jinja

@@ -9,7 +9,9 @@ namespace longship::jinja {
 
 namespace {
 
-bool given(const Value& value) { return !value.is_undefined(); }
+bool given(const Value& value) {
+  return !value.is_undefined();
+}
 
 void require_defined(const Value& value) {
   if (value.is_undefined()) {
@@ -35,7 +37,8 @@ bool parse_int(std::string text, int base, Int& result) {
   std::erase(text, '_');
   result = 0;
   for (const char c : text) {
-    const int digit = c >= '0' && c <= '9' ? c - '0' : ((c | 0x20) >= 'a' && (c | 0x20) <= 'z' ? (c | 0x20) - 'a' + 10 : 99);
+    const int digit =
+        c >= '0' && c <= '9' ? c - '0' : ((c | 0x20) >= 'a' && (c | 0x20) <= 'z' ? (c | 0x20) - 'a' + 10 : 99);
     if (digit >= (base == 0 ? 10 : base) || __builtin_mul_overflow(result, Int{base == 0 ? 10 : base}, &result) ||
         __builtin_add_overflow(result, Int{digit}, &result)) {
       return false;
@@ -83,7 +86,8 @@ Value int_filter(const FilterCall& call) {
     return whole;
   }
   double number = 0;
-  return parse_float(call.value.as_string(), number) && std::isfinite(number) ? Value(truncate_float(number)) : fallback;
+  return parse_float(call.value.as_string(), number) && std::isfinite(number) ? Value(truncate_float(number))
+                                                                              : fallback;
 }
 
 Value float_filter(const FilterCall& call) {
@@ -122,7 +126,9 @@ Value round_filter(const FilterCall& call) {
   if (!call.value.is_number()) {
     throw TemplateError("round takes a number, not " + call.value.type_name());
   }
-  const int digits = given(call.bound[0]) ? static_cast<int>(std::max<int64_t>(-300, std::min<int64_t>(300, to_index(call.bound[0])))) : 0;
+  const int digits = given(call.bound[0])
+                         ? static_cast<int>(std::max<int64_t>(-300, std::min<int64_t>(300, to_index(call.bound[0]))))
+                         : 0;
   const std::string method = given(call.bound[1]) ? text_of(call.bound[1]) : "common";
   const double value = call.value.as_double();
   if (method == "common") {
@@ -173,7 +179,8 @@ Value file_size(const FilterCall& call) {
 Value default_filter(const FilterCall& call) {
   const bool if_false = given(call.bound[1]) && call.bound[1].truthy();
   const bool replaces = call.value.is_undefined() || (if_false && !call.value.truthy());
-  return !replaces ? call.value : (given(call.bound[0]) || !call.arguments.positional.empty() ? call.bound[0] : Value(""));
+  return !replaces ? call.value
+                   : (given(call.bound[0]) || !call.arguments.positional.empty() ? call.bound[0] : Value(""));
 }
 
 }  // namespace

@@ -6,7 +6,9 @@ namespace longship::jinja {
 namespace {
 
 // What is false has no elements here, as in Jinja: None, too.
-Items elements(const Value& value) { return value.truthy() ? iterate(value) : Items(); }
+Items elements(const Value& value) {
+  return value.truthy() ? iterate(value) : Items();
+}
 
 Value map(const FilterCall& call) {
   Items items;

@@ -7,14 +7,19 @@ namespace longship::jinja {
 
 namespace {
 
-bool given(const Value& value) { return !value.is_undefined(); }
-bool is_true(const Value& value) { return given(value) && value.truthy(); }
+bool given(const Value& value) {
+  return !value.is_undefined();
+}
+bool is_true(const Value& value) {
+  return given(value) && value.truthy();
+}
 
 Value length(const FilterCall& call) {
   if (call.value.is_undefined()) return 0;
   if (call.value.is_string()) return call.value.string_length();
   if (call.value.is_dict()) return call.value.as_dict().items.size();
-  if (call.value.is_sequence() && !call.value.is_sequence(SequenceKind::kGenerator)) return call.value.as_sequence().items.size();
+  if (call.value.is_sequence() && !call.value.is_sequence(SequenceKind::kGenerator))
+    return call.value.as_sequence().items.size();
   throw TemplateError("object of type '" + call.value.type_name() + "' has no len()");
 }
 
@@ -34,7 +39,8 @@ Value join(const FilterCall& call) {
   bool first_item = true;
   for (const Value& element : iterate(call.value)) {
     out += first_item ? "" : separator;
-    out += text_of(given(call.bound[1]) && !call.bound[1].is_none() ? value_at(call.runtime, element, call.bound[1]) : element);
+    out += text_of(given(call.bound[1]) && !call.bound[1].is_none() ? value_at(call.runtime, element, call.bound[1])
+                                                                    : element);
     call.runtime.check_size(static_cast<int64_t>(separator.size()));
     first_item = false;
   }
@@ -175,7 +181,8 @@ Value unique(const FilterCall& call) {
 Value sum(const FilterCall& call) {
   Value total = given(call.bound[1]) ? call.bound[1] : Value(0);
   for (const Value& element : iterate(call.value)) {
-    total = binary(call.runtime, "+", total, given(call.bound[0]) ? value_at(call.runtime, element, call.bound[0]) : element);
+    total = binary(call.runtime, "+", total,
+                   given(call.bound[0]) ? value_at(call.runtime, element, call.bound[0]) : element);
   }
   return total;
 }
@@ -258,7 +265,9 @@ Value items_filter(const FilterCall& call) {
   return Value::sequence(SequenceKind::kGenerator, std::move(items));
 }
 
-Value attr(const FilterCall& call) { return attribute(call.runtime, call.value, text_of(call.bound[0])); }
+Value attr(const FilterCall& call) {
+  return attribute(call.runtime, call.value, text_of(call.bound[0]));
+}
 
 }  // namespace
 

@@ -7,8 +7,12 @@ namespace longship::jinja {
 
 namespace {
 
-bool given(const Value& value) { return !value.is_undefined(); }
-bool is_true(const Value& value) { return given(value) && value.truthy(); }
+bool given(const Value& value) {
+  return !value.is_undefined();
+}
+bool is_true(const Value& value) {
+  return given(value) && value.truthy();
+}
 
 Value escape(const FilterCall& call) {
   return call.value.is_markup() ? call.value : Value::markup(escape_html(text_of(call.value)));
@@ -48,7 +52,8 @@ Value replace(const FilterCall& call) {
   const std::string from = text_of(call.bound[0]);
   const std::string to = text_of(call.bound[1]);
   const auto size = static_cast<int64_t>(text.size());
-  call.runtime.check_size(size / std::max<int64_t>(1, static_cast<int64_t>(from.size())) / 8 * static_cast<int64_t>(to.size()));
+  call.runtime.check_size(size / std::max<int64_t>(1, static_cast<int64_t>(from.size())) / 8 *
+                          static_cast<int64_t>(to.size()));
   return replace_all(text, from, to, most);
 }
 
@@ -142,7 +147,8 @@ Value strip_tags(const FilterCall& call) {
   const std::string text = text_of(call.value);
   std::string out;
   for (std::size_t at = 0; at < text.size(); ++at) {
-    const std::size_t end = text[at] == '<' ? text.find(text.compare(at, 4, "<!--") == 0 ? "-->" : ">", at) : std::string::npos;
+    const std::size_t end =
+        text[at] == '<' ? text.find(text.compare(at, 4, "<!--") == 0 ? "-->" : ">", at) : std::string::npos;
     if (end != std::string::npos) {
       at = text[end] == '>' ? end : end + 2;
     } else {
@@ -160,7 +166,8 @@ Value to_json_filter(const FilterCall& call) {
   JsonStyle style;
   style.ensure_ascii = is_true(call.bound[0]);
   if (given(call.bound[1]) && !call.bound[1].is_none()) {
-    const int64_t width = call.bound[1].is_string() ? count_code_points(call.bound[1].as_string()) : to_index(call.bound[1]);
+    const int64_t width =
+        call.bound[1].is_string() ? count_code_points(call.bound[1].as_string()) : to_index(call.bound[1]);
     style.indent = static_cast<int>(std::clamp<int64_t>(width, 0, 100));
     style.item_separator = ",";
   }
@@ -207,7 +214,8 @@ std::span<const Filter> text_filters() {
       {"truncate", {"length", "killwords", "end", "leeway"}, truncate},
       {"wordwrap", {"width"}, word_wrap},
       {"wordcount", {}, [](const FilterCall& c) { return Value(split_white_space(text_of(c.value), -1).size()); }},
-      {"center", {"width"},
+      {"center",
+       {"width"},
        [](const FilterCall& c) {
          return Value(pad(text_of(c.value), given(c.bound[0]) ? to_index(c.bound[0]) : 80, " ", true, true));
        }},

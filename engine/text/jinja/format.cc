@@ -113,7 +113,8 @@ std::string magnitude(const Value& value, const Spec& spec) {
   }
   if (!value.is_float() && (type == 'x' || type == 'X' || type == 'o' || type == 'b')) {
     const Int number = value.as_int() < 0 ? -value.as_int() : value.as_int();
-    const std::string prefix = !spec.alternate ? "" : (type == 'o' ? "0o" : (type == 'b' ? "0b" : std::string("0") + type));
+    const std::string prefix =
+        !spec.alternate ? "" : (type == 'o' ? "0o" : (type == 'b' ? "0b" : std::string("0") + type));
     return prefix + in_base(number, type == 'o' ? 8 : (type == 'b' ? 2 : 16), type == 'X');
   }
   const double number = std::abs(value.as_double());
@@ -138,8 +139,7 @@ std::string format_value(const Value& value, const Spec& spec) {
     if (spec.precision >= 0 && text.string_length() > spec.precision) {
       text = substring(text, 0, spec.precision);
     }
-    return pad(text.as_string(), spec.width, spec.fill, spec.align == '>' || spec.align == '^',
-               spec.align != '>');
+    return pad(text.as_string(), spec.width, spec.fill, spec.align == '>' || spec.align == '^', spec.align != '>');
   }
   const bool negative = value.is_float() ? std::signbit(value.as_double()) : value.as_int() < 0;
   const std::string sign = negative ? "-" : (spec.sign == '-' ? "" : std::string(1, spec.sign));
@@ -181,9 +181,11 @@ Value field_value(Runtime& runtime, std::string_view field, const Arguments& arg
       throw TemplateError("a format field is not closed");
     }
     const std::string key(rest.substr(1, stop - 1));
-    const bool number = !key.empty() && std::all_of(key.begin(), key.end(), [](char c) { return c >= '0' && c <= '9'; });
+    const bool number =
+        !key.empty() && std::all_of(key.begin(), key.end(), [](char c) { return c >= '0' && c <= '9'; });
     std::size_t at = 0;
-    value = is_item ? item(runtime, value, number ? Value(read_number(key, at)) : Value(key)) : attribute(runtime, value, key);
+    value = is_item ? item(runtime, value, number ? Value(read_number(key, at)) : Value(key))
+                    : attribute(runtime, value, key);
     rest.remove_prefix(stop + (is_item ? 1 : 0));
   }
   return value;
@@ -288,7 +290,8 @@ std::string format_percent(Runtime& runtime, std::string_view format, const Valu
     } else if (!value.is_number()) {
       throw TemplateError(std::string("%") + spec.type + " format: a number is required, not " + value.type_name());
     } else if (spec.type == 'd' || spec.type == 'i' || spec.type == 'u') {
-      value = value.is_float() ? Value(static_cast<Int>(std::clamp(value.as_double(), -1e30, 1e30))) : Value(value.as_int());
+      value = value.is_float() ? Value(static_cast<Int>(std::clamp(value.as_double(), -1e30, 1e30)))
+                               : Value(value.as_int());
       spec.type = 'd';
     }
     out += format_value(value, spec);

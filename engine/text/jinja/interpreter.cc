@@ -194,7 +194,8 @@ class Interpreter {
     if (!target.parts.empty()) {
       const Items items = iterate(value);
       if (items.size() != target.parts.size()) {
-        throw TemplateError("cannot unpack " + std::to_string(items.size()) + " values into " + std::to_string(target.parts.size()));
+        throw TemplateError("cannot unpack " + std::to_string(items.size()) + " values into " +
+                            std::to_string(target.parts.size()));
       }
       for (std::size_t i = 0; i < items.size(); ++i) {
         assign(target.parts[i], items[i]);
@@ -268,20 +269,22 @@ class Interpreter {
     auto loop = std::make_shared<Object>();
     loop->type = "LoopContext";
     loop->attribute = [state](const std::string& name) { return loop_attribute(*state, name); };
-    loop->attributes.emplace_back("cycle", Callable{"cycle", [state](Runtime&, Arguments& arguments) {
-                                                      if (arguments.positional.empty()) {
-                                                        throw TemplateError("no items for cycling given");
-                                                      }
-                                                      return arguments.positional[state->index % arguments.positional.size()];
-                                                    }});
-    loop->attributes.emplace_back("changed", Callable{"changed", [state](Runtime&, Arguments& arguments) {
-                                                        const Items& now = arguments.positional;
-                                                        const bool same = state->has_changed && state->changed.size() == now.size() &&
-                                                                          std::equal(now.begin(), now.end(), state->changed.begin(), equal);
-                                                        state->changed = now;
-                                                        state->has_changed = true;
-                                                        return Value(!same);
-                                                      }});
+    loop->attributes.emplace_back("cycle",
+                                  Callable{"cycle", [state](Runtime&, Arguments& arguments) {
+                                             if (arguments.positional.empty()) {
+                                               throw TemplateError("no items for cycling given");
+                                             }
+                                             return arguments.positional[state->index % arguments.positional.size()];
+                                           }});
+    loop->attributes.emplace_back(
+        "changed", Callable{"changed", [state](Runtime&, Arguments& arguments) {
+                              const Items& now = arguments.positional;
+                              const bool same = state->has_changed && state->changed.size() == now.size() &&
+                                                std::equal(now.begin(), now.end(), state->changed.begin(), equal);
+                              state->changed = now;
+                              state->has_changed = true;
+                              return Value(!same);
+                            }});
     if (statement.recursive) {
       const ScopePtr outer = scope_;
       loop->call = [this, &statement, outer, depth = state->depth](Runtime& runtime, Arguments& arguments) {
@@ -332,7 +335,8 @@ class Interpreter {
     }
     macro->attributes.emplace_back("name", Value(name));
     macro->attributes.emplace_back("arguments", Value::tuple(std::move(names)));
-    macro->call = [this, &statement, name, scope = std::weak_ptr<Scope>(scope_)](Runtime& runtime, Arguments& arguments) {
+    macro->call = [this, &statement, name, scope = std::weak_ptr<Scope>(scope_)](Runtime& runtime,
+                                                                                 Arguments& arguments) {
       const EnterCall call(runtime);
       return call_macro(statement, name, scope.lock(), arguments);
     };
@@ -356,7 +360,8 @@ class Interpreter {
     std::vector<std::pair<Value, Value>> rest;
     bool caller = false;
     for (auto& [keyword, value] : arguments.keywords) {
-      const auto parameter = std::find_if(parameters.begin(), parameters.end(), [&](const auto& p) { return p.name == keyword; });
+      const auto parameter =
+          std::find_if(parameters.begin(), parameters.end(), [&](const auto& p) { return p.name == keyword; });
       if (parameter != parameters.end()) {
         scope_->set(keyword, value);
         bound[static_cast<std::size_t>(parameter - parameters.begin())] = true;
@@ -388,16 +393,15 @@ class Interpreter {
   // More arguments than parameters are an error unless the macro looks at varargs or kwargs.
   void refuse_extra(const Statement& statement, const std::string& name, bool extra, const Value* keyword) {
     if (extra && !mentions(statement, "varargs")) {
-      throw TemplateError("macro '" + name + "' takes not more than " + std::to_string(statement.parameters.size()) + " argument(s)");
+      throw TemplateError("macro '" + name + "' takes not more than " + std::to_string(statement.parameters.size()) +
+                          " argument(s)");
     }
     if (keyword != nullptr && !mentions(statement, "kwargs")) {
       throw TemplateError("macro '" + name + "' takes no keyword argument '" + to_string(*keyword) + "'");
     }
   }
 
-  bool mentions(const Statement& statement, std::string_view name) {
-    return Mentions(name).in(statement.blocks[0]);
-  }
+  bool mentions(const Statement& statement, std::string_view name) { return Mentions(name).in(statement.blocks[0]); }
 
   void execute_call(const Statement& statement) {
     const Expression& expression = *statement.expressions[0];
@@ -441,7 +445,9 @@ class Interpreter {
     return items;
   }
 
-  Value evaluate_part(const ExpressionPtr& expression) { return expression != nullptr ? evaluate(*expression) : Value(); }
+  Value evaluate_part(const ExpressionPtr& expression) {
+    return expression != nullptr ? evaluate(*expression) : Value();
+  }
 
   Value evaluate(const Expression& expression) {
     try {

@@ -9,10 +9,18 @@ namespace longship::jinja {
 
 namespace {
 
-bool is_name_start(char c) { return std::isalpha(static_cast<unsigned char>(c)) || c == '_' || (c & 0x80); }
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_name_char(char c) { return is_name_start(c) || is_digit(c); }
-bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+bool is_name_start(char c) {
+  return std::isalpha(static_cast<unsigned char>(c)) || c == '_' || (c & 0x80);
+}
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+bool is_name_char(char c) {
+  return is_name_start(c) || is_digit(c);
+}
+bool is_space(char c) {
+  return c == ' ' || (c >= '\t' && c <= '\r');
+}
 
 // CR LF and CR become LF; one newline at the end of the template is dropped.
 std::string normalise_newlines(std::string_view source) {
@@ -128,7 +136,8 @@ class Lexer {
     if (close == std::string::npos) {
       fail("a comment is not closed");
     }
-    const char sign = close > at_ && (source_[close - 1] == '-' || source_[close - 1] == '+') ? source_[close - 1] : '\0';
+    const char sign =
+        close > at_ && (source_[close - 1] == '-' || source_[close - 1] == '+') ? source_[close - 1] : '\0';
     advance_to(close + 2);
     after_block(sign);
   }
@@ -220,7 +229,8 @@ class Lexer {
   }
 
   std::size_t digits_from(std::size_t i, bool (*allowed)(char)) const {
-    while (i < source_.size() && (allowed(source_[i]) || (source_[i] == '_' && i + 1 < source_.size() && allowed(source_[i + 1])))) {
+    while (i < source_.size() &&
+           (allowed(source_[i]) || (source_[i] == '_' && i + 1 < source_.size() && allowed(source_[i + 1])))) {
       ++i;
     }
     return i;
@@ -332,6 +342,8 @@ class Lexer {
 
 }  // namespace
 
-std::vector<Token> tokenize(std::string_view source) { return Lexer(normalise_newlines(source)).run(); }
+std::vector<Token> tokenize(std::string_view source) {
+  return Lexer(normalise_newlines(source)).run();
+}
 
 }  // namespace longship::jinja

@@ -10,13 +10,13 @@ enum class TokenKind : uint8_t {
   kData,           ///< Text to be copied.
   kVariableBegin,  ///< {{
   kVariableEnd,
-  kBlockBegin,     ///< {%
+  kBlockBegin,  ///< {%
   kBlockEnd,
   kName,
   kInteger,
   kFloat,
-  kString,         ///< Text with escapes undone.
-  kOperator,       ///< One of + - * / // ** % ~ [ ] ( ) { } . : , | = == != < <= > >= ;
+  kString,    ///< Text with escapes undone.
+  kOperator,  ///< One of + - * / // ** % ~ [ ] ( ) { } . : , | = == != < <= > >= ;
   kEnd,
 };
 
@@ -26,9 +26,9 @@ struct Token {
   int line = 1;
 };
 
-/// Tokens of a template as Jinja reads it with trim_blocks and lstrip_blocks: a block or comment alone on its line takes
-/// the line's white space and newline along; "-" strips further, "+" keeps. Comments vanish, raw blocks become data.
-/// Errors: TemplateError with the line.
+/// Tokens of a template as Jinja reads it with trim_blocks and lstrip_blocks: a block or comment alone on its line
+/// takes the line's white space and newline along; "-" strips further, "+" keeps. Comments vanish, raw blocks become
+/// data. Errors: TemplateError with the line.
 std::vector<Token> tokenize(std::string_view source);
 
 }  // namespace longship::jinja

@@ -57,7 +57,8 @@ Value split_method(Runtime& runtime, const Value& self, const Arguments& argumen
   if (from_right) {
     std::size_t end = text.size();
     for (; most != 0; --most) {
-      const std::size_t found = end >= separator.size() ? text.rfind(separator, end - separator.size()) : std::string::npos;
+      const std::size_t found =
+          end >= separator.size() ? text.rfind(separator, end - separator.size()) : std::string::npos;
       if (found == std::string::npos) {
         break;
       }
@@ -134,7 +135,8 @@ Value replace_method(Runtime& runtime, const Value& self, const Arguments& argum
   const std::string& to = text_argument(bound[1], "replace");
   const int64_t size = static_cast<int64_t>(self.as_string().size());
   // An upper bound of the result, before it is made.
-  runtime.check_size(size + (size / std::max<int64_t>(1, static_cast<int64_t>(from.size())) + 1) / 8 * static_cast<int64_t>(to.size()));
+  runtime.check_size(size + (size / std::max<int64_t>(1, static_cast<int64_t>(from.size())) + 1) / 8 *
+                                static_cast<int64_t>(to.size()));
   std::string result = replace_all(self.as_string(), from, to, bound[2].is_undefined() ? -1 : to_index(bound[2]));
   runtime.check_size(static_cast<int64_t>(result.size()));
   return result;
@@ -164,8 +166,8 @@ Value partition_method(const Value& self, const Arguments& arguments, bool from_
 
 Value pad_method(const Value& self, const Arguments& arguments, bool left, bool right) {
   const Items bound = bind("ljust", {"width", "fillchar"}, arguments);
-  return pad(self.as_string(), to_index(bound[0]), bound[1].is_undefined() ? std::string(" ") : text_argument(bound[1], "ljust"),
-             left, right);
+  return pad(self.as_string(), to_index(bound[0]),
+             bound[1].is_undefined() ? std::string(" ") : text_argument(bound[1], "ljust"), left, right);
 }
 
 Value zfill_method(const Value& self, const Arguments& arguments) {
@@ -200,10 +202,13 @@ Value all_characters(const Value& self, InClass in_class) {
   return !points.empty() && std::all_of(points.begin(), points.end(), in_class);
 }
 
-bool is_digit(int32_t c) { return c >= '0' && c <= '9'; }
+bool is_digit(int32_t c) {
+  return c >= '0' && c <= '9';
+}
 bool is_alpha(int32_t c) {
   const std::string text = from_code_points({c});
-  return upper(text) != text || lower(text) != text || (c >= 0x80 && !is_python_space(c) && c > 0xBF && (c < 0x2000 || c > 0x2BFF) && (c < 0x3000 || c > 0x3004));
+  return upper(text) != text || lower(text) != text ||
+         (c >= 0x80 && !is_python_space(c) && c > 0xBF && (c < 0x2000 || c > 0x2BFF) && (c < 0x3000 || c > 0x3004));
 }
 
 Value is_cased(const Value& self, bool upper_case) {
@@ -240,7 +245,8 @@ constexpr Entry kStringMethods[] = {
     {"count", [](Runtime&, const Value& s, const Arguments& a) { return count_method(s, a); }},
     {"replace", replace_method},
     {"join", join_method},
-    {"format", [](Runtime& r, const Value& s, const Arguments& a) { return Value(format_braces(r, s.as_string(), a)); }},
+    {"format",
+     [](Runtime& r, const Value& s, const Arguments& a) { return Value(format_braces(r, s.as_string(), a)); }},
     {"ljust", [](Runtime&, const Value& s, const Arguments& a) { return pad_method(s, a, false, true); }},
     {"rjust", [](Runtime&, const Value& s, const Arguments& a) { return pad_method(s, a, true, false); }},
     {"center", [](Runtime&, const Value& s, const Arguments& a) { return pad_method(s, a, true, true); }},
@@ -254,7 +260,8 @@ constexpr Entry kStringMethods[] = {
     {"removesuffix",
      [](Runtime&, const Value& s, const Arguments& a) {
        const std::string& suffix = text_argument(bind("removesuffix", {"suffix"}, a)[0], "removesuffix");
-       return s.as_string().ends_with(suffix) ? Value(s.as_string().substr(0, s.as_string().size() - suffix.size())) : s;
+       return s.as_string().ends_with(suffix) ? Value(s.as_string().substr(0, s.as_string().size() - suffix.size()))
+                                              : s;
      }},
     {"isdigit", [](Runtime&, const Value& s, const Arguments&) { return all_characters(s, is_digit); }},
     {"isnumeric", [](Runtime&, const Value& s, const Arguments&) { return all_characters(s, is_digit); }},
@@ -267,8 +274,13 @@ constexpr Entry kStringMethods[] = {
     {"isspace", [](Runtime&, const Value& s, const Arguments&) { return all_characters(s, is_python_space); }},
     {"isupper", [](Runtime&, const Value& s, const Arguments&) { return is_cased(s, true); }},
     {"islower", [](Runtime&, const Value& s, const Arguments&) { return is_cased(s, false); }},
-    {"istitle", [](Runtime&, const Value& s, const Arguments&) { return Value(title(s.as_string()) == s.as_string() && upper(s.as_string()) != lower(s.as_string())); }},
-    {"isascii", [](Runtime&, const Value& s, const Arguments&) { return Value(s.string_length() == static_cast<int64_t>(s.as_string().size())); }},
+    {"istitle",
+     [](Runtime&, const Value& s, const Arguments&) {
+       return Value(title(s.as_string()) == s.as_string() && upper(s.as_string()) != lower(s.as_string()));
+     }},
+    {"isascii",
+     [](Runtime&, const Value& s,
+        const Arguments&) { return Value(s.string_length() == static_cast<int64_t>(s.as_string().size())); }},
     {"encode", [](Runtime&, const Value& s, const Arguments&) { return Value("b" + repr_string(s.as_string())); }},
 };
 
@@ -289,15 +301,22 @@ Value index_of(const Value& self, const Arguments& arguments) {
 Value count_of(const Value& self, const Arguments& arguments) {
   const Value wanted = bind("count", {"value"}, arguments)[0];
   const Items& items = self.as_sequence().items;
-  return static_cast<int64_t>(std::count_if(items.begin(), items.end(), [&](const Value& item) { return equal(item, wanted); }));
+  return static_cast<int64_t>(
+      std::count_if(items.begin(), items.end(), [&](const Value& item) { return equal(item, wanted); }));
 }
 
 constexpr Entry kListMethods[] = {
     {"index", [](Runtime&, const Value& s, const Arguments& a) { return index_of(s, a); }},
     {"count", [](Runtime&, const Value& s, const Arguments& a) { return count_of(s, a); }},
     {"copy", [](Runtime&, const Value& s, const Arguments&) { return s; }},
-    {"append", refuse_change}, {"clear", refuse_change},   {"extend", refuse_change}, {"insert", refuse_change},
-    {"pop", refuse_change},    {"remove", refuse_change},  {"reverse", refuse_change}, {"sort", refuse_change},
+    {"append", refuse_change},
+    {"clear", refuse_change},
+    {"extend", refuse_change},
+    {"insert", refuse_change},
+    {"pop", refuse_change},
+    {"remove", refuse_change},
+    {"reverse", refuse_change},
+    {"sort", refuse_change},
 };
 
 Value view(const Value& self, SequenceKind kind) {
@@ -323,8 +342,11 @@ constexpr Entry kDictMethods[] = {
     {"values", [](Runtime&, const Value& s, const Arguments&) { return view(s, SequenceKind::kDictValues); }},
     {"get", [](Runtime&, const Value& s, const Arguments& a) { return get_method(s, a); }},
     {"copy", [](Runtime&, const Value& s, const Arguments&) { return s; }},
-    {"clear", refuse_change}, {"pop", refuse_change}, {"popitem", refuse_change},
-    {"setdefault", refuse_change}, {"update", refuse_change},
+    {"clear", refuse_change},
+    {"pop", refuse_change},
+    {"popitem", refuse_change},
+    {"setdefault", refuse_change},
+    {"update", refuse_change},
 };
 
 template <std::size_t N>

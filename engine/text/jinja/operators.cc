@@ -9,10 +9,13 @@ namespace longship::jinja {
 namespace {
 
 [[noreturn]] void unsupported(const std::string& op, const Value& left, const Value& right) {
-  throw TemplateError("unsupported operand type(s) for " + op + ": '" + left.type_name() + "' and '" + right.type_name() + "'");
+  throw TemplateError("unsupported operand type(s) for " + op + ": '" + left.type_name() + "' and '" +
+                      right.type_name() + "'");
 }
 
-[[noreturn]] void overflow() { throw TemplateError("an integer is too large"); }
+[[noreturn]] void overflow() {
+  throw TemplateError("an integer is too large");
+}
 
 Int floor_divide(Int a, Int b) {
   const Int quotient = a / b;
@@ -103,7 +106,9 @@ Value add_sequences(Runtime& runtime, const Value& left, const Value& right) {
   if (left.is_string()) {
     runtime.check_size(static_cast<int64_t>(left.as_string().size() + right.as_string().size()));
     if (left.is_markup() || right.is_markup()) {
-      const auto escaped = [](const Value& text) { return text.is_markup() ? text.as_string() : escape_html(text.as_string()); };
+      const auto escaped = [](const Value& text) {
+        return text.is_markup() ? text.as_string() : escape_html(text.as_string());
+      };
       return Value::markup(escaped(left) + escaped(right));
     }
     return left.as_string() + right.as_string();
@@ -228,7 +233,8 @@ Value item(Runtime& runtime, const Value& object, const Value& key) {
       return *found;
     }
   } else if ((object.is_sequence() || object.is_string()) && key.is_number() && !key.is_float()) {
-    const int64_t length = object.is_string() ? object.string_length() : static_cast<int64_t>(object.as_sequence().items.size());
+    const int64_t length =
+        object.is_string() ? object.string_length() : static_cast<int64_t>(object.as_sequence().items.size());
     int64_t index = to_index(key);
     index += index < 0 ? length : 0;
     if (index < 0 || index >= length || object.is_sequence(SequenceKind::kGenerator)) {
@@ -250,7 +256,8 @@ Value slice(const Value& object, const Value& begin, const Value& end, const Val
   if (!object.is_sequence() && !object.is_string()) {
     throw TemplateError("'" + object.type_name() + "' object is not subscriptable");
   }
-  const int64_t length = object.is_string() ? object.string_length() : static_cast<int64_t>(object.as_sequence().items.size());
+  const int64_t length =
+      object.is_string() ? object.string_length() : static_cast<int64_t>(object.as_sequence().items.size());
   const int64_t by = step.is_none() ? 1 : to_index(step);
   if (by == 0) {
     throw TemplateError("slice step cannot be zero");

@@ -182,7 +182,8 @@ class Parser {
     }
     Target target;
     target.name = tokens_.expect(TokenKind::kName).text;
-    for (const char* reserved : {"true", "false", "none", "True", "False", "None", "not", "and", "or", "in", "is", "if", "else"}) {
+    for (const char* reserved :
+         {"true", "false", "none", "True", "False", "None", "not", "and", "or", "in", "is", "if", "else"}) {
       if (target.name == reserved) {
         fail("cannot assign to '" + target.name + "'");
       }
@@ -300,6 +301,8 @@ class Parser {
 
 }  // namespace
 
-Block parse(std::string_view source) { return Parser(source).run(); }
+Block parse(std::string_view source) {
+  return Parser(source).run();
+}
 
 }  // namespace longship::jinja

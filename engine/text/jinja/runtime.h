@@ -11,9 +11,9 @@ namespace longship::jinja {
 
 /// What rendering may use up.
 struct Limits {
-  int64_t steps = 1'000'000;               ///< Nodes walked, and work by volume.
+  int64_t steps = 1'000'000;  ///< Nodes walked, and work by volume.
   int64_t output_bytes = int64_t{16} << 20;
-  int calls = 64;                          ///< Macros inside macros, loops inside recursive loops.
+  int calls = 64;  ///< Macros inside macros, loops inside recursive loops.
 };
 
 /// What functions, filters and methods share while a template is rendered: the limits and the clock.

@@ -53,7 +53,8 @@ constexpr Entry kTests[] = {
     {"mapping", 0, [](Runtime&, const Value& v, const Items&) { return v.is_dict(); }},
     {"sequence", 0,
      [](Runtime&, const Value& v, const Items&) {
-       return v.is_string() || v.is_dict() || v.is_undefined() || v.is_list_or_tuple() || v.is_sequence(SequenceKind::kRange);
+       return v.is_string() || v.is_dict() || v.is_undefined() || v.is_list_or_tuple() ||
+              v.is_sequence(SequenceKind::kRange);
      }},
     {"iterable", 0, [](Runtime&, const Value& v, const Items&) { return is_iterable(v); }},
     {"callable", 0, [](Runtime&, const Value& v, const Items&) { return v.is_callable(); }},
@@ -61,15 +62,32 @@ constexpr Entry kTests[] = {
     {"odd", 0, [](Runtime&, const Value& v, const Items&) { return integer(v) % 2 != 0; }},
     {"divisibleby", 1,
      [](Runtime& r, const Value& v, const Items& a) { return equal(binary(r, "%", v, a[0]), Value(0)); }},
-    {"lower", 0, [](Runtime&, const Value& v, const Items&) { return lower(to_string(v)) == to_string(v) && upper(to_string(v)) != to_string(v); }},
-    {"upper", 0, [](Runtime&, const Value& v, const Items&) { return upper(to_string(v)) == to_string(v) && lower(to_string(v)) != to_string(v); }},
-    {"eq", 1, compares<kEq>},      {"equalto", 1, compares<kEq>},     {"==", 1, compares<kEq>},
-    {"ne", 1, compares<kNe>},      {"!=", 1, compares<kNe>},          {"lt", 1, compares<kLt>},
-    {"lessthan", 1, compares<kLt>}, {"<", 1, compares<kLt>},          {"le", 1, compares<kLe>},
-    {"<=", 1, compares<kLe>},      {"gt", 1, compares<kGt>},          {"greaterthan", 1, compares<kGt>},
-    {">", 1, compares<kGt>},       {"ge", 1, compares<kGe>},          {">=", 1, compares<kGe>},
+    {"lower", 0,
+     [](Runtime&, const Value& v, const Items&) {
+       return lower(to_string(v)) == to_string(v) && upper(to_string(v)) != to_string(v);
+     }},
+    {"upper", 0,
+     [](Runtime&, const Value& v, const Items&) {
+       return upper(to_string(v)) == to_string(v) && lower(to_string(v)) != to_string(v);
+     }},
+    {"eq", 1, compares<kEq>},
+    {"equalto", 1, compares<kEq>},
+    {"==", 1, compares<kEq>},
+    {"ne", 1, compares<kNe>},
+    {"!=", 1, compares<kNe>},
+    {"lt", 1, compares<kLt>},
+    {"lessthan", 1, compares<kLt>},
+    {"<", 1, compares<kLt>},
+    {"le", 1, compares<kLe>},
+    {"<=", 1, compares<kLe>},
+    {"gt", 1, compares<kGt>},
+    {"greaterthan", 1, compares<kGt>},
+    {">", 1, compares<kGt>},
+    {"ge", 1, compares<kGe>},
+    {">=", 1, compares<kGe>},
     {"in", 1, compares<kIn>},
-    {"sameas", 1, [](Runtime&, const Value& v, const Items& a) { return v.type_name() == a[0].type_name() && v.same(a[0]); }},
+    {"sameas", 1,
+     [](Runtime&, const Value& v, const Items& a) { return v.type_name() == a[0].type_name() && v.same(a[0]); }},
     {"filter", 0, [](Runtime&, const Value& v, const Items&) { return v.is_string() && has_filter(v.as_string()); }},
     {"test", 0, [](Runtime&, const Value& v, const Items&) { return v.is_string() && has_test(v.as_string()); }},
     {"escaped", 0, [](Runtime&, const Value& v, const Items&) { return v.is_markup(); }},
@@ -82,7 +100,9 @@ const Entry* find(std::string_view name) {
 
 }  // namespace
 
-bool has_test(std::string_view name) { return find(name) != nullptr; }
+bool has_test(std::string_view name) {
+  return find(name) != nullptr;
+}
 
 bool apply_test(Runtime& runtime, const std::string& name, const Value& value, const Arguments& arguments) {
   const Entry* entry = find(name);

@@ -100,7 +100,8 @@ class Writer {
   void write_dict(const Dict& dict, int level) {
     auto members = dict.items;
     if (style_.sort_keys) {
-      std::stable_sort(members.begin(), members.end(), [](const auto& a, const auto& b) { return less(a.first, b.first); });
+      std::stable_sort(members.begin(), members.end(),
+                       [](const auto& a, const auto& b) { return less(a.first, b.first); });
     }
     out.push_back('{');
     for (std::size_t i = 0; i < members.size(); ++i) {

@@ -130,7 +130,8 @@ std::string Value::type_name() const {
   if (is_float()) return "float";
   if (is_string()) return "str";
   if (is_sequence()) {
-    constexpr const char* kNames[] = {"list", "tuple", "range", "generator", "dict_items", "dict_keys", "dict_values", "_GroupTuple"};
+    constexpr const char* kNames[] = {"list",       "tuple",     "range",       "generator",
+                                      "dict_items", "dict_keys", "dict_values", "_GroupTuple"};
     return kNames[static_cast<int>(as_sequence().kind)];
   }
   if (is_dict()) return "dict";
@@ -218,7 +219,8 @@ std::string join_repr(const Items& items, const char* open, const char* close) {
 std::string repr_range(const Items& items) {
   if (items.empty()) return "range(0, 0)";
   const Int step = items.size() > 1 ? items[1].as_int() - items[0].as_int() : 1;
-  const std::string bounds = "range(" + repr(items.front()) + ", " + int_to_string(items.back().as_int() + (step > 0 ? 1 : -1));
+  const std::string bounds =
+      "range(" + repr(items.front()) + ", " + int_to_string(items.back().as_int() + (step > 0 ? 1 : -1));
   return bounds + (step == 1 ? ")" : ", " + int_to_string(step) + ")");
 }
 

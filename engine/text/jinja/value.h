@@ -67,8 +67,8 @@ struct Object {
   std::string type;
   bool is_namespace = false;
   std::vector<std::pair<std::string, Value>> attributes;
-  std::function<Value(Runtime&, Arguments&)> call;           ///< Empty: not callable.
-  std::function<Value(const std::string& name)> attribute;   ///< Attributes that are computed; may be empty.
+  std::function<Value(Runtime&, Arguments&)> call;          ///< Empty: not callable.
+  std::function<Value(const std::string& name)> attribute;  ///< Attributes that are computed; may be empty.
 };
 
 /// A value of the template language, with Python's meaning. Copies share what they hold; strings, sequences and dicts

@@ -49,7 +49,8 @@ TEST(Malformed, EveryFileOfTheManifest) {
     } else if (message.empty() && entry.find("may_accept") != nullptr) {
       expect_quick(path, entry.find("encode")->as_string());
     } else {
-      EXPECT_NE(message.find(path.parent_path().string()), std::string::npos) << path << ": " << dump_json(entry) << message;
+      EXPECT_NE(message.find(path.parent_path().string()), std::string::npos)
+          << path << ": " << dump_json(entry) << message;
       EXPECT_EQ(message.find('\n'), std::string::npos) << message;
       ++refused;
     }
@@ -62,7 +63,8 @@ TEST(Malformed, EveryFileOfTheManifest) {
 TEST(Malformed, TruncatedGguf) {
   std::ifstream file(testing::data_path("malformed/valid/plain.gguf"), std::ios::binary);
   const std::string bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  const auto path = std::filesystem::temp_directory_path() / ("longship-truncated-" + std::to_string(getpid()) + ".gguf");
+  const auto path =
+      std::filesystem::temp_directory_path() / ("longship-truncated-" + std::to_string(getpid()) + ".gguf");
   int refused = 0;
   for (std::size_t size = 0; size < bytes.size(); size += size < 2048 ? 1 : 61) {
     std::ofstream(path, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(size));

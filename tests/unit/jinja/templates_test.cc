@@ -40,7 +40,8 @@ bool may_render(const Json& line) {
   return type != nullptr && *type == Json("SecurityError");
 }
 
-int check(const std::vector<Json>& lines, const std::function<std::string(const Json&)>& source_of, const std::string& name) {
+int check(const std::vector<Json>& lines, const std::function<std::string(const Json&)>& source_of,
+          const std::string& name) {
   int failures = 0;
   for (const Json& line : lines) {
     const Outcome outcome = render(source_of(line), *line.find("context"));
@@ -48,9 +49,9 @@ int check(const std::vector<Json>& lines, const std::function<std::string(const 
     const bool right = wants_error ? outcome.error || may_render(line)
                                    : !outcome.error && outcome.text == line.find("expect")->as_string();
     if (!right && ++failures <= 20) {
-      ADD_FAILURE() << name << " " << dump_json(*line.find(line.find("group") != nullptr ? "template" : "name")) << "\n  expected "
-                    << (wants_error ? std::string("an error") : dump_json(*line.find("expect"))) << "\n  got "
-                    << (outcome.error ? "error: " : "") << dump_json(Json(outcome.text));
+      ADD_FAILURE() << name << " " << dump_json(*line.find(line.find("group") != nullptr ? "template" : "name"))
+                    << "\n  expected " << (wants_error ? std::string("an error") : dump_json(*line.find("expect")))
+                    << "\n  got " << (outcome.error ? "error: " : "") << dump_json(Json(outcome.text));
     }
     if (wants_error && outcome.error && line.find("message") != nullptr) {
       EXPECT_NE(outcome.text.find(line.find("message")->as_string()), std::string::npos) << outcome.text;
@@ -62,7 +63,9 @@ int check(const std::vector<Json>& lines, const std::function<std::string(const 
 TEST(Templates, SnippetsRenderAsInJinja2) {
   const auto lines = testing::read_jsonl(testing::data_path("templates/snippets.jsonl"));
   EXPECT_GT(lines.size(), 400U);
-  EXPECT_EQ(check(lines, [](const Json& line) { return line.find("template")->as_string(); }, "snippet"), 0);
+  EXPECT_EQ(check(
+                lines, [](const Json& line) { return line.find("template")->as_string(); }, "snippet"),
+            0);
 }
 
 TEST(Templates, RealTemplatesRenderAsInJinja2) {
@@ -100,9 +103,29 @@ TEST(Templates, HostileTemplatesEndAsErrors) {
       "{{ 'x'.ljust(10 ** 12) }}",
       "{% include 'x' %}",
       "{{ " + std::string(100000, '-') + "1 }}",
-      "{{ 1" + std::string(1, ' ') + [] { std::string s; for (int i = 0; i < 50000; ++i) { s += "+1"; } return s; }() + " }}",
-      [] { std::string s = "{{ x"; for (int i = 0; i < 50000; ++i) { s += ".a"; } return s + " }}"; }(),
-      [] { std::string s; for (int i = 0; i < 5000; ++i) { s += "{% if 1 %}"; } return s; }(),
+      "{{ 1" + std::string(1, ' ') +
+          [] {
+            std::string s;
+            for (int i = 0; i < 50000; ++i) {
+              s += "+1";
+            }
+            return s;
+          }() +
+          " }}",
+      [] {
+        std::string s = "{{ x";
+        for (int i = 0; i < 50000; ++i) {
+          s += ".a";
+        }
+        return s + " }}";
+      }(),
+      [] {
+        std::string s;
+        for (int i = 0; i < 5000; ++i) {
+          s += "{% if 1 %}";
+        }
+        return s;
+      }(),
   };
   for (const std::string& source : hostile) {
     EXPECT_TRUE(render(source, Json(Json::Object{})).error) << source.substr(0, 80);
@@ -116,7 +139,9 @@ TEST(Templates, ErrorsNameTheLine) {
 }
 
 TEST(Templates, NamespacesThatHoldEachOtherAreReleased) {
-  EXPECT_EQ(render("{% set a = namespace() %}{% set b = namespace(a=a) %}{% set a.b = b %}{{ a.b.a is defined }}", Json(Json::Object{})).text,
+  EXPECT_EQ(render("{% set a = namespace() %}{% set b = namespace(a=a) %}{% set a.b = b %}{{ a.b.a is defined }}",
+                   Json(Json::Object{}))
+                .text,
             "True");
 }
 

@@ -57,15 +57,13 @@ std::vector<float> rows_of(CountingSource& source, const ParamSpec& spec, int tp
 TEST(SliceReader, UndoesRotaryPairsWithinEachHead) {
   CountingSource source;
   source.add("q", {8, 1});
-  const ParamSpec spec{.name = "q",
-                       .dtypes = {},
-                       .global = {8, 1},
-                       .shard = {.dim = 0,
-                                 .segments = {{.source = "q",
-                                               .extent = 8,
-                                               .unit = 4,
-                                               .row_order = RowOrder::kRotaryPairs,
-                                               .row_unit = 4}}}};
+  const ParamSpec spec{
+      .name = "q",
+      .dtypes = {},
+      .global = {8, 1},
+      .shard = {
+          .dim = 0,
+          .segments = {{.source = "q", .extent = 8, .unit = 4, .row_order = RowOrder::kRotaryPairs, .row_unit = 4}}}};
   // File rows 0 1 2 3 of a head are model rows 0 2 1 3: model row 1 is file row 2.
   EXPECT_EQ(rows_of(source, spec, 1, 0, 0), (std::vector<float>{0, 2000, 1000, 3000, 4000, 6000, 5000, 7000}));
   EXPECT_EQ(rows_of(source, spec, 2, 1, 0), (std::vector<float>{4000, 6000, 5000, 7000}));
@@ -77,8 +75,7 @@ TEST(SliceReader, ReadsTransposedColumnsOfAFusedTensor) {
   Segment q{.source = "c_attn", .extent = 2, .unit = 1, .source_extent = 6, .transposed = true};
   Segment v = q;
   v.source_begin = 4;
-  const ParamSpec spec{
-      .name = "c_attn", .dtypes = {}, .global = {4, 2}, .shard = {.dim = 0, .segments = {q, v}}};
+  const ParamSpec spec{.name = "c_attn", .dtypes = {}, .global = {4, 2}, .shard = {.dim = 0, .segments = {q, v}}};
   EXPECT_EQ(rows_of(source, spec, 1, 0, 0), (std::vector<float>{0, 1000, 1, 1001}));
   EXPECT_EQ(rows_of(source, spec, 2, 1, 1), (std::vector<float>{5, 1005}));
   EXPECT_EQ(source.bytes_read(), 6 * sizeof(float));

@@ -69,13 +69,16 @@ TEST_P(Plan, IsWhatRanksAllocateAndRead) {
     EXPECT_EQ(allocated_bytes - before, rank.memory.total_bytes()) << "rank " << rank.rank;
     const uint64_t read_before = checkpoint.weights->bytes_read();
     stage.load([](int64_t) {});
-    EXPECT_EQ(static_cast<int64_t>(checkpoint.weights->bytes_read() - read_before), rank.source_bytes) << "rank " << rank.rank;
+    EXPECT_EQ(static_cast<int64_t>(checkpoint.weights->bytes_read() - read_before), rank.source_bytes)
+        << "rank " << rank.rank;
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Plan,
-                         ::testing::Values(Case{"models/llama", "reference", false, 1, 1}, Case{"models/llama", "cpu", true, 3, 2},
-                                           Case{"models/qwen2", "cpu", false, 8, 1}, Case{"gguf-models/llama-Q4_1.gguf", "cpu", false, 2, 3},
+                         ::testing::Values(Case{"models/llama", "reference", false, 1, 1},
+                                           Case{"models/llama", "cpu", true, 3, 2},
+                                           Case{"models/qwen2", "cpu", false, 8, 1},
+                                           Case{"gguf-models/llama-Q4_1.gguf", "cpu", false, 2, 3},
                                            Case{"gguf-models/gpt2-Q8_0.gguf", "cpu", false, 4, 2}));
 
 // Bytes asked of the source over all ranks: those of the file once, and what is replicated. Key/value heads, norms and
@@ -89,8 +92,8 @@ TEST(BytesRead, AreTheFilesOncePlusWhatIsReplicated) {
     for (int rank = 0; rank < mesh.size(); ++rank) {
       const Checkpoint checkpoint = open_checkpoint(model);
       const auto kernels = make_kernels({.name = "reference"});
-      Stage stage(checkpoint.config, family_of(checkpoint.config), *checkpoint.weights, *kernels, mesh, mesh.coord(rank),
-                  {.step = {.rows = 1, .logit_rows = 1}, .kv_pages = 1, .kv_dtype = DType::kF16});
+      Stage stage(checkpoint.config, family_of(checkpoint.config), *checkpoint.weights, *kernels, mesh,
+                  mesh.coord(rank), {.step = {.rows = 1, .logit_rows = 1}, .kv_pages = 1, .kv_dtype = DType::kF16});
       stage.allocate();
       stage.load([](int64_t) {});
       read += static_cast<double>(checkpoint.weights->bytes_read());

@@ -1,0 +1,187 @@
+#include "tests/e2e/program.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <thread>
+
+namespace longship {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+namespace {
+
+constexpr std::chrono::milliseconds kPoll(5);
+
+std::string read_file(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+[[noreturn]] void become(const std::vector<std::string>& words, const std::string& folder,
+                         const Program::Environment& environment) {
+  for (const auto& [name, value] : environment) {
+    setenv(name.c_str(), value.c_str(), 1);
+  }
+  dup2(open((folder + "/in").c_str(), O_RDONLY), STDIN_FILENO);
+  dup2(open((folder + "/out").c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600), STDOUT_FILENO);
+  dup2(open((folder + "/err").c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600), STDERR_FILENO);
+  std::vector<char*> argv;
+  for (const std::string& word : words) {
+    argv.push_back(const_cast<char*>(word.c_str()));
+  }
+  argv.push_back(nullptr);
+  execvp(argv.front(), argv.data());
+  _exit(126);
+}
+
+// Parent and environment of every process of this user.
+std::map<pid_t, pid_t> parents() {
+  std::map<pid_t, pid_t> result;
+  for (const auto& entry : fs::directory_iterator("/proc")) {
+    const std::string name = entry.path().filename();
+    if (name.find_first_not_of("0123456789") != std::string::npos) {
+      continue;
+    }
+    const std::string stat = read_file(entry.path() / "stat");
+    const auto after_name = stat.rfind(')');
+    if (after_name != std::string::npos && stat.size() > after_name + 4) {
+      result[std::stoi(name)] = std::atoi(stat.c_str() + after_name + 4);
+    }
+  }
+  return result;
+}
+
+int rank_of(pid_t process) {
+  const std::string environment = read_file("/proc/" + std::to_string(process) + "/environ");
+  const std::string name = std::string(1, '\0') + "OMPI_COMM_WORLD_RANK=";
+  const auto at = environment.find(name);
+  return at == std::string::npos ? -1 : std::atoi(environment.c_str() + at + name.size());
+}
+
+bool descends_from(const std::map<pid_t, pid_t>& parent_of, pid_t process, pid_t ancestor) {
+  for (auto found = parent_of.find(process); found != parent_of.end(); found = parent_of.find(found->second)) {
+    if (found->second == ancestor) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+Program::Program(const std::vector<std::string>& words, const std::string& input, const Environment& environment)
+    : started_(Clock::now()) {
+  std::string name = (fs::path(testing::TempDir()) / "e2e-XXXXXX").native();
+  folder_ = mkdtemp(name.data());
+  std::ofstream(folder_ + "/in") << input;
+  pid_ = fork();
+  if (pid_ == 0) {
+    become(words, folder_, environment);
+  }
+}
+
+Program::~Program() {
+  if (pid_ > 0) {
+    kill(pid_, SIGKILL);
+    waitpid(pid_, nullptr, 0);
+  }
+  fs::remove_all(folder_);
+}
+
+Outcome Program::wait(std::chrono::seconds limit) {
+  int status = 0;
+  const auto deadline = Clock::now() + limit;
+  while (waitpid(pid_, &status, WNOHANG) == 0) {
+    if (Clock::now() > deadline) {
+      ADD_FAILURE() << "the program did not end; its standard error: " << read_file(folder_ + "/err");
+      kill(pid_, SIGKILL);
+      waitpid(pid_, &status, 0);
+      break;
+    }
+    std::this_thread::sleep_for(kPoll);
+  }
+  pid_ = -1;
+  return {.exit_code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status),
+          .out = read_file(folder_ + "/out"),
+          .err = read_file(folder_ + "/err"),
+          .seconds = std::chrono::duration<double>(Clock::now() - started_).count()};
+}
+
+std::string Program::out_so_far() const {
+  return read_file(folder_ + "/out");
+}
+
+bool Program::wait_for_output(std::size_t bytes, std::chrono::seconds limit) const {
+  const auto deadline = Clock::now() + limit;
+  while (out_so_far().size() < bytes) {
+    if (Clock::now() > deadline) {
+      return false;
+    }
+    std::this_thread::sleep_for(kPoll);
+  }
+  return true;
+}
+
+std::vector<std::string> longship(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), LONGSHIP_PROGRAM);
+  return arguments;
+}
+
+std::vector<std::string> mpirun(int ranks, std::vector<std::string> arguments) {
+  const std::vector<std::string> words = {LONGSHIP_MPIRUN, "--quiet", "-n", std::to_string(ranks), LONGSHIP_PROGRAM};
+  arguments.insert(arguments.begin(), words.begin(), words.end());
+  return arguments;
+}
+
+Outcome run(const std::vector<std::string>& words, const std::string& input, const Program::Environment& environment) {
+  return Program(words, input, environment).wait();
+}
+
+std::string fixture(const std::string& name) {
+  return std::string(LONGSHIP_TEST_DATA) + "/" + name;
+}
+
+std::vector<pid_t> ranks_of(pid_t parent, std::size_t count) {
+  const auto deadline = Clock::now() + std::chrono::seconds(20);
+  while (Clock::now() < deadline) {
+    std::map<int, pid_t> found;
+    const auto parent_of = parents();
+    for (const auto& [process, its_parent] : parent_of) {
+      const int rank = descends_from(parent_of, process, parent) ? rank_of(process) : -1;
+      if (rank >= 0) found[rank] = process;
+    }
+    if (found.size() == count) {
+      std::vector<pid_t> result;
+      for (const auto& [rank, process] : found) result.push_back(process);
+      return result;
+    }
+    std::this_thread::sleep_for(kPoll);
+  }
+  return {};
+}
+
+bool is_running(pid_t process) {
+  const std::string stat = read_file("/proc/" + std::to_string(process) + "/stat");
+  const auto after_name = stat.rfind(')');
+  return after_name != std::string::npos && stat.size() > after_name + 2 && stat[after_name + 2] != 'Z';
+}
+
+std::vector<std::string> leftovers() {
+  std::vector<std::string> names;
+  for (const char* folder : {"/dev/shm", "/tmp"}) {
+    for (const auto& entry : fs::directory_iterator(folder)) {
+      if (entry.path().filename().native().starts_with("longship-")) names.push_back(entry.path());
+    }
+  }
+  return names;
+}
+
+}  // namespace longship

@@ -1,0 +1,37 @@
+#include "launcher/command_line.h"
+
+#include <gtest/gtest.h>
+
+#include "core/error.h"
+
+namespace longship {
+namespace {
+
+using Words = std::vector<std::string>;
+
+TEST(CommandLine, ShortMeshNamesGetASecondDash) {
+  EXPECT_EQ(normalise_arguments({"run", "-tp", "2", "-pp=3", "-p", "x"}),
+            (Words{"run", "--tp", "2", "--pp=3", "-p", "x"}));
+}
+
+TEST(CommandLine, TextsAreLeftAlone) {
+  EXPECT_EQ(normalise_arguments({"-p", "-tp", "--stop", "-ngl"}), (Words{"-p", "-tp", "--stop", "-ngl"}));
+  EXPECT_EQ(normalise_arguments({"--", "-tp"}), (Words{"--", "-tp"}));
+}
+
+TEST(CommandLine, OptionsOfOthersAreNamed) {
+  for (const char* option : {"-ngl", "--gpu-memory-utilization", "--gpu-memory-utilization=0.9", "-dp", "--dtype"}) {
+    try {
+      normalise_arguments({"run", option, "1"});
+      FAIL() << option;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::kUsage);
+      const std::string name = std::string(option).substr(0, std::string(option).find('='));
+      EXPECT_NE(error.cause().find(name), std::string::npos) << error.cause();
+      EXPECT_FALSE(error.remedy().empty());
+    }
+  }
+}
+
+}  // namespace
+}  // namespace longship

@@ -1,0 +1,234 @@
+#include "launcher/remote_engine.h"
+
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <thread>
+
+#include "launcher/engine_server.h"
+#include "tests/unit/launcher/fake_engine.h"
+
+namespace longship {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// A fake engine in a leader's front end, and this test in the process that started it.
+class RemoteEngineTest : public ::testing::Test {
+ protected:
+  RemoteEngineTest() {
+    std::array<int, 2> ends{};
+    EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, ends.data()), 0);
+    parent_ = std::make_unique<FrameSocket>(ends[0]);
+    leader_ = std::make_unique<FrameSocket>(ends[1]);
+  }
+  ~RemoteEngineTest() override { stop(); }
+
+  RemoteEngine& start() {
+    server_ = std::thread([this] {
+      exit_code_ = serve_engine(engine_, *leader_);
+      leader_.reset();
+    });
+    remote_ = std::make_unique<RemoteEngine>(
+        *parent_, [] { return Error(ErrorKind::kRank, "rank 2 was lost"); },
+        [this](const LoadProgressReport& progress) { progress_.push_back(progress.bytes_done); });
+    return *remote_;
+  }
+
+  void stop() {
+    if (server_.joinable()) {
+      remote_->shutdown();
+      server_.join();
+    }
+  }
+
+  std::vector<EngineEvent> events_until_finished() {
+    std::vector<EngineEvent> events;
+    do {
+      auto event = remote_->next_event(Clock::now() + std::chrono::seconds(5));
+      if (!event) {
+        ADD_FAILURE() << "no event";
+        return events;
+      }
+      events.push_back(std::move(*event));
+    } while (events.back().kind != EngineEvent::Kind::kFinished);
+    return events;
+  }
+
+  FakeEngine engine_;
+  std::unique_ptr<FrameSocket> parent_;
+  std::unique_ptr<FrameSocket> leader_;
+  std::thread server_;
+  std::unique_ptr<RemoteEngine> remote_;
+  std::vector<int64_t> progress_;
+  std::atomic<int> exit_code_ = -1;
+};
+
+TEST_F(RemoteEngineTest, TellsTheEnginesFactsAndTheProgressBefore) {
+  leader_->send(FrameKind::kProgress, encode(LoadProgressReport{5, 10}));
+  const EngineInfo info = start().info();
+  EXPECT_EQ(info.vocab, 50);
+  EXPECT_EQ(info.max_model_len, 64);
+  EXPECT_EQ(info.tp, 2);
+  EXPECT_EQ(info.pp, 3);
+  EXPECT_EQ(progress_, std::vector<int64_t>{5});
+}
+
+TEST_F(RemoteEngineTest, CarriesARequestWholeAndItsEventsInOrder) {
+  RemoteEngine& remote = start();
+  GenerationRequest request;
+  request.prompt = {7, 8};
+  request.max_tokens = 3;
+  request.stop_ids = {11};
+  request.prompt_logits = true;
+  request.session = 9;
+  request.sampling = {.temperature = 0.5,
+                      .top_k = 4,
+                      .top_p = 0.25,
+                      .min_p = 0.125,
+                      .repetition_penalty = 1.5,
+                      .presence_penalty = 2.5,
+                      .frequency_penalty = 3.5,
+                      .seed = 77};
+  const RequestId id = remote.submit(request);
+  const std::vector<EngineEvent> events = events_until_finished();
+  ASSERT_EQ(events.size(), 5U);
+  for (const EngineEvent& event : events) {
+    EXPECT_EQ(event.request, id);
+  }
+  EXPECT_EQ(events[0].logits.size(), 100U);
+  EXPECT_EQ(events[0].logits[58], 1.0F);
+  EXPECT_EQ(events[1].token, 9);
+  EXPECT_EQ(events[3].token, 11);
+  EXPECT_EQ(events[4].reason, FinishReason::kLength);
+  EXPECT_EQ(events[4].cached_tokens, 1);
+
+  const GenerationRequest arrived = engine_.requests().at(0);
+  EXPECT_EQ(arrived.prompt, request.prompt);
+  EXPECT_EQ(arrived.max_tokens, 3);
+  EXPECT_EQ(arrived.stop_ids, request.stop_ids);
+  EXPECT_EQ(arrived.session, 9U);
+  EXPECT_EQ(arrived.sampling.temperature, 0.5);
+  EXPECT_EQ(arrived.sampling.top_k, 4);
+  EXPECT_EQ(arrived.sampling.top_p, 0.25);
+  EXPECT_EQ(arrived.sampling.min_p, 0.125);
+  EXPECT_EQ(arrived.sampling.repetition_penalty, 1.5);
+  EXPECT_EQ(arrived.sampling.presence_penalty, 2.5);
+  EXPECT_EQ(arrived.sampling.frequency_penalty, 3.5);
+  EXPECT_EQ(arrived.sampling.seed, 77U);
+}
+
+TEST_F(RemoteEngineTest, ARefusalIsAnEvent) {
+  RemoteEngine& remote = start();
+  GenerationRequest request;
+  request.prompt = {0};
+  remote.submit(request);
+  const std::vector<EngineEvent> events = events_until_finished();
+  EXPECT_EQ(events.back().reason, FinishReason::kError);
+  EXPECT_EQ(events.back().error, "refused");
+}
+
+TEST_F(RemoteEngineTest, CancelsAndEndsSessions) {
+  RemoteEngine& remote = start();
+  GenerationRequest request;
+  request.prompt = {1};
+  const RequestId id = remote.submit(request);
+  EXPECT_FALSE(remote.next_event(Clock::now() + std::chrono::milliseconds(30)));
+  remote.end_session(4);
+  remote.cancel(id);
+  EXPECT_EQ(events_until_finished().back().reason, FinishReason::kCancelled);
+  EXPECT_EQ(engine_.ended_sessions(), std::deque<uint64_t>{4});
+}
+
+TEST_F(RemoteEngineTest, ALeaderThatIsLostIsExplained) {
+  RemoteEngine& remote = start();
+  remote.shutdown();
+  server_.join();
+  EXPECT_EQ(exit_code_, 0);
+  try {
+    remote.next_event(Clock::now() + std::chrono::seconds(5));
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.cause(), "rank 2 was lost");
+  }
+}
+
+TEST_F(RemoteEngineTest, AnErrorOfTheEngineArrivesWithItsKind) {
+  RemoteEngine& remote = start();
+  engine_.fail(Error(ErrorKind::kDoesNotFit, "too big", "Use less."));
+  try {
+    remote.next_event(Clock::now() + std::chrono::seconds(5));
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kDoesNotFit);
+    EXPECT_EQ(error.remedy(), "Use less.");
+  }
+  server_.join();
+  EXPECT_EQ(exit_code_, 4);
+}
+
+TEST_F(RemoteEngineTest, AFailedStartThrowsTheRanksError) {
+  leader_->send(FrameKind::kFailed, encode(Error(ErrorKind::kModelFile, "bad file")));
+  try {
+    const RemoteEngine remote(
+        *parent_, [] { return Error(ErrorKind::kRank, "lost"); }, [](const auto&) {});
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kModelFile);
+  }
+}
+
+TEST_F(RemoteEngineTest, TheServerEndsWithItsParent) {
+  start();
+  parent_.reset();
+  server_.join();
+  EXPECT_EQ(exit_code_, 5);
+}
+
+TEST(FrameSocketTest, WhatIsNoFrameIsRefused) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, ends.data()), 0);
+  FrameSocket receiver(ends[0]);
+  const FrameSocket sender(ends[1]);
+  const std::array<char, 64> noise{'G', 'E', 'T', ' ', '/'};
+  ASSERT_EQ(send(sender.descriptor(), noise.data(), noise.size(), 0), static_cast<ssize_t>(noise.size()));
+  Frame frame;
+  EXPECT_THROW(receiver.receive(frame, Clock::now() + std::chrono::seconds(1)), Error);
+}
+
+TEST(FrameSocketTest, FramesLargerThanTheBufferArriveWhole) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, ends.data()), 0);
+  FrameSocket receiver(ends[0]);
+  FrameSocket sender(ends[1]);
+  Bytes payload(std::size_t{5} << 20);
+  for (std::size_t i = 0; i < payload.size(); ++i) {
+    payload[i] = static_cast<std::byte>(i * 31 >> 3);
+  }
+  std::thread sending([&] {
+    sender.send(FrameKind::kEvent, payload);
+    sender.send(FrameKind::kCancel, encode_number(42));
+  });
+  Frame frame;
+  EXPECT_EQ(receiver.receive(frame, Clock::now() + std::chrono::seconds(10)), Received::kFrame);
+  EXPECT_EQ(frame.payload, payload);
+  EXPECT_EQ(receiver.receive(frame, Clock::now() + std::chrono::seconds(10)), Received::kFrame);
+  EXPECT_EQ(decode_number(frame.payload), 42U);
+  sending.join();
+  EXPECT_EQ(receiver.receive(frame, Clock::now() + std::chrono::milliseconds(10)), Received::kDeadline);
+}
+
+TEST(EngineWire, APayloadOfTheWrongLengthIsRefused) {
+  Bytes payload = encode(LoadProgressReport{1, 2});
+  payload.push_back(std::byte{0});
+  EXPECT_THROW(decode_progress(payload), Error);
+  payload.resize(payload.size() - 2);
+  EXPECT_THROW(decode_progress(payload), Error);
+  Bytes event = encode(EngineEvent{});
+  event[8] = std::byte{9};
+  EXPECT_THROW(decode_event(event), Error);
+}
+
+}  // namespace
+}  // namespace longship
