@@ -78,9 +78,10 @@ Spec parse_spec(std::string_view text) {
 }
 
 std::string in_base(Int value, int base, bool capital) {
+  const std::string_view symbols = capital ? "0123456789ABCDEF" : "0123456789abcdef";
   std::string digits;
   do {
-    digits.push_back((capital ? "0123456789ABCDEF" : "0123456789abcdef")[static_cast<int>(value % base)]);
+    digits.push_back(symbols[static_cast<std::size_t>(value % base)]);
     value /= base;
   } while (value != 0);
   std::reverse(digits.begin(), digits.end());
