@@ -24,11 +24,17 @@ int64_t words_per_block(Layout layout) {
   return layout == Layout::kQ8_0 ? 8 : 4;
 }
 
-int64_t quant_bytes(Layout layout) { return words_per_block(layout) * 4 * kLanes; }
+int64_t quant_bytes(Layout layout) {
+  return words_per_block(layout) * 4 * kLanes;
+}
 
-int64_t blocks_per_run(Layout layout) { return 2 / scales_per_block(layout); }
+int64_t blocks_per_run(Layout layout) {
+  return 2 / scales_per_block(layout);
+}
 
-int64_t run_bytes(Layout layout) { return kScaleBytes + blocks_per_run(layout) * quant_bytes(layout); }
+int64_t run_bytes(Layout layout) {
+  return kScaleBytes + blocks_per_run(layout) * quant_bytes(layout);
+}
 
 // One row of 32 columns or fewer from column k on, into lane `lane`.
 void pack_plain(const StoredMatrix& stored, const std::byte* row, int64_t k, Layout layout, std::byte* lane) {

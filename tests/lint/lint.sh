@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Rules of the tree that no compiler checks: who may include whom, sizes of files, where roles are chosen.
+# Usage: lint.sh ROOT. Prints what breaks a rule and ends with 1.
+set -uo pipefail
+cd "$1" || exit 2
+failures=0
+
+complain() {
+  printf '%s\n' "$1" >&2
+  failures=$((failures + 1))
+}
+
+# forbid FOLDER PATTERN RULE: no file of the folder includes a path that matches.
+forbid() {
+  local hits
+  hits=$(grep -rnE "^#include [\"<]($2)" --include='*.h' --include='*.cc' "$1") && complain "$3:"$'\n'"$hits"
+}
+
+forbid core 'parallel/|comm/|engine/|launcher/|mpi\.h' 'core includes only itself'
+forbid parallel 'comm/|engine/|launcher/|mpi\.h' 'parallel includes only core'
+forbid comm 'parallel/|engine/|launcher/' 'comm includes only core'
+forbid engine 'launcher/' 'the engine does not know the launcher'
+forbid engine/model 'engine/models/|engine/text/|engine/sample/|engine/schedule/(scheduler|sequence|step_source|step_executor)' \
+  'of schedule, model sees only the step plan, and nothing above it'
+forbid engine/backend 'engine/(model|models|kv|schedule|sample|text)/' 'kernels know no model'
+forbid engine/weights 'engine/(backend|model|models|kv|schedule|sample|text)/' 'weights know no model'
+forbid engine/schedule 'engine/(model|models|backend|weights|text)/|engine/kv/kv_store' 'schedule never sees the model'
+forbid engine/text 'engine/(backend|model|models|kv|schedule|sample)/' 'text knows no model'
+
+# MPI calls stay in comm; no third-party type in a header of core, parallel, comm or engine.
+hits=$(grep -rlE '#include <mpi\.h>' --include='*.h' --include='*.cc' core parallel comm engine launcher | grep -v '^comm/.*\.cc$') &&
+  complain "MPI is included outside comm: $hits"
+hits=$(grep -rnE '#include <(boost|spdlog|CLI|pcre2|utf8proc|yaml-cpp|mpi)' --include='*.h' core parallel comm engine) &&
+  complain "a third-party type in a header:"$'\n'"$hits"
+
+# Roles are chosen in launcher/assemble.cc.
+hits=$(grep -rnE 'if \((.*\.)?rank\(?\)? == 0\)|world_size' --include='*.h' --include='*.cc' engine parallel) &&
+  complain "a role is chosen outside launcher/assemble.cc:"$'\n'"$hits"
+
+# Files are about one concept: 600 lines at most, kernels 800.
+while IFS= read -r file; do
+  lines=$(wc -l < "$file")
+  most=600
+  [[ $file == engine/backend/* ]] && most=800
+  ((lines > most)) && complain "$file has $lines lines, more than $most"
+done < <(find core parallel comm engine launcher tests -name '*.cc' -o -name '*.h')
+
+# What is missing stands in the documents, not in marks.
+hits=$(grep -rnE '\b(TODO|FIXME|XXX)\b' --include='*.h' --include='*.cc' core parallel comm engine launcher tests) && complain "marks:"$'\n'"$hits"
+
+# Scripts and commands that the README names are there.
+for script in scripts/demo scripts/test scripts/setup scripts/build scripts/fetch-model; do
+  [[ -x $script ]] || complain "$script is missing or not executable"
+done
+
+((failures == 0)) && echo "all rules hold"
+exit $((failures > 0))
