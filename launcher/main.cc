@@ -1,7 +1,9 @@
 #include <CLI/CLI.hpp>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <new>
+#include <thread>
 
 #include "core/error.h"
 #include "launcher/command_line.h"
@@ -74,7 +76,10 @@ void parse(CLI::App& app, int argc, char** argv) {
   } catch (const CLI::Success&) {
     throw;
   } catch (const CLI::ParseError& error) {
-    throw Error(ErrorKind::kUsage, cause_of(error), help_command(app));
+    const bool unknown_command =
+        error.get_name() == "RequiredError" && argc > 1 && argv[1][0] != '-' && app.get_subcommands().empty();
+    throw Error(ErrorKind::kUsage, unknown_command ? std::string("there is no command ") + argv[1] : cause_of(error),
+                help_command(app));
   }
 }
 
@@ -94,6 +99,10 @@ int run_program(int argc, char** argv) {
 int fail(const Error& error) {
   if (environment_rank() == 0) {
     print_error(error);
+  }
+  if (environment_rank() != 0) {
+    // The launcher ends the job with the first rank that fails: the one that prints goes first.
+    std::this_thread::sleep_for(std::chrono::seconds(1));
   }
   return error.exit_code();
 }

@@ -12,6 +12,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 const std::string kModel = fixture("models/llama");
+// Its keys and values of 16 Mi tokens take 48 GiB.
+const std::string kWide = fixture("models/llama-rope-yarn");
 
 std::size_t count(const std::string& text, const std::string& part) {
   std::size_t found = 0;
@@ -52,9 +54,9 @@ INSTANTIATE_TEST_SUITE_P(
                     Mistake{longship({"run", "/nonexistent/model", "-tp", "2", "-p", "x"}), 3, "/nonexistent/model"},
                     Mistake{longship({"run", fixture("gguf-models/mixtral-Q4_0.gguf"), "-tp", "2", "-p", "x"}), 3,
                             "mixtral-Q4_0.gguf"},
-                    Mistake{longship({"run", kModel, "-p", "x", "-c", "16777216", "--max-num-seqs", "4096"}), 4, "MiB"},
-                    Mistake{longship({"run", kModel, "-p", "x", "-c", "16777216", "-tp", "2"}), 4, "MiB"},
-                    Mistake{longship({"run", kModel, "-p", ""}), 2, "prompt"},
+                    Mistake{longship({"run", kWide, "-p", "x", "-n", "1", "--exact", "-c", "16777216"}), 4, "MiB"},
+                    Mistake{longship({"run", kWide, "-p", "x", "-n", "1", "--exact", "-c", "16777216", "-tp", "2"}), 4,
+                            "MiB"},
                     Mistake{longship({"eval", kModel}), 2, "--jsonl"}, Mistake{longship({"rank", kModel}), 2, "rank"}));
 
 INSTANTIATE_TEST_SUITE_P(
@@ -63,7 +65,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Mistake{mpirun(3, {"run", kModel, "-tp", "2", "-pp", "2", "-p", "x"}), 2, "needs 4 ranks"},
                     Mistake{mpirun(3, {"run", kModel, "--nonsense"}), 2, "--nonsense"},
                     Mistake{mpirun(3, {"run", "/nonexistent/model", "-p", "x"}), 3, "/nonexistent/model"},
-                    Mistake{mpirun(2, {"run", kModel, "-p", "x", "-c", "16777216"}), 4, "MiB"}));
+                    Mistake{mpirun(2, {"run", kWide, "-p", "x", "-n", "1", "--exact", "-c", "16777216"}), 4, "MiB"}));
 
 TEST(Launcher, WithoutMpirunSaysWhatToInstall) {
   const Outcome outcome = run(longship({"run", kModel, "-tp", "2", "-p", "x"}), "", {{"PATH", "/nonexistent"}});

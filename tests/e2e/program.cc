@@ -11,6 +11,7 @@
 #include <fstream>
 #include <iterator>
 #include <map>
+#include <set>
 #include <thread>
 
 namespace longship {
@@ -174,12 +175,27 @@ bool is_running(pid_t process) {
   return after_name != std::string::npos && stat.size() > after_name + 2 && stat[after_name + 2] != 'Z';
 }
 
-std::vector<std::string> leftovers() {
-  std::vector<std::string> names;
+namespace {
+
+std::set<std::string> longship_files() {
+  std::set<std::string> names;
   for (const char* folder : {"/dev/shm", "/tmp"}) {
     for (const auto& entry : fs::directory_iterator(folder)) {
-      if (entry.path().filename().native().starts_with("longship-")) names.push_back(entry.path());
+      if (entry.path().filename().native().starts_with("longship-")) names.insert(entry.path());
     }
+  }
+  return names;
+}
+
+// What was there before the tests began is not theirs.
+const std::set<std::string> kFilesBefore = longship_files();
+
+}  // namespace
+
+std::vector<std::string> leftovers() {
+  std::vector<std::string> names;
+  for (const std::string& name : longship_files()) {
+    if (kFilesBefore.count(name) == 0) names.push_back(name);
   }
   return names;
 }
