@@ -78,8 +78,29 @@ bool descends_from(const std::map<pid_t, pid_t>& parent_of, pid_t process, pid_t
 
 }  // namespace
 
+namespace {
+
+std::set<std::string> longship_files() {
+  std::set<std::string> names;
+  for (const char* folder : {"/dev/shm", "/tmp"}) {
+    for (const auto& entry : fs::directory_iterator(folder)) {
+      if (entry.path().filename().native().starts_with("longship-")) names.insert(entry.path());
+    }
+  }
+  return names;
+}
+
+// What was there before the latest program began is not its.
+std::set<std::string>& files_before() {
+  static std::set<std::string> files;
+  return files;
+}
+
+}  // namespace
+
 Program::Program(const std::vector<std::string>& words, const std::string& input, const Environment& environment)
     : started_(Clock::now()) {
+  files_before() = longship_files();
   std::string name = (fs::path(testing::TempDir()) / "e2e-XXXXXX").native();
   folder_ = mkdtemp(name.data());
   std::ofstream(folder_ + "/in") << input;
@@ -175,27 +196,10 @@ bool is_running(pid_t process) {
   return after_name != std::string::npos && stat.size() > after_name + 2 && stat[after_name + 2] != 'Z';
 }
 
-namespace {
-
-std::set<std::string> longship_files() {
-  std::set<std::string> names;
-  for (const char* folder : {"/dev/shm", "/tmp"}) {
-    for (const auto& entry : fs::directory_iterator(folder)) {
-      if (entry.path().filename().native().starts_with("longship-")) names.insert(entry.path());
-    }
-  }
-  return names;
-}
-
-// What was there before the tests began is not theirs.
-const std::set<std::string> kFilesBefore = longship_files();
-
-}  // namespace
-
 std::vector<std::string> leftovers() {
   std::vector<std::string> names;
   for (const std::string& name : longship_files()) {
-    if (kFilesBefore.count(name) == 0) names.push_back(name);
+    if (files_before().count(name) == 0) names.push_back(name);
   }
   return names;
 }
