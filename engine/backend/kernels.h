@@ -16,6 +16,8 @@ namespace longship {
 
 /// Keys in a page and in a chunk of attention.
 inline constexpr int64_t kPageTokens = 64;
+/// Widest attention head that every backend takes.
+inline constexpr int64_t kMaxHeadDim = 512;
 
 /// A matrix [rows, columns] as it stands in a checkpoint: row after row of whole blocks.
 struct StoredMatrix {

@@ -1,3 +1,4 @@
+#include "engine/backend/kernels.h"
 #include "engine/model/config_parse.h"
 
 namespace longship {
@@ -9,6 +10,10 @@ void check_config(const ModelConfig& config, const ConfigReader& reader, const s
     if (extent > ConfigReader::kMaxExtent) {
       reader.fail(heads_key, "sizes above " + std::to_string(ConfigReader::kMaxExtent) + " are not supported");
     }
+  }
+  if (config.head_dim > kMaxHeadDim) {
+    reader.fail(heads_key, "heads of " + std::to_string(config.head_dim) + " values are not supported, only up to " +
+                               std::to_string(kMaxHeadDim));
   }
   if (config.layers > kMaxLayers) {
     reader.fail("layers", "more than " + std::to_string(kMaxLayers) + " layers are not supported");

@@ -49,6 +49,9 @@ FrontEnd prepare(const RunFlags& flags, CancelSwitch& cancel) {
   task->cancel = &cancel;
   if (!chat) {
     task->prompt = flags.prompt ? *flags.prompt : read_standard_input();
+    if (task->prompt.empty()) {
+      throw Error(ErrorKind::kUsage, "the prompt is empty", "Give some text by -p or on the standard input.");
+    }
   }
   return [task, chat](Engine& engine) { return chat ? run_chat(*task, std::cin, engine) : run_prompt(*task, engine); };
 }

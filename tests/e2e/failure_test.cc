@@ -49,6 +49,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Mistake{longship({"run", kModel, "-ngl", "99", "-p", "x"}), 2, "-ngl"},
                     Mistake{longship({"run", kModel, "-tp", "0", "-p", "x"}), 2, "-tp 0"},
                     Mistake{longship({"run", kModel, "-tp", "x", "-p", "x"}), 2, "x"},
+                    Mistake{longship({"run", kModel, "-p", ""}), 2, "prompt"},
+                    Mistake{longship({"run", kModel, "-p", "", "-tp", "2"}), 2, "prompt"},
                     Mistake{longship({"run", kModel, "-pp", "99", "-p", "x"}), 2, "layers"},
                     Mistake{longship({"run", "/nonexistent/model", "-p", "x"}), 3, "/nonexistent/model"},
                     Mistake{longship({"run", "/nonexistent/model", "-tp", "2", "-p", "x"}), 3, "/nonexistent/model"},

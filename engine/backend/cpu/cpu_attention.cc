@@ -76,7 +76,6 @@ int64_t plan_slice(const BatchSlice& slice, const std::vector<int32_t>& kv_head,
 
 void write_kv(const Isa& isa, ThreadPool& pool, const HeadsView& keys, const HeadsView& values, const Batch& batch,
               KvLayer& kv) {
-  LONGSHIP_CHECK(keys.head_dim <= kMaxHeadDim, "heads wider than the cpu backend takes");
   const int64_t grain = items_per_grain(kGrainValues, 2 * keys.heads * keys.head_dim);
   for (const BatchSlice& slice : batch.slices) {
     pool.parallel_for(slice.rows, grain, [&](int64_t begin, int64_t end) {
@@ -92,7 +91,6 @@ void write_kv(const Isa& isa, ThreadPool& pool, const HeadsView& keys, const Hea
 
 void attend(const Isa& isa, ThreadPool& pool, const AttentionTask& task, const Batch& batch,
             const std::vector<int32_t>& kv_head, std::vector<AttentionUnit>& units) {
-  LONGSHIP_CHECK(task.head_dim <= kMaxHeadDim, "heads wider than the cpu backend takes");
   // Few tokens: a unit for each head, so that every thread gets some.
   const bool few = pool.threads() > 1 && batch.rows() * task.kv_heads < int64_t{4} * pool.threads();
   units.clear();

@@ -22,7 +22,7 @@ using cpu::Layout;
 using cpu::LinearPart;
 using cpu::LinearTask;
 
-static_assert(cpu::kChunkKeys == kPageTokens);
+static_assert(cpu::kChunkKeys == kPageTokens && cpu::kMaxHeadDim >= kMaxHeadDim);
 
 // Work below which waking another thread costs more than it saves, in values touched by cheap operations and in
 // bytes of weights times tokens.

@@ -1,6 +1,9 @@
 // Both spellings of config.json give the same model.
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
+
 #include "engine/model/config_parse.h"
 #include "tests/support/fixtures.h"
 
@@ -41,6 +44,23 @@ INSTANTIATE_TEST_SUITE_P(All, Spellings,
 
 TEST(ModelConfig, GenerationConfigAddsEndTokens) {
   EXPECT_EQ(parse_hf_config(testing::data_path("models/llama/config.json")).eos_ids, (std::vector<int32_t>{1, 3}));
+}
+
+TEST(ModelConfig, RefusesHeadsWiderThanTheBackendsTake) {
+  std::ifstream llama(testing::data_path("models/llama/config.json"));
+  std::string text{std::istreambuf_iterator<char>(llama), {}};
+  const std::string head_dim = "\"head_dim\": 20";
+  ASSERT_NE(text.find(head_dim), std::string::npos);
+  text.replace(text.find(head_dim), head_dim.size(), "\"head_dim\": 514");
+  const std::filesystem::path path = std::filesystem::path(::testing::TempDir()) / "wide-heads-config.json";
+  std::ofstream(path) << text;
+  try {
+    parse_hf_config(path);
+    ADD_FAILURE() << "loaded";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.exit_code(), 3);
+    EXPECT_NE(std::string(error.what()).find("514"), std::string::npos) << error.what();
+  }
 }
 
 }  // namespace
