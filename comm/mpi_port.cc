@@ -136,7 +136,7 @@ void MpiPort::send(std::shared_ptr<const Bytes> message, int to, int tag, std::s
   progress();
   wait_for_room(to, most);
   in_pieces(static_cast<int64_t>(message->size()), [&](int64_t begin, int piece) {
-    Outgoing& outgoing = state_->outgoing.emplace_back(message, MPI_REQUEST_NULL, to);
+    Outgoing& outgoing = state_->outgoing.emplace_back(Outgoing{message, MPI_REQUEST_NULL, to});
     MPI_TRY(MPI_Isend(message->data() + begin, piece, MPI_BYTE, to, tag, state_->comm, &outgoing.request));
   });
 }

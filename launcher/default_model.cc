@@ -23,7 +23,7 @@ fs::path model_cache() {
 }
 
 fs::path default_model() {
-  const fs::path path = model_cache() / kDefaultModel;
+  fs::path path = model_cache() / kDefaultModel;
   std::error_code ignored;
   if (!fs::is_regular_file(path, ignored)) {
     throw Error(ErrorKind::kUsage, "no model was given, and the default model is not at " + path.native(),

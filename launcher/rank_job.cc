@@ -64,7 +64,7 @@ std::vector<ChildProcess::Variable> launcher_environment(const JobDirectory& dir
 }
 
 std::filesystem::path mpirun_program() {
-  const std::filesystem::path program = find_program("mpirun");
+  std::filesystem::path program = find_program("mpirun");
   if (program.empty()) {
     throw Error(ErrorKind::kRank, "there is no mpirun in PATH to start the ranks with",
                 "Install Open MPI (Debian: apt-get install openmpi-bin), or use -tp 1 -pp 1.");

@@ -28,11 +28,10 @@ class ChunkMerger {
     for (; (chunk >> level) & 1; ++level) {
       std::optional<Partial>& older = nodes_[static_cast<std::size_t>(level)];
       if (older && partial) {
-        partial = merge_(*older, *partial);
+        partial = merge_(*std::exchange(older, std::nullopt), *partial);
       } else if (older) {
-        partial = std::move(older);
+        partial = std::exchange(older, std::nullopt);
       }
-      older.reset();
     }
     nodes_[static_cast<std::size_t>(level)] = std::move(partial);
   }
@@ -42,11 +41,10 @@ class ChunkMerger {
     std::optional<Partial> result;
     for (std::optional<Partial>& node : nodes_) {
       if (node && result) {
-        result = merge_(*node, *result);
+        result = merge_(*std::exchange(node, std::nullopt), *result);
       } else if (node) {
-        result = std::move(node);
+        result = std::exchange(node, std::nullopt);
       }
-      node.reset();
     }
     return std::move(*result);
   }

@@ -251,7 +251,8 @@ std::shared_ptr<WeightSource> open_safetensors_index(const std::filesystem::path
       throw model_file_error(path.string(), "weight_map." + *missing.begin(),
                              "the shard " + name + " does not have it");
     }
-    weights->add_file(std::move(shard), [&](const std::string& tensor) { return tensors.count(tensor) != 0; });
+    weights->add_file(std::move(shard),
+                      [&tensors = tensors](const std::string& tensor) { return tensors.count(tensor) != 0; });
   }
   return weights;
 }

@@ -70,7 +70,7 @@ Int truncate_float(double value) {
 
 Value int_filter(const FilterCall& call) {
   require_defined(call.value);
-  const Value fallback = given(call.bound[0]) ? call.bound[0] : Value(0);
+  Value fallback = given(call.bound[0]) ? call.bound[0] : Value(0);
   const int base = given(call.bound[1]) ? static_cast<int>(to_index(call.bound[1])) : 10;
   if (call.value.is_float()) {
     return std::isfinite(call.value.as_double()) ? Value(truncate_float(call.value.as_double())) : fallback;

@@ -78,7 +78,7 @@ Value truncate(const FilterCall& call) {
   const int64_t length = given(call.bound[0]) ? to_index(call.bound[0]) : 255;
   const std::string end = given(call.bound[2]) ? text_of(call.bound[2]) : "...";
   const int64_t leeway = given(call.bound[3]) ? to_index(call.bound[3]) : 5;
-  const Value text(text_of(call.value));
+  Value text(text_of(call.value));
   if (text.string_length() <= length + leeway) {
     return text;
   }

@@ -224,7 +224,7 @@ class Interpreter {
   // --- loops
 
   Items loop_items(const Statement& statement, const Value& iterable) {
-    const Items all = iterate(iterable);
+    Items all = iterate(iterable);
     const Expression* filter = statement.expressions[1].get();
     if (filter == nullptr) {
       return all;
@@ -360,8 +360,8 @@ class Interpreter {
     std::vector<std::pair<Value, Value>> rest;
     bool caller = false;
     for (auto& [keyword, value] : arguments.keywords) {
-      const auto parameter =
-          std::find_if(parameters.begin(), parameters.end(), [&](const auto& p) { return p.name == keyword; });
+      const auto parameter = std::find_if(parameters.begin(), parameters.end(),
+                                          [&keyword = keyword](const auto& p) { return p.name == keyword; });
       if (parameter != parameters.end()) {
         scope_->set(keyword, value);
         bound[static_cast<std::size_t>(parameter - parameters.begin())] = true;
@@ -511,7 +511,7 @@ class Interpreter {
     return {};
   }
 
-  static Value named(Value value, const Expression& e) {
+  static Value named(const Value& value, const Expression& e) {
     return value.is_undefined() ? Value(Undefined{e.name}) : value;
   }
 

@@ -50,14 +50,14 @@ Value Value::sequence(SequenceKind kind, Items items) {
 // Of equal keys the first stays in place with the last value, as in Python.
 Value Value::dict(std::vector<std::pair<Value, Value>> items) {
   auto dict = std::make_shared<Dict>();
-  for (auto& [key, item] : items) {
-    dict->depth = std::max(dict->depth, checked_depth(item.depth() + 1));
+  for (std::pair<Value, Value>& item : items) {
+    dict->depth = std::max(dict->depth, checked_depth(item.second.depth() + 1));
     const auto same = std::find_if(dict->items.begin(), dict->items.end(),
-                                   [&](const auto& member) { return equal(member.first, key); });
+                                   [&](const auto& member) { return equal(member.first, item.first); });
     if (same != dict->items.end()) {
-      same->second = std::move(item);
+      same->second = std::move(item.second);
     } else {
-      dict->items.emplace_back(std::move(key), std::move(item));
+      dict->items.push_back(std::move(item));
     }
   }
   Value value;

@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# Runs every command of the documents as its reader would, with a small model in place of MODEL. Commands are lines
+# indented by four spaces; a comment with the word "needs" says what else a command wants, and such a one is not run.
+# Scripts are run by hand and by other tests; here they must be there.
+# Usage: documents.sh PROGRAM MODEL DOCUMENT...
+set -uo pipefail
+program=$1
+export model=$2
+shift 2
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+mkdir "$work/bin"
+ln -s "$program" "$work/bin/longship"
+PATH=$work/bin:$PATH
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+cp "$root/README.md" "$work/FILE"
+cd "$work" || exit 2
+failures=0
+ran=0
+
+# run COMMAND: on a terminal of its own, where a chat is ended at once; the standard input is empty otherwise.
+run() {
+  local command=${1//MODEL/$model}
+  if [[ $command =~ ^longship\ run\ [^\ ]+$ ]]; then
+    printf '/quit\n' | timeout 120 script -qec "$command" /dev/null
+  elif [[ $command == *--jsonl* ]]; then
+    echo '{"ids": [1, 2, 3], "context": {"messages": []}, "template": "x"}' | timeout 120 bash -c "$command"
+  else
+    timeout 120 bash -c "$command" </dev/null
+  fi
+}
+
+while IFS= read -r line; do
+  command=$(sed -E 's/[[:space:]]+#.*$//' <<<"$line")
+  comment=${line:${#command}}
+  case $command in
+    scripts/*) [[ -x $root/${command%% *} ]] || { echo "FAILED: $command is not there"; failures=$((failures + 1)); }; continue ;;
+    longship\ * | mpirun\ * | srun\ *) ;;
+    *) continue ;;
+  esac
+  [[ $comment != *needs* ]] || continue
+  ran=$((ran + 1))
+  if ! run "$command" >"$work/output" 2>&1; then
+    echo "FAILED: $command"
+    tail -n 5 "$work/output"
+    failures=$((failures + 1))
+  fi
+done < <(sed -nE 's/^    ([a-z].*)$/\1/p' "$@")
+
+echo "$ran commands, $failures failed"
+[ $failures = 0 ] && [ $ran -gt 5 ]
