@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "engine/schedule/rank_report.h"
+
 namespace longship {
 
 /// How a token is chosen from its logits. The defaults change nothing: plain sampling at temperature 1.
@@ -34,11 +36,12 @@ using RequestId = uint64_t;
 
 enum class FinishReason : uint8_t { kStop, kLength, kCancelled, kError };
 
-/// What happens to a request, in order: logits of the prompt (if asked for), tokens, one finish.
+/// What happens to a request, in order: logits of the prompt (if asked for), tokens, one finish. Or a report that was
+/// asked for.
 struct EngineEvent {
-  enum class Kind : uint8_t { kToken, kLogits, kFinished };
+  enum class Kind : uint8_t { kToken, kLogits, kFinished, kReport };
 
-  RequestId request = 0;
+  RequestId request = 0;  ///< 0 for a report.
   Kind kind = Kind::kToken;
   int32_t token = 0;                          ///< kToken
   int64_t first_position = 0;                 ///< kLogits
@@ -46,6 +49,7 @@ struct EngineEvent {
   FinishReason reason = FinishReason::kStop;  ///< kFinished
   std::string error;                          ///< kFinished with kError: why the request was refused.
   int64_t cached_tokens = 0;                  ///< kFinished: prompt tokens that a session already held.
+  std::vector<RankReport> reports;            ///< kReport: of all ranks, in their order.
 };
 
 /// Facts about the running model that a front end needs.
@@ -55,6 +59,7 @@ struct EngineInfo {
   int64_t kv_tokens = 0;  ///< Room in the key/value cache.
   int tp = 1;
   int pp = 1;
+  int threads = 1;  ///< Compute threads of each rank.
 };
 
 /// One replica of the model, as its front end sees it. LocalEngine (in the leader) or RemoteEngine (a socket to
@@ -71,6 +76,8 @@ class Engine {
   virtual void cancel(RequestId request) = 0;
   /// Forgets a session's keys and values.
   virtual void end_session(uint64_t session) = 0;
+  /// Asks all ranks for a report, which comes as an event, after the steps that are planned by now.
+  virtual void report(ReportKind kind) = 0;
   /// The next event of any request, or nothing at the deadline. Throws kRank when the job was lost.
   virtual std::optional<EngineEvent> next_event(Deadline deadline) = 0;
   /// Ends the job once running requests are cancelled; every rank's loop returns.

@@ -29,6 +29,13 @@ class LocalEngine::LeaderStepSource : public StepSource {
   }
 
   void commit(const StepResult& result) override {
+    if (!result.reports.empty()) {
+      EngineEvent event;
+      event.kind = EngineEvent::Kind::kReport;
+      event.reports = result.reports;
+      engine_.publish({std::move(event)});
+      return;
+    }
     scheduler_.commit(result);
     engine_.publish(scheduler_.take_events());
   }
@@ -40,10 +47,19 @@ class LocalEngine::LeaderStepSource : public StepSource {
         scheduler_.submit(submit->id, std::move(submit->request));
       } else if (const auto* cancel = std::get_if<Cancel>(&command)) {
         scheduler_.cancel(cancel->id);
+      } else if (const auto* end = std::get_if<EndSession>(&command)) {
+        scheduler_.end_session(end->session);
       } else {
-        scheduler_.end_session(std::get<EndSession>(command).session);
+        StepPlan plan;
+        plan.report = std::get<Report>(command).kind;
+        publish(std::move(plan));
       }
     }
+  }
+
+  void publish(StepPlan plan) {
+    control_.publish(plan.serialize());
+    ahead_.push_back(std::move(plan));
   }
 
   void fill_window() {
@@ -52,8 +68,7 @@ class LocalEngine::LeaderStepSource : public StepSource {
       if (!plan) {
         break;
       }
-      control_.publish(plan->serialize());
-      ahead_.push_back(std::move(*plan));
+      publish(std::move(*plan));
     }
     LONGSHIP_CHECK(!ahead_.empty() || scheduler_.idle(), "with nothing in flight, some request can go on");
   }
@@ -108,6 +123,10 @@ void LocalEngine::cancel(RequestId request) {
 
 void LocalEngine::end_session(uint64_t session) {
   push(EndSession{session});
+}
+
+void LocalEngine::report(ReportKind kind) {
+  push(Report{kind});
 }
 
 void LocalEngine::shutdown() {

@@ -25,6 +25,7 @@ class LocalEngine : public Engine {
   RequestId submit(GenerationRequest request) override;
   void cancel(RequestId request) override;
   void end_session(uint64_t session) override;
+  void report(ReportKind kind) override;
   std::optional<EngineEvent> next_event(Deadline deadline) override;
   void shutdown() override;
 
@@ -45,7 +46,10 @@ class LocalEngine : public Engine {
   struct EndSession {
     uint64_t session;
   };
-  using Command = std::variant<Submit, Cancel, EndSession>;
+  struct Report {
+    ReportKind kind;
+  };
+  using Command = std::variant<Submit, Cancel, EndSession, Report>;
 
   void push(Command command);
   /// Commands since the last call; waits for one, or for shutdown, if `wait`.

@@ -59,6 +59,7 @@ void add_size_flags(CLI::App& command, EngineOptions& options) {
       ->group("Engine");
   command.add_option("--least-model-len", options.least_model_len)->group("");
   command.add_flag("--prompt-logits", options.prompt_logits)->group("");
+  command.add_option("--recording", options.recording)->check(CLI::Range(0, 2))->group("");
 }
 
 CLI::Option* add_real(CLI::App& command, const char* names, double& value, const char* help, double least,
@@ -86,6 +87,13 @@ void add_override_flag(CLI::App& command, std::vector<MetadataOverride>& overrid
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->group("Engine");
+}
+
+void add_trace_flag(CLI::App& command, std::string& trace) {
+  command
+      .add_option("--trace", trace,
+                  "Write steps, operations and communication of every rank to FILE (open it in Perfetto)")
+      ->type_name("FILE");
 }
 
 void add_engine_flags(CLI::App& command, EngineFlags& flags) {

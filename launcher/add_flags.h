@@ -16,6 +16,9 @@ namespace longship {
 /// Adds MODEL, -tp, -pp and what else the engine understands.
 void add_engine_flags(CLI::App& command, EngineFlags& flags);
 
+/// Adds --trace FILE.
+void add_trace_flag(CLI::App& command, std::string& trace);
+
 /// Adds --override-kv: part of add_engine_flags(), and of other commands that open a GGUF file.
 void add_override_flag(CLI::App& command, std::vector<MetadataOverride>& overrides);
 

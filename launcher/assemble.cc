@@ -4,9 +4,11 @@
 #include <optional>
 #include <thread>
 
+#include "comm/traced.h"
 #include "engine/local_engine.h"
 #include "engine/models/families.h"
 #include "engine/rank_loop.h"
+#include "engine/reporter.h"
 #include "launcher/host_memory.h"
 
 namespace longship {
@@ -88,13 +90,26 @@ void phase(ControlChannel& control, std::string_view name, const Body& body) {
 
 class StageExecutor : public StepExecutor {
  public:
-  StageExecutor(Stage& stage, RankContext& ctx) : stage_(stage), ctx_(ctx) {}
-  StepResult execute(const StepPlan& plan) override { return stage_.execute(plan, ctx_); }
+  StageExecutor(Stage& stage, RankContext& ctx, SpanLog* spans, Reporter& reporter)
+      : stage_(stage), ctx_(ctx), spans_(spans), reporter_(reporter) {}
+
+  StepResult execute(const StepPlan& plan) override {
+    if (plan.report != ReportKind::kNone) {
+      return {plan.step, {}, reporter_.gather(plan.report)};
+    }
+    const ScopedSpan span(spans_, "step", SpanKind::kStep, static_cast<int64_t>(plan.tokens.size()));
+    return stage_.execute(plan, ctx_);
+  }
 
  private:
   Stage& stage_;
   RankContext& ctx_;
+  SpanLog* spans_;
+  Reporter& reporter_;
 };
+
+// Spans of all ranks together that are kept: some 32 bytes each.
+constexpr std::size_t kMostSpans = std::size_t{1} << 22U;
 
 // One rank from its options to the end of its loop.
 class Rank {
@@ -121,13 +136,20 @@ class Rank {
     phase(control, "load", [&] { load(); });
     tp_ = transport_.split(me_.pp, me_.tp);
     pp_ = transport_.split(me_.tp, me_.pp);
+    if (options_.recording != Recording::kNothing) {
+      spans_.emplace(kMostSpans / static_cast<std::size_t>(mesh_.size()));
+      tp_ = make_traced(std::move(tp_), *spans_);
+      pp_ = make_traced(std::move(pp_), *spans_);
+    }
   }
 
   int run(const FrontEnd& front_end) {
-    Ops ops(*kernels_);
+    SpanLog* spans = spans_ ? &*spans_ : nullptr;
+    Ops ops(*kernels_, options_.recording == Recording::kOperations ? spans : nullptr);
     Stream stream;
     RankContext ctx{mesh_, me_, *tp_, *pp_, ops, stage_->workspace(), stream};
-    StageExecutor executor(*stage_, ctx);
+    Reporter reporter({mesh_, stage_->cost(), *kernels_, spans, *world_});
+    StageExecutor executor(*stage_, ctx, spans, reporter);
     if (transport_.rank() == 0) {
       return lead(executor, front_end);
     }
@@ -204,7 +226,8 @@ class Rank {
                           .max_model_len = max_model_len_,
                           .kv_tokens = kv_pages_ * kPageTokens,
                           .tp = options_.tp,
-                          .pp = options_.pp};
+                          .pp = options_.pp,
+                          .threads = options_.threads};
     const SchedulerLimits scheduling{.vocab = info.vocab,
                                      .max_model_len = max_model_len_,
                                      .max_num_seqs = options_.max_num_seqs,
@@ -243,6 +266,7 @@ class Rank {
   const LoadReport& report_;
   Mesh mesh_;
   Coord me_;
+  std::optional<SpanLog> spans_;
   std::unique_ptr<Communicator> world_;
   std::unique_ptr<Communicator> tp_;
   std::unique_ptr<Communicator> pp_;

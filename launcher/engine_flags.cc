@@ -25,6 +25,7 @@ std::vector<std::string> engine_arguments(const EngineFlags& flags) {
   add_number("--least-model-len", options.least_model_len);
   if (options.exact) words.emplace_back("--exact");
   if (options.prompt_logits) words.emplace_back("--prompt-logits");
+  add_number("--recording", static_cast<int64_t>(options.recording));
   for (const MetadataOverride& override_kv : options.overrides) {
     add("--override-kv", override_kv.key + "=" + override_kv.value);
   }

@@ -9,6 +9,9 @@
 
 namespace longship {
 
+/// What each rank records of its time.
+enum class Recording : uint8_t { kNothing, kSteps, kOperations };  ///< kSteps: steps and communication.
+
 /// What a user may say about the engine, the same for every command that runs one.
 struct EngineOptions {
   std::filesystem::path model;
@@ -24,6 +27,7 @@ struct EngineOptions {
   int64_t max_batched_tokens = 512;  ///< Tokens of a step: the size of a prefill chunk.
   int64_t least_model_len = 0;       ///< Without max_model_len: at least this, where positions are not learned.
   bool prompt_logits = false;        ///< Requests may ask for the logits of their prompts.
+  Recording recording = Recording::kNothing;
 };
 
 }  // namespace longship

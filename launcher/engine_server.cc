@@ -69,6 +69,10 @@ class EngineServer {
       cancel(decode_number(frame.payload));
     } else if (frame.kind == FrameKind::kEndSession) {
       engine_.end_session(decode_number(frame.payload));
+    } else if (frame.kind == FrameKind::kReport) {
+      engine_.report(decode_number(frame.payload) == static_cast<uint64_t>(ReportKind::kRoofline)
+                         ? ReportKind::kRoofline
+                         : ReportKind::kSpans);
     }
   }
 
@@ -103,7 +107,9 @@ class EngineServer {
     while (!ending_) {
       std::optional<EngineEvent> event = engine_.next_event(std::chrono::steady_clock::now() + kOneWait);
       if (event) {
-        event->request = remote_id(*event);
+        if (event->kind != EngineEvent::Kind::kReport) {
+          event->request = remote_id(*event);
+        }
         send(*event);
       }
     }

@@ -78,6 +78,7 @@ Bytes encode(const EngineInfo& info) {
   writer.put(info.kv_tokens);
   writer.put(static_cast<int32_t>(info.tp));
   writer.put(static_cast<int32_t>(info.pp));
+  writer.put(static_cast<int32_t>(info.threads));
   return writer.take();
 }
 
@@ -89,6 +90,7 @@ EngineInfo decode_info(std::span<const std::byte> payload) {
     info.kv_tokens = reader.get<int64_t>();
     info.tp = reader.get<int32_t>();
     info.pp = reader.get<int32_t>();
+    info.threads = reader.get<int32_t>();
     return info;
   });
 }
@@ -120,6 +122,10 @@ Bytes encode(const EngineEvent& event) {
   writer.put(static_cast<uint8_t>(event.reason));
   writer.put_string(event.error);
   writer.put(event.cached_tokens);
+  writer.put(static_cast<uint64_t>(event.reports.size()));
+  for (const RankReport& report : event.reports) {
+    writer.put_span(std::span<const std::byte>(report.serialize()));
+  }
   return writer.take();
 }
 
@@ -127,13 +133,17 @@ EngineEvent decode_event(std::span<const std::byte> payload) {
   return decode(payload, [](ByteReader& reader) {
     EngineEvent event;
     event.request = reader.get<RequestId>();
-    event.kind = get_enum(reader, EngineEvent::Kind::kFinished);
+    event.kind = get_enum(reader, EngineEvent::Kind::kReport);
     event.token = reader.get<int32_t>();
     event.first_position = reader.get<int64_t>();
     event.logits = reader.get_vector<float>();
     event.reason = get_enum(reader, FinishReason::kError);
     event.error = reader.get_string();
     event.cached_tokens = reader.get<int64_t>();
+    const auto reports = reader.get<uint64_t>();
+    for (uint64_t i = 0; i < reports; ++i) {
+      event.reports.push_back(RankReport::parse(reader.get_vector<std::byte>()));
+    }
     return event;
   });
 }

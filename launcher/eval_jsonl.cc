@@ -201,6 +201,8 @@ class JsonlEvaluation {
       case EngineEvent::Kind::kToken:
         running.greedy.push_back(event->token);
         break;
+      case EngineEvent::Kind::kReport:
+        break;
       case EngineEvent::Kind::kFinished:
         finish(running, *event);
         running_.erase(found);

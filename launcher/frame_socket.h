@@ -20,6 +20,7 @@ enum class FrameKind : uint16_t {
   kSubmit,      ///< parent to leader: request id, GenerationRequest
   kCancel,      ///< parent to leader: request id
   kEndSession,  ///< parent to leader: session
+  kReport,      ///< parent to leader: ReportKind
   kShutdown,    ///< parent to leader
   kLast = kShutdown,
 };

@@ -43,6 +43,7 @@ void set_up(CLI::App& app, std::function<int()>& action) {
   app.require_subcommand(1);
   add_run_command(app, action);
   add_eval_command(app, action);
+  add_bench_command(app, action);
   add_plan_command(app, action);
   add_inspect_command(app, action);
   add_tokenize_command(app, action);

@@ -53,6 +53,10 @@ void RemoteEngine::end_session(uint64_t session) {
   leader_.send(FrameKind::kEndSession, encode_number(session));
 }
 
+void RemoteEngine::report(ReportKind kind) {
+  leader_.send(FrameKind::kReport, encode_number(static_cast<uint64_t>(kind)));
+}
+
 std::optional<EngineEvent> RemoteEngine::next_event(Deadline deadline) {
   Frame frame;
   switch (leader_.receive(frame, deadline)) {

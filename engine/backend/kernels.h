@@ -9,6 +9,7 @@
 
 #include "core/dtype.h"
 #include "core/reduction_tree.h"
+#include "core/roofline.h"
 #include "core/stream.h"
 #include "core/tensor.h"
 
@@ -132,6 +133,10 @@ class Kernels {
   /// 64 keys at absolute multiples of 64 (maximum, sum, output), chunks merged as a binary counter does.
   virtual void attention(const HeadsView& query, const KvLayer& kv, const Batch& batch, const AttentionSpec& spec,
                          Tensor& out, Stream&) = 0;
+
+  /// What this machine reaches with the threads of this object, in the arithmetic of products with weights stored as
+  /// `dtype`. Takes up to a second.
+  virtual Roofline measure_roofline(DType dtype) = 0;
 
   /// The one way back to the host: copies x to `host` (x.bytes() bytes) once the stream has reached it.
   virtual void read(const Tensor& x, void* host, Stream&) = 0;

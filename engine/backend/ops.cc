@@ -53,6 +53,7 @@ void Ops::embed(const StoredMatrix& table, const Tensor& ids, Tensor& out, Strea
     check(id >= 0 && id < table.rows, "embed", "an id outside the table");
   }
   if (!out.empty()) {
+    const ScopedSpan span(spans_, "embed", SpanKind::kOp, out.dim(0));
     kernels_.embed(table, ids, out, stream);
   }
 }
@@ -68,6 +69,7 @@ void Ops::linear(const Tensor& x, std::span<const Weight> parts, std::span<const
   check(is_f32_matrix(x) && is_f32(nodes, {finished, x.dim(0), rows}), "linear", "x [T, K], nodes [n, T, N] f32");
   check(steps.empty() || steps.back().end <= x.dim(1), "linear", "steps lie within the columns");
   if (!nodes.empty()) {
+    const ScopedSpan span(spans_, "linear", SpanKind::kOp, x.dim(0));
     kernels_.linear(x, parts, steps, nodes, stream);
   }
 }
@@ -77,6 +79,7 @@ void Ops::add(const Tensor& x, const Tensor& bias, const Tensor& residual, Tenso
             (residual.empty() || is_f32(residual, x.shape())),
         "add", "x, residual, y [T, N], bias [N] f32");
   if (!x.empty()) {
+    const ScopedSpan span(spans_, "add", SpanKind::kOp, x.dim(0));
     kernels_.add(x, bias, residual, y, stream);
   }
 }
@@ -84,6 +87,7 @@ void Ops::add(const Tensor& x, const Tensor& bias, const Tensor& residual, Tenso
 void Ops::rms_norm(const Tensor& x, const Tensor& gain, float eps, Tensor& y, Stream& stream) {
   check(is_f32_matrix(x) && is_f32(y, x.shape()) && is_f32(gain, {x.dim(1)}), "rms_norm", "x, y [T, D], gain [D] f32");
   if (!x.empty()) {
+    const ScopedSpan span(spans_, "rms_norm", SpanKind::kOp, x.dim(0));
     kernels_.rms_norm(x, gain, eps, y, stream);
   }
 }
@@ -91,6 +95,7 @@ void Ops::rms_norm(const Tensor& x, const Tensor& gain, float eps, Tensor& y, St
 void Ops::rms_norm_heads(const HeadsView& x, const Tensor& gain, float eps, Stream& stream) {
   check(is_heads(x) && is_f32(gain, {x.head_dim}), "rms_norm_heads", "heads of a matrix, gain [Dh] f32");
   if (x.heads > 0 && x.base.dim(0) > 0) {
+    const ScopedSpan span(spans_, "rms_norm_heads", SpanKind::kOp, x.base.dim(0));
     kernels_.rms_norm_heads(x, gain, eps, stream);
   }
 }
@@ -99,6 +104,7 @@ void Ops::layer_norm(const Tensor& x, const Tensor& gain, const Tensor& bias, fl
   check(is_f32_matrix(x) && is_f32(y, x.shape()) && is_f32(gain, {x.dim(1)}) && is_f32(bias, {x.dim(1)}), "layer_norm",
         "x, y [T, D], gain, bias [D] f32");
   if (!x.empty()) {
+    const ScopedSpan span(spans_, "layer_norm", SpanKind::kOp, x.dim(0));
     kernels_.layer_norm(x, gain, bias, eps, y, stream);
   }
 }
@@ -108,6 +114,7 @@ void Ops::rope(const HeadsView& x, const Tensor& cos, const Tensor& sin, Stream&
   check(is_heads(x) && x.head_dim % 2 == 0 && is_f32(cos, angles) && is_f32(sin, angles), "rope",
         "even heads of a matrix, cos, sin [T, Dh / 2] f32");
   if (x.heads > 0 && x.base.dim(0) > 0) {
+    const ScopedSpan span(spans_, "rope", SpanKind::kOp, x.base.dim(0));
     kernels_.rope(x, cos, sin, stream);
   }
 }
@@ -116,6 +123,7 @@ void Ops::silu_mul(const Tensor& x, Tensor& y, Stream& stream) {
   check(is_f32_matrix(x) && is_f32(y, {x.dim(0), x.dim(1) / 2}) && x.dim(1) % 2 == 0, "silu_mul",
         "x [T, 2F], y [T, F] f32");
   if (!y.empty()) {
+    const ScopedSpan span(spans_, "silu_mul", SpanKind::kOp, y.dim(0));
     kernels_.silu_mul(x, y, stream);
   }
 }
@@ -123,6 +131,7 @@ void Ops::silu_mul(const Tensor& x, Tensor& y, Stream& stream) {
 void Ops::gelu_tanh(const Tensor& x, Tensor& y, Stream& stream) {
   check(is_f32_matrix(x) && is_f32(y, x.shape()), "gelu_tanh", "x, y [T, F] f32");
   if (!x.empty()) {
+    const ScopedSpan span(spans_, "gelu_tanh", SpanKind::kOp, y.dim(0));
     kernels_.gelu_tanh(x, y, stream);
   }
 }
@@ -134,6 +143,7 @@ void Ops::gather_rows(const Tensor& x, const Tensor& rows, Tensor& y, Stream& st
     check(row >= 0 && row < x.dim(0), "gather_rows", "a row outside x");
   }
   if (!y.empty()) {
+    const ScopedSpan span(spans_, "gather_rows", SpanKind::kOp, y.dim(0));
     kernels_.gather_rows(x, rows, y, stream);
   }
 }
@@ -144,6 +154,7 @@ void Ops::kv_write(const HeadsView& keys, const HeadsView& values, const Batch& 
         "kv_write", "heads of keys and values as in the store");
   check(pages_hold(batch, kv), "kv_write", "pages for every token");
   if (keys.heads > 0 && batch.rows() > 0) {
+    const ScopedSpan span(spans_, "kv_write", SpanKind::kOp, batch.rows());
     kernels_.kv_write(keys, values, batch, kv, stream);
   }
 }
@@ -158,6 +169,7 @@ void Ops::attention(const HeadsView& query, const KvLayer& kv, const Batch& batc
   }
   check(pages_hold(batch, kv), "attention", "pages for every token");
   if (!out.empty()) {
+    const ScopedSpan span(spans_, "attention", SpanKind::kOp, out.dim(0));
     kernels_.attention(query, kv, batch, spec, out, stream);
   }
 }

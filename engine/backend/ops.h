@@ -2,6 +2,7 @@
 
 #include <span>
 
+#include "core/span_log.h"
 #include "engine/backend/kernels.h"
 
 namespace longship {
@@ -11,7 +12,8 @@ namespace longship {
 /// is computed. A failed check is a broken invariant of ours.
 class Ops {
  public:
-  explicit Ops(Kernels& kernels) : kernels_(kernels) {}
+  /// Each operation is recorded in `spans`, unless it is null.
+  explicit Ops(Kernels& kernels, SpanLog* spans = nullptr) : kernels_(kernels), spans_(spans) {}
 
   Kernels& kernels() const { return kernels_; }
 
@@ -32,6 +34,7 @@ class Ops {
 
  private:
   Kernels& kernels_;
+  SpanLog* spans_;
 };
 
 }  // namespace longship

@@ -36,6 +36,8 @@ class Attention {
 
   /// Key/value heads that this rank computes and caches.
   int64_t kv_heads() const { return kv_heads_; }
+  /// Operations for each key that a token sees: scores and weighted values.
+  int64_t ops_per_key() const { return 4 * heads_ * head_dim_; }
   /// hidden += attention(normed). normed, hidden [T, D]. Collective over tp.
   void forward(const Tensor& normed, Tensor& hidden, const Batch& batch, const RotaryAngles& angles, KvLayer& kv,
                RankContext& ctx) const;

@@ -22,6 +22,8 @@ class Block {
 
   /// Key/value heads that this rank caches for this layer.
   int64_t kv_heads() const { return attention_.kv_heads(); }
+  /// Operations of attention for each key that a token sees.
+  int64_t ops_per_key() const { return attention_.ops_per_key(); }
   /// x [T, D], in place. Collective over tp.
   void forward(Tensor& x, const Batch& batch, const RotaryAngles& angles, KvLayer& kv, RankContext& ctx) const;
 

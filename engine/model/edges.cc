@@ -93,6 +93,8 @@ class HeadOutlet : public Outlet {
     return collect(local, rows, ctx);
   }
 
+  int64_t head_ops() const override { return 2 * head_.rows() * width_; }
+
  private:
   static constexpr int kRoot = 0;
 

@@ -22,6 +22,8 @@ class Outlet {
   /// logit_rows [R] i32: rows of hidden [T, D] that want logits.
   /// Returns logits [R, V] on the leader of the last stage, else an empty tensor.
   virtual Tensor put(const Tensor& hidden, const Tensor& logit_rows, RankContext& ctx) = 0;
+  /// Operations of the head for each row that wants logits.
+  virtual int64_t head_ops() const { return 0; }
 };
 
 /// Looks tokens up in the mapped embedding; adds learned positions where the model has them.

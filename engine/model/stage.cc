@@ -1,6 +1,7 @@
 #include "engine/model/stage.h"
 
 #include <algorithm>
+#include <map>
 
 namespace longship {
 
@@ -56,6 +57,30 @@ Stage::Stage(const ModelConfig& config, const ModelFamily& family, WeightSource&
 MemoryUse Stage::memory() const {
   return {params_.bytes(), kv_.bytes(),
           workspace_.bytes() + kernels_.scratch_bytes(limits_.step.rows, params_.max_columns())};
+}
+
+StageCost Stage::cost() const {
+  StageCost cost{.head_ops = outlet_->head_ops(),
+                 .kv_bytes_per_key = kv_.bytes() / std::max<int64_t>(1, limits_.kv_pages * kPageTokens)};
+  std::map<DType, int64_t> bytes_of_dtype;
+  for (const Param& param : params_.params()) {
+    for (const Weight& part : param.parts) {
+      const int64_t bytes = kernels_.packed_bytes(part.dtype, part.rows, part.columns);
+      cost.weight_bytes += bytes;
+      bytes_of_dtype[part.dtype] += bytes;
+      cost.ops_per_token += 2 * part.rows * part.columns;
+    }
+  }
+  cost.ops_per_token -= cost.head_ops;
+  int64_t most = 0;
+  for (const auto& [dtype, bytes] : bytes_of_dtype) {
+    cost.weight_dtype = bytes > most ? dtype : cost.weight_dtype;
+    most = std::max(most, bytes);
+  }
+  for (const Block& block : blocks_) {
+    cost.ops_per_key += block.ops_per_key();
+  }
+  return cost;
 }
 
 void Stage::allocate() {

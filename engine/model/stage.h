@@ -35,6 +35,8 @@ class Stage {
         const Coord& me, const StageLimits& limits);
 
   MemoryUse memory() const;
+  /// What its work takes.
+  StageCost cost() const;
   /// Bytes that load() reads.
   int64_t source_bytes() const { return params_.source_bytes(); }
   void allocate();

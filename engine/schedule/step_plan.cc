@@ -13,6 +13,7 @@ int64_t StepPlan::logit_rows() const {
 Bytes StepPlan::serialize() const {
   ByteWriter out;
   out.put(step);
+  out.put(report);
   out.put_span(std::span<const int32_t>(tokens));
   out.put(static_cast<uint64_t>(slices.size()));
   for (const PlanSlice& slice : slices) {
@@ -41,6 +42,8 @@ StepPlan StepPlan::parse(std::span<const std::byte> frame) {
   ByteReader in(frame);
   StepPlan plan;
   plan.step = in.get<uint64_t>();
+  plan.report = in.get<ReportKind>();
+  require(plan.report <= ReportKind::kRoofline);
   plan.tokens = in.get_vector<int32_t>();
   auto rows_left = static_cast<int64_t>(plan.tokens.size());
   const auto count = in.get<uint64_t>();

@@ -6,6 +6,7 @@
 
 #include "core/bytes.h"
 #include "core/tensor.h"
+#include "engine/schedule/rank_report.h"
 
 namespace longship {
 
@@ -19,9 +20,10 @@ struct PlanSlice {
   std::vector<int32_t> pages;  ///< Page p of the sequence holds positions [64 p, 64 p + 64).
 };
 
-/// What every rank executes in one step, in the order published.
+/// What every rank executes in one step, in the order published: tokens, or a report instead.
 struct StepPlan {
   uint64_t step = 0;
+  ReportKind report = ReportKind::kNone;
   std::vector<int32_t> tokens;  ///< Of all slices, one after the other.
   std::vector<PlanSlice> slices;
 
@@ -35,6 +37,7 @@ struct StepPlan {
 struct StepResult {
   uint64_t step = 0;
   Tensor logits;  ///< [plan.logit_rows(), V] f32 on the leader, in the order of the slices; empty elsewhere.
+  std::vector<RankReport> reports{};  ///< Of all ranks on the leader, if the plan asks for them.
 };
 
 }  // namespace longship

@@ -10,6 +10,7 @@
 #include "launcher/commands/commands.h"
 #include "launcher/default_model.h"
 #include "launcher/run_job.h"
+#include "launcher/trace_file.h"
 
 namespace longship {
 
@@ -29,6 +30,7 @@ struct RunFlags {
   std::string system;
   bool raw = false;
   bool interactive = false;
+  std::string trace;
 };
 
 bool wants_chat(const RunFlags& flags) {
@@ -53,12 +55,18 @@ FrontEnd prepare(const RunFlags& flags, CancelSwitch& cancel) {
       throw Error(ErrorKind::kUsage, "the prompt is empty", "Give some text by -p or on the standard input.");
     }
   }
-  return [task, chat](Engine& engine) { return chat ? run_chat(*task, std::cin, engine) : run_prompt(*task, engine); };
+  FrontEnd front_end = [task, chat](Engine& engine) {
+    return chat ? run_chat(*task, std::cin, engine) : run_prompt(*task, engine);
+  };
+  return flags.trace.empty() ? front_end : with_trace(front_end, std::make_shared<TraceFile>(flags.trace));
 }
 
 int run_command(RunFlags flags) {
   if (flags.engine.model.empty()) {
     flags.engine.model = default_model();
+  }
+  if (!flags.trace.empty()) {
+    flags.engine.options.recording = Recording::kOperations;
   }
   CancelSwitch cancel;
   const bool chat = wants_chat(flags);
@@ -76,6 +84,7 @@ void add_run_command(CLI::App& app, std::function<int()>& action) {
   command->add_option("--system", flags->system, "Instructions before the chat")->type_name("TEXT");
   command->add_flag("--raw", flags->raw, "Continue the prompt as it stands, without chat template");
   command->add_flag("-i,--interactive", flags->interactive, "Chat although under mpirun or not on a terminal");
+  add_trace_flag(*command, flags->trace);
   add_engine_flags(*command, flags->engine);
   add_sampling_flags(*command, flags->sampling);
   command->callback([flags, &action] { action = [flags] { return run_command(*flags); }; });

@@ -2,7 +2,10 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
+#include <set>
 
+#include "core/json.h"
 #include "tests/e2e/program.h"
 
 namespace longship {
@@ -110,6 +113,69 @@ TEST(Eval, PrintsAPerplexity) {
                               std::string(400, 'a') + " The ship sails over the sea. And back again it sails.");
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
   EXPECT_TRUE(outcome.out.starts_with("perplexity ")) << outcome.out;
+}
+
+TEST(Run, TracesEveryRank) {
+  const std::string file = testing::TempDir() + "/run_trace.json";
+  const Outcome outcome = run(longship(with(kStory, {"-tp", "2", "--trace", file})));
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  std::ifstream stream(file);
+  const std::string text{std::istreambuf_iterator<char>(stream), {}};
+  const Json all = std::get<Json>(parse_json(text));
+  std::set<std::pair<int64_t, std::string>> seen;
+  for (const Json& event : all.find("traceEvents")->as_array()) {
+    seen.emplace(event.find("pid")->as_int(), event.find("name")->as_string());
+  }
+  for (const int64_t rank : {0, 1}) {
+    for (const char* name : {"step", "linear", "attention", "tree_reduce", "gather"}) {
+      EXPECT_TRUE(seen.contains({rank, name})) << rank << " " << name;
+    }
+  }
+}
+
+// What a row of `bench run` says must fit together.
+void expect_sound(const Json& row) {
+  const double speed = row.find("avg_ts")->as_double();
+  EXPECT_GT(speed, 0);
+  EXPECT_NEAR(row.find("ms_per_token")->as_double() * speed, 1000, 1e-6);
+  double sum = 0;
+  for (const Json& sample : row.find("samples_ts")->as_array()) sum += sample.as_double();
+  EXPECT_NEAR(sum / 2, speed, 1e-6 * speed);
+  for (const char* share : {"comm_share", "wait_share"}) {
+    EXPECT_GE(row.find(share)->as_double(), 0) << share;
+    EXPECT_LE(row.find(share)->as_double(), 1) << share;
+  }
+  for (const char* rate : {"mbu", "mfu", "read_gbps", "peak_gops"}) {  // small weights are read from the caches
+    EXPECT_GT(row.find(rate)->as_double(), 0) << rate;
+  }
+}
+
+TEST(Bench, MeasuresPromptsAndGenerationAtDepths) {
+  const std::vector<std::string> words = {
+      "bench", "run", fixture("gguf-models/llama-Q8_0.gguf"), "-p", "32", "-n", "8", "-d", "0,100", "-r", "2",
+      "-o",    "json"};
+  for (const auto& started :
+       {longship(words), longship(with(words, {"-tp", "2"})), mpirun(4, with(words, {"-pp", "2"}))}) {
+    const Outcome outcome = run(started);
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+    const auto parsed = parse_json(outcome.out);
+    ASSERT_TRUE(std::holds_alternative<Json>(parsed)) << outcome.out;
+    const Json& all = std::get<Json>(parsed);
+    const Json::Array& rows = all.find("results")->as_array();
+    ASSERT_EQ(rows.size(), 4U);
+    const std::vector<std::string> names = {"pp32", "tg8", "pp32 @ d100", "tg8 @ d100"};
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      EXPECT_EQ(rows[i].find("test")->as_string(), names[i]);
+      expect_sound(rows[i]);
+    }
+    EXPECT_NE(all.find("machine")->find("cpu"), nullptr);
+  }
+}
+
+TEST(Bench, RefusesWhatDoesNotFit) {
+  const Outcome outcome = run(longship({"bench", "run", fixture("models/llama"), "-p", "600", "-c", "512"}));
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_NE(outcome.err.find("pp600 needs a context"), std::string::npos) << outcome.err;
 }
 
 }  // namespace

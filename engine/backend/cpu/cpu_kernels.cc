@@ -5,6 +5,7 @@
 
 #include "core/thread_pool.h"
 #include "engine/backend/cpu/cpu_attention.h"
+#include "engine/backend/cpu/cpu_roofline.h"
 #include "engine/backend/cpu/isa.h"
 #include "engine/backend/cpu/packed_layout.h"
 #include "engine/weights/blocks.h"
@@ -142,6 +143,10 @@ class CpuKernels : public Kernels {
                              .scale = spec.scale,
                              .window = spec.window};
     cpu::attend(isa_, pool_, task, batch, spec.kv_head, units_);
+  }
+
+  Roofline measure_roofline(DType dtype) override {
+    return cpu::measure_roofline(isa_, pool_, cpu::is_quantised(layout(dtype)));
   }
 
   void read(const Tensor& x, void* host, Stream&) override {

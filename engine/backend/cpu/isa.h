@@ -102,6 +102,11 @@ struct Isa {
   void (*rope)(float* head, const float* cos, const float* sin, int64_t half);
   void (*silu_mul)(const float* gate, const float* up, int64_t n, float* y);
   void (*gelu_tanh)(const float* x, int64_t n, float* y);
+  /// Reads a multiple of 1024 bytes; the result depends on all of them.
+  int32_t (*read_bytes)(const std::byte* from, int64_t bytes);
+  /// Multiply-adds of int8 values, or of f32 values, on independent chains; returns the operations done.
+  int64_t (*multiply_int8)(int64_t rounds);
+  int64_t (*multiply_f32)(int64_t rounds);
 };
 
 const Isa& avx2_isa();

@@ -11,11 +11,13 @@
 //
 #include "engine/backend/cpu/attention_inl.h"
 #include "engine/backend/cpu/elementwise_inl.h"
+#include "engine/backend/cpu/peak_inl.h"
 
 namespace longship::LONGSHIP_CPU_NAMESPACE {
 
 constexpr cpu::Isa make_isa(std::string_view name) {
-  return {name, quantise, linear, attention, to_f16, add_row, rms_norm, layer_norm, rope, silu_mul, gelu_tanh};
+  return {name,       quantise, linear,   attention, to_f16,     add_row,       rms_norm,
+          layer_norm, rope,     silu_mul, gelu_tanh, read_bytes, multiply_int8, multiply_f32};
 }
 
 }  // namespace longship::LONGSHIP_CPU_NAMESPACE

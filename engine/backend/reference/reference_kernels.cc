@@ -5,6 +5,7 @@
 #include <cstring>
 #include <vector>
 
+#include "core/span_log.h"
 #include "engine/backend/reference/reference_attention.h"
 #include "engine/weights/blocks.h"
 
@@ -151,6 +152,18 @@ class ReferenceKernels : public Kernels {
   void attention(const HeadsView& query, const KvLayer& kv, const Batch& batch, const AttentionSpec& spec, Tensor& out,
                  Stream&) override {
     reference_attention(query, kv, batch, spec, out);
+  }
+
+  Roofline measure_roofline(DType) override {
+    const std::vector<double> values(1 << 22, 1.0);
+    const int64_t begin = now_ns();
+    double sum = 0;
+    for (const double value : values) {
+      sum += value * value;
+    }
+    const double seconds = static_cast<double>(now_ns() - begin) * 1e-9;
+    const auto count = sum > 0 ? static_cast<double>(values.size()) : 0.0;
+    return {count * sizeof(double) / seconds, 2 * count / seconds};
   }
 
   void read(const Tensor& x, void* host, Stream&) override {

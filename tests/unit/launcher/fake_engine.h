@@ -49,6 +49,22 @@ class FakeEngine : public Engine {
     ended_sessions_.push_back(session);
   }
 
+  /// Ranks 0 to 5 report nothing but their number and one step.
+  void report(ReportKind kind) override {
+    const std::lock_guard lock(mutex_);
+    EngineEvent event;
+    event.kind = EngineEvent::Kind::kReport;
+    for (int rank = 0; rank < 6; ++rank) {
+      RankReport report;
+      report.rank = rank;
+      report.roofline.ops_per_s = kind == ReportKind::kRoofline ? 2.0 : 0.0;
+      report.spans = {{"step", SpanKind::kStep, 10, 20 + rank, 3}};
+      event.reports.push_back(std::move(report));
+    }
+    events_.push_back(std::move(event));
+    arrived_.notify_all();
+  }
+
   std::optional<EngineEvent> next_event(Deadline deadline) override {
     std::unique_lock lock(mutex_);
     arrived_.wait_until(lock, deadline, [this] { return !events_.empty() || failure_; });

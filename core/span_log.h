@@ -1,0 +1,71 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+namespace longship {
+
+/// What a span of a rank's time was spent on.
+enum class SpanKind : uint8_t { kStep, kOp, kCollective, kSend, kReceive };
+
+/// A piece of time. `amount`: tokens of a step, rows of an operation, bytes of a message.
+struct Span {
+  const char* name;  ///< Static storage.
+  SpanKind kind;
+  int64_t begin_ns;  ///< Of the steady clock.
+  int64_t end_ns;
+  int64_t amount;
+};
+
+/// Nanoseconds of the steady clock; ranks of one host share it.
+inline int64_t now_ns() {
+  return std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1);
+}
+
+/// Spans of one rank, kept by the thread that drives it until somebody takes them. What does not fit is counted.
+class SpanLog {
+ public:
+  explicit SpanLog(std::size_t capacity) : capacity_(capacity) { spans_.reserve(capacity); }
+
+  void add(const Span& span) {
+    if (spans_.size() < capacity_) {
+      spans_.push_back(span);
+    } else {
+      ++dropped_;
+    }
+  }
+  const std::vector<Span>& spans() const { return spans_; }
+  int64_t dropped() const { return dropped_; }
+  void clear() {
+    spans_.clear();
+    dropped_ = 0;
+  }
+
+ private:
+  std::size_t capacity_;
+  std::vector<Span> spans_;
+  int64_t dropped_ = 0;
+};
+
+/// Records the time from its construction to its end, unless `log` is null.
+class ScopedSpan {
+ public:
+  ScopedSpan(SpanLog* log, const char* name, SpanKind kind, int64_t amount)
+      : log_(log), span_{name, kind, log == nullptr ? 0 : now_ns(), 0, amount} {}
+  ~ScopedSpan() {
+    if (log_ != nullptr) {
+      span_.end_ns = now_ns();
+      log_->add(span_);
+    }
+  }
+  ScopedSpan(const ScopedSpan&) = delete;
+  ScopedSpan& operator=(const ScopedSpan&) = delete;
+
+ private:
+  SpanLog* log_;
+  Span span_;
+};
+
+}  // namespace longship

@@ -1,0 +1,59 @@
+#include "engine/backend/cpu/cpu_roofline.h"
+
+#include <algorithm>
+#include <atomic>
+
+#include "core/span_log.h"
+#include "core/tensor.h"
+
+namespace longship::cpu {
+
+namespace {
+
+constexpr int kTries = 5;
+// Larger than the last cache of a core complex, many of which hold 32 MiB.
+constexpr int64_t kBufferBytes = int64_t{192} << 20;
+constexpr int64_t kPieceBytes = int64_t{1} << 20;
+constexpr int64_t kRounds = 40000;
+
+double seconds_since(int64_t begin_ns) {
+  return static_cast<double>(now_ns() - begin_ns) * 1e-9;
+}
+
+double measure_reading(const Isa& isa, ThreadPool& pool) {
+  Tensor buffer = Tensor::allocate(DType::kU8, {kBufferBytes});
+  auto* bytes = buffer.data<std::byte>();
+  std::fill_n(bytes, kBufferBytes, std::byte{1});  // a page that was never written is read from the cache
+  std::atomic<int32_t> sink = 0;
+  double best = 0;
+  for (int i = 0; i < kTries; ++i) {
+    const int64_t begin = now_ns();
+    pool.parallel_for(kBufferBytes / kPieceBytes, 1, [&](int64_t first, int64_t last) {
+      sink += isa.read_bytes(bytes + first * kPieceBytes, (last - first) * kPieceBytes);
+    });
+    best = std::max(best, static_cast<double>(kBufferBytes) / seconds_since(begin));
+  }
+  return best;
+}
+
+double measure_multiplying(const Isa& isa, ThreadPool& pool, bool int8) {
+  double best = 0;
+  for (int i = 0; i < kTries; ++i) {
+    std::atomic<int64_t> ops = 0;
+    const int64_t begin = now_ns();
+    pool.parallel_for(int64_t{8} * pool.threads(), 1, [&](int64_t first, int64_t last) {
+      flush_denormals();
+      ops += (int8 ? isa.multiply_int8 : isa.multiply_f32)((last - first) * kRounds);
+    });
+    best = std::max(best, static_cast<double>(ops) / seconds_since(begin));
+  }
+  return best;
+}
+
+}  // namespace
+
+Roofline measure_roofline(const Isa& isa, ThreadPool& pool, bool int8) {
+  return {measure_reading(isa, pool), measure_multiplying(isa, pool, int8)};
+}
+
+}  // namespace longship::cpu

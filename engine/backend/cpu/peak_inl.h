@@ -1,0 +1,92 @@
+// What the machine reaches at best: reading straight on, and multiplying on many independent chains in registers.
+
+#include <cstring>
+
+namespace longship::LONGSHIP_CPU_NAMESPACE {
+
+// Chains that hide the latency of a multiply-add; with their operands they fill the registers.
+constexpr int kChains = kRegisters >= 32 ? 24 : 5;
+
+inline int32_t lanes_sum(I32 value) {
+  alignas(64) int8_t bytes[sizeof(I32)];
+  std::memcpy(bytes, &value, sizeof(I32));
+  int32_t sum = 0;
+  for (const int8_t byte : bytes) {
+    sum += byte;
+  }
+  return sum;
+}
+
+inline int32_t read_bytes(const std::byte* from, int64_t bytes) {
+  constexpr int kStreams = 8;
+  constexpr auto kWidth = static_cast<int64_t>(sizeof(I32));
+  I32 sums[kStreams];
+  for (I32& sum : sums) {
+    sum = zero_i32();
+  }
+  for (int64_t at = 0; at < bytes; at += kStreams * kWidth) {
+#pragma GCC unroll 8
+    for (int i = 0; i < kStreams; ++i) {
+      I32 value;
+      std::memcpy(&value, from + at + i * kWidth, sizeof(value));
+      sums[i] = add(sums[i], value);
+    }
+  }
+  I32 all = zero_i32();
+  for (const I32& sum : sums) {
+    all = add(all, sum);
+  }
+  return lanes_sum(all);
+}
+
+/// Keeps a value in a register without saying what it is.
+template <class Vector>
+LONGSHIP_INLINE void hide(Vector& value) {
+  if constexpr (requires { value.low; }) {
+    hide(value.low);
+    hide(value.high);
+  } else {
+    asm volatile("" : "+v"(value));
+  }
+}
+
+inline int64_t multiply_int8(int64_t rounds) {
+  I32 sums[kChains];
+  for (I32& sum : sums) {
+    sum = zero_i32();
+  }
+  const int8_t ones[4] = {1, 1, 1, 1};
+  Bytes weights = broadcast_bytes(ones);
+  Bytes values = broadcast_bytes(ones);
+  for (int64_t round = 0; round < rounds; ++round) {
+    hide(weights);
+    hide(values);
+#pragma GCC unroll 24
+    for (int i = 0; i < kChains; ++i) {
+      sums[i] = dot_u8(sums[i], weights, values);
+      hide(sums[i]);
+    }
+  }
+  return rounds * kChains * cpu::kLanes * 4 * 2;
+}
+
+inline int64_t multiply_f32(int64_t rounds) {
+  F32 sums[kChains];
+  for (F32& sum : sums) {
+    sum = zero();
+  }
+  F32 a = broadcast(0.5F);
+  F32 b = broadcast(0.5F);
+  for (int64_t round = 0; round < rounds; ++round) {
+    hide(a);
+    hide(b);
+#pragma GCC unroll 24
+    for (int i = 0; i < kChains; ++i) {
+      sums[i] = fma(a, b, sums[i]);
+      hide(sums[i]);
+    }
+  }
+  return rounds * kChains * cpu::kLanes * 2;
+}
+
+}  // namespace longship::LONGSHIP_CPU_NAMESPACE

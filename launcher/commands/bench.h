@@ -1,0 +1,14 @@
+#pragma once
+
+#include <functional>
+
+namespace CLI {
+class App;
+}
+
+namespace longship {
+
+/// Add a subcommand of `longship bench` each; parsing it sets `action`.
+void add_bench_run(CLI::App& bench, std::function<int()>& action);
+
+}  // namespace longship

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <vector>
+
+#include "engine/engine.h"
+
+namespace longship {
+
+/// Asks all ranks for a report and waits for it; no request may be running. Errors: kRank.
+std::vector<RankReport> take_reports(Engine& engine, ReportKind kind);
+
+/// What a rank's clock shows more than the leader's, in nanoseconds; 0 where both are of one host.
+int64_t clock_lead_ns(const RankReport& rank, const RankReport& leader);
+
+/// Parts of the ranks' time, all ranks together.
+struct TimeShares {
+  double communication = 0;
+  double waiting = 0;
+};
+
+/// Where the time of the recorded steps went. The time of a rank runs from its first step's begin to its last step's
+/// end. A collective of the ranks of a stage is taken as communication for as long as the rank took that came last, as
+/// waiting beyond; receiving from another stage, and gaps between the steps of a rank other than the leader, are
+/// waiting; sending is communication. `tp`: ranks of a stage.
+TimeShares time_shares(const std::vector<RankReport>& reports, int tp);
+
+}  // namespace longship

@@ -1,0 +1,100 @@
+#include "launcher/rank_reports.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "launcher/trace_file.h"
+#include "tests/unit/launcher/fake_engine.h"
+
+namespace longship {
+namespace {
+
+RankReport report_of(int rank, int tp, int pp, std::vector<NamedSpan> spans) {
+  RankReport report;
+  report.rank = rank;
+  report.tp = tp;
+  report.pp = pp;
+  report.spans = std::move(spans);
+  return report;
+}
+
+TEST(RankReport, SurvivesTheWire) {
+  RankReport report = report_of(3, 1, 2, {{"step", SpanKind::kStep, 1, 5, 7}, {"recv", SpanKind::kReceive, 2, 3, 64}});
+  report.clock_ns = 99;
+  report.roofline = {1e9, 2e9};
+  report.cost.weight_dtype = DType::kQ4_1;
+  report.dropped_spans = 4;
+  const RankReport copy = RankReport::parse(report.serialize());
+  EXPECT_EQ(copy.rank, 3);
+  EXPECT_EQ(copy.pp, 2);
+  EXPECT_EQ(copy.roofline.ops_per_s, 2e9);
+  EXPECT_EQ(copy.cost.weight_dtype, DType::kQ4_1);
+  EXPECT_EQ(copy.dropped_spans, 4);
+  ASSERT_EQ(copy.spans.size(), 2U);
+  EXPECT_EQ(copy.spans[1].name, "recv");
+  EXPECT_EQ(copy.spans[1].kind, SpanKind::kReceive);
+  EXPECT_EQ(copy.spans[1].amount, 64);
+}
+
+TEST(RankReport, RefusesWhatIsNone) {
+  Bytes frame = report_of(0, 0, 0, {{"step", SpanKind::kStep, 1, 5, 7}}).serialize();
+  frame.pop_back();
+  EXPECT_THROW(RankReport::parse(frame), Error);
+  frame.push_back({});
+  frame.push_back({});
+  EXPECT_THROW(RankReport::parse(frame), Error);
+}
+
+// The rank that comes last into a collective does not wait.
+TEST(TimeShares, TakeAsWaitingWhatTheLastRankDidNotNeed) {
+  const std::vector<RankReport> reports = {
+      report_of(0, 0, 0, {{"tree_reduce", SpanKind::kCollective, 40, 50, 8}, {"step", SpanKind::kStep, 0, 100, 1}}),
+      report_of(1, 1, 0, {{"tree_reduce", SpanKind::kCollective, 20, 50, 8}, {"step", SpanKind::kStep, 0, 100, 1}})};
+  const TimeShares shares = time_shares(reports, 2);
+  EXPECT_DOUBLE_EQ(shares.communication, 20 / 200.0);
+  EXPECT_DOUBLE_EQ(shares.waiting, 20 / 200.0);
+}
+
+// A follower that waits for its next plan waits; the leader in between chooses tokens.
+TEST(TimeShares, CountGapsBetweenTheStepsOfFollowersAsWaiting) {
+  const std::vector<NamedSpan> two_steps = {{"recv", SpanKind::kReceive, 0, 10, 8},
+                                            {"step", SpanKind::kStep, 0, 40, 1},
+                                            {"step", SpanKind::kStep, 60, 100, 1}};
+  EXPECT_DOUBLE_EQ(time_shares({report_of(0, 0, 0, two_steps)}, 1).waiting, 0.1);
+  EXPECT_DOUBLE_EQ(time_shares({report_of(1, 0, 0, two_steps)}, 1).waiting, 0.3);
+}
+
+TEST(TimeShares, OfNothingAreNothing) {
+  EXPECT_EQ(time_shares({report_of(0, 0, 0, {})}, 1).communication, 0.0);
+}
+
+TEST(TraceFile, IsAnObjectOfEventsOnTheLeadersClock) {
+  const std::filesystem::path path = std::filesystem::path(testing::TempDir()) / "trace.json";
+  FakeEngine engine;
+  std::vector<RankReport> reports = take_reports(engine, ReportKind::kSpans);
+  reports[1].clock_ns = 1'000'000'000;  // another host, whose clock is a second ahead
+  reports[1].spans[0].begin_ns += 1'000'000'000;
+  reports[1].spans[0].end_ns += 1'000'000'000;
+  reports[5].dropped_spans = 2;
+  TraceFile trace(path);
+  trace.add(reports);
+  trace.finish();
+  std::ifstream file(path);
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  const Json all = std::get<Json>(parse_json(text));
+  const Json::Array& events = all.find("traceEvents")->as_array();
+  ASSERT_EQ(events.size(), 13U);
+  EXPECT_EQ(events[0].find("args")->find("name")->as_string(), "rank 0 (stage 0, shard 0)");
+  EXPECT_EQ(events[3].find("pid")->as_int(), 1);
+  EXPECT_DOUBLE_EQ(events[3].find("ts")->as_double(), 0.01);
+  EXPECT_DOUBLE_EQ(events[3].find("dur")->as_double(), 0.011);
+  EXPECT_EQ(events[3].find("args")->find("tokens")->as_int(), 3);
+}
+
+TEST(TraceFile, SaysWhereItCannotBeWritten) {
+  EXPECT_THROW(TraceFile("/nonexistent/trace.json"), Error);
+}
+
+}  // namespace
+}  // namespace longship
