@@ -1,5 +1,6 @@
 // Operations on rows give each row the same bits in any batch; values far out stay finite.
 #include <cmath>
+#include <limits>
 
 #include "variants.h"
 
@@ -89,6 +90,27 @@ TEST_P(RowInvarianceTest, LinearOfDegenerateBlocks) {
       any = any || out.data<float>()[40 + n] != 0.0F;
     }
     EXPECT_TRUE(any);
+  }
+}
+
+// What is not a number must not become one on the way: it spoils the row that holds it and no other.
+TEST_P(RowInvarianceTest, LinearPassesNotANumberOn) {
+  RandomData data(5);
+  for (const DType dtype : kWeightTypes) {
+    const std::vector<std::byte> bytes = data.stored(dtype, 20, 96);
+    const PackedWeight packed = pack(kernels(), {dtype, 20, 96, bytes.data()});
+    const std::vector<GroupStep> steps = {{.begin = 0, .end = 96, .merges = 0, .ends_node = true}};
+    for (const float bad : {std::numeric_limits<float>::quiet_NaN(), -std::numeric_limits<float>::infinity()}) {
+      Tensor x = data.tensor({2, 96});
+      x.data<float>()[96 + 37] = bad;
+      Tensor out = Tensor::allocate(DType::kF32, {1, 2, 20});
+      kernels().reserve(2, 96);
+      kernels().linear(x, {&packed.weight, 1}, steps, out, stream_);
+      for (int64_t n = 0; n < 20; ++n) {
+        EXPECT_TRUE(std::isfinite(out.data<float>()[n])) << name(dtype);
+        EXPECT_FALSE(std::isfinite(out.data<float>()[20 + n])) << name(dtype) << " " << bad;
+      }
+    }
   }
 }
 

@@ -17,6 +17,14 @@ inline float max_lanes(F32 a) {
   return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
 }
 
+/// The largest of 16 floats that are not negative, whose order is that of their bits: NaN counts as larger than all.
+inline float max_lanes_or_nan(I32 bits) {
+  const __m256i eight = _mm256_max_epi32(low_half(bits), high_half(bits));
+  const __m128i four = _mm_max_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
+  const __m128i two = _mm_max_epi32(four, _mm_unpackhi_epi64(four, four));
+  return _mm_cvtss_f32(_mm_castsi128_ps(_mm_max_epi32(two, _mm_shuffle_epi32(two, 1))));
+}
+
 inline int32_t sum_lanes(I32 a) {
   const __m256i eight = _mm256_add_epi32(low_half(a), high_half(a));
   const __m128i four = _mm_add_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));

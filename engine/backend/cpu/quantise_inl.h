@@ -2,14 +2,14 @@
 
 namespace longship::LONGSHIP_CPU_NAMESPACE {
 
-/// Per 32 values: scale = max |x| / 127, quants = round(x / scale).
+/// Per 32 values: scale = max |x| / 127, quants = round(x / scale). A value that is not finite makes the scale so.
 inline void quantise(const float* x, int64_t columns, int8_t* quants, cpu::ActivationBlock* blocks) {
   // Below it 127 / max |x| leaves the range of normal numbers.
   constexpr float kSmallest = 1e-30F;
   for (int64_t i = 0; i < columns; i += cpu::kBlock, ++blocks) {
     const F32 first = load(x + i);
     const F32 second = load(x + i + cpu::kLanes);
-    const float largest = max_lanes(max(abs(first), abs(second)));
+    const float largest = max_lanes_or_nan(max(as_bits(abs(first)), as_bits(abs(second))));
     const bool vanishes = largest < kSmallest;
     const F32 inverse = broadcast(vanishes ? 0.0F : 127.0F / largest);
     // Only a value that is not finite could round below -127, which the dot products exclude.

@@ -134,6 +134,10 @@ inline I32 add(I32 a, I32 b) {
 inline I32 max(I32 a, I32 b) {
   return {_mm256_max_epi32(a.low, b.low), _mm256_max_epi32(a.high, b.high)};
 }
+/// The bits of the floats.
+inline I32 as_bits(F32 a) {
+  return {_mm256_castps_si256(a.low), _mm256_castps_si256(a.high)};
+}
 inline I32 round_to_i32(F32 a) {
   return {_mm256_cvtps_epi32(a.low), _mm256_cvtps_epi32(a.high)};
 }

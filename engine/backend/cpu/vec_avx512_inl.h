@@ -108,6 +108,10 @@ inline I32 add(I32 a, I32 b) {
 inline I32 max(I32 a, I32 b) {
   return _mm512_max_epi32(a, b);
 }
+/// The bits of the floats.
+inline I32 as_bits(F32 a) {
+  return _mm512_castps_si512(a);
+}
 inline I32 round_to_i32(F32 a) {
   return _mm512_cvtps_epi32(a);
 }
