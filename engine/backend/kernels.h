@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/dtype.h"
+#include "core/range.h"
 #include "core/reduction_tree.h"
 #include "core/roofline.h"
 #include "core/stream.h"
@@ -20,14 +21,19 @@ inline constexpr int64_t kPageTokens = 64;
 /// Widest attention head that every backend takes.
 inline constexpr int64_t kMaxHeadDim = 512;
 
-/// A matrix [rows, columns] as it stands in a checkpoint: row after row of whole blocks.
+/// A matrix [rows, columns] as it stands in a checkpoint: row after row of whole blocks. One that was cut inside blocks
+/// (at a multiple of kQuantColumns) begins at column `skip` of its first block and may end inside its last.
 struct StoredMatrix {
   DType dtype = DType::kF32;
   int64_t rows = 0;
   int64_t columns = 0;
   const std::byte* data = nullptr;
+  int64_t skip = 0;
 
-  int64_t row_bytes() const { return bytes_of(dtype, columns); }
+  int64_t row_bytes() const { return bytes_of_blocks(dtype, skip + columns); }
+  const std::byte* row(int64_t index) const { return data + index * row_bytes(); }
+  /// Columns within the blocks of a row.
+  Range in_blocks(Range range) const { return {skip + range.begin, skip + range.end}; }
 };
 
 /// A matrix [rows, columns] in the layout that its backend chose; only that backend looks inside.

@@ -104,8 +104,8 @@ int64_t ParamTable::source_bytes() const {
   int64_t total = 0;
   for (const Param& param : params_) {
     for (const Slice& slice : slices(param.spec, tp_, tp_rank_)) {
-      const int64_t other = param.is_matrix() ? param.local[param.spec.shard.dim == 1 ? 0 : 1] : 1;
-      total += bytes_of(param.spec.dtypes[slice.segment], slice.global.size() * other);
+      const int64_t rows = param.spec.shard.dim == 1 ? param.local[0] : slice.global.size();
+      total += SliceReader(source_, param.spec, slice).bytes(rows);
     }
   }
   return total;
@@ -159,7 +159,7 @@ void ParamTable::load_matrix(Param& param, const LoadProgress& progress) {
     for (int64_t row = 0; row < part.rows && part.columns > 0; row += kRows) {
       const int64_t rows = std::min(kRows, part.rows - row);
       const Bytes stored = reader.read_rows(row, row + rows);
-      kernels_.pack({part.dtype, rows, part.columns, stored.data()}, row, part);
+      kernels_.pack({part.dtype, rows, part.columns, stored.data(), reader.skip()}, row, part);
       progress(static_cast<int64_t>(stored.size()));
     }
   }

@@ -10,7 +10,8 @@ SliceReader::SliceReader(WeightSource& source, const ParamSpec& spec, const Slic
       tensor_(*source.find(segment_.source)),
       vector_(spec.global.size() == 1),
       first_row_(spec.shard.dim == 1 ? 0 : slice.global.begin),
-      columns_(vector_ ? Range{0, 1} : (spec.shard.dim == 1 ? slice.global : Range{0, spec.global[1]})) {}
+      columns_(vector_ ? Range{0, 1} : (spec.shard.dim == 1 ? slice.global : Range{0, spec.global[1]})),
+      stored_columns_(vector_ ? columns_ : columns_.widened(info(tensor_.dtype).block_values)) {}
 
 Bytes SliceReader::read_rows(int64_t begin, int64_t end) const {
   if (segment_.transposed) {
@@ -30,20 +31,22 @@ int64_t SliceReader::source_row(int64_t row) const {
 }
 
 Bytes SliceReader::read_in_order(int64_t begin, int64_t end) const {
-  Bytes out(static_cast<std::size_t>(bytes_of(tensor_.dtype, (end - begin) * columns_.size())));
+  Bytes out(static_cast<std::size_t>(bytes(end - begin)));
   const Range rows = {source_row(begin), source_row(begin) + (end - begin)};
-  source_.read(
-      tensor_,
-      vector_ ? Region{0, 1, rows.begin, rows.end} : Region{rows.begin, rows.end, columns_.begin, columns_.end}, out);
+  source_.read(tensor_,
+               vector_ ? Region{0, 1, rows.begin, rows.end}
+                       : Region{rows.begin, rows.end, stored_columns_.begin, stored_columns_.end},
+               out);
   return out;
 }
 
 Bytes SliceReader::read_permuted(int64_t begin, int64_t end) const {
-  const auto row_bytes = static_cast<std::size_t>(bytes_of(tensor_.dtype, columns_.size()));
+  const auto row_bytes = static_cast<std::size_t>(bytes(1));
   Bytes out(row_bytes * static_cast<std::size_t>(end - begin));
   for (int64_t row = begin; row < end; ++row) {
     const int64_t from = source_row(row);
-    const Region region = vector_ ? Region{0, 1, from, from + 1} : Region{from, from + 1, columns_.begin, columns_.end};
+    const Region region =
+        vector_ ? Region{0, 1, from, from + 1} : Region{from, from + 1, stored_columns_.begin, stored_columns_.end};
     source_.read(tensor_, region, std::span(out).subspan(static_cast<std::size_t>(row - begin) * row_bytes, row_bytes));
   }
   return out;

@@ -13,7 +13,12 @@ class SliceReader {
   SliceReader(WeightSource& source, const ParamSpec& spec, const Slice& slice);
 
   DType dtype() const { return tensor_.dtype; }
-  /// Rows [begin, end) of the slice, in stored form, row after row. For a vector, rows are values.
+  /// Columns of the first block that the slice does not have.
+  int64_t skip() const { return vector_ ? 0 : columns_.begin - stored_columns_.begin; }
+  /// Bytes of the first `rows` rows.
+  int64_t bytes(int64_t rows) const { return bytes_of(tensor_.dtype, rows * stored_columns_.size()); }
+  /// Rows [begin, end) of the slice, in stored form, row after row, each the whole blocks that hold its columns. For a
+  /// vector, rows are values.
   Bytes read_rows(int64_t begin, int64_t end) const;
 
  private:
@@ -26,8 +31,9 @@ class SliceReader {
   const Segment& segment_;
   const SourceTensor& tensor_;
   bool vector_;
-  int64_t first_row_;  ///< Row of the segment where the slice begins.
-  Range columns_;      ///< Columns of the slice.
+  int64_t first_row_;     ///< Row of the segment where the slice begins.
+  Range columns_;         ///< Columns of the slice.
+  Range stored_columns_;  ///< Those of the blocks that hold them.
 };
 
 }  // namespace longship

@@ -1,9 +1,11 @@
 #include "engine/weights/blocks.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "core/error.h"
 #include "core/half.h"
+#include "engine/weights/quants.h"
 
 namespace longship {
 
@@ -16,68 +18,57 @@ T load(const std::byte* from) {
   return value;
 }
 
-// Block of 32: f16 scale, 32 int8.
-void q8_0(const std::byte* block, float* out) {
-  const float scale = f16_to_f32(load<uint16_t>(block));
-  for (int i = 0; i < 32; ++i) {
-    out[i] = scale * static_cast<float>(static_cast<int8_t>(block[2 + i]));
-  }
-}
+using ValueFunction = float (*)(const std::byte*);
 
-// Block of 32: f16 scale, 16 bytes whose low nibbles are values 0 to 15 and high nibbles 16 to 31, offset by 8.
-void q4_0(const std::byte* block, float* out) {
-  const float scale = f16_to_f32(load<uint16_t>(block));
-  for (int i = 0; i < 16; ++i) {
-    const int byte = static_cast<int>(block[2 + i]);
-    out[i] = scale * static_cast<float>((byte & 15) - 8);
-    out[i + 16] = scale * static_cast<float>((byte >> 4) - 8);
-  }
-}
-
-// Block of 32: f16 scale, f16 minimum, nibbles as in Q4_0 without offset.
-void q4_1(const std::byte* block, float* out) {
-  const float scale = f16_to_f32(load<uint16_t>(block));
-  const float minimum = f16_to_f32(load<uint16_t>(block + 2));
-  for (int i = 0; i < 16; ++i) {
-    const int byte = static_cast<int>(block[4 + i]);
-    out[i] = scale * static_cast<float>(byte & 15) + minimum;
-    out[i + 16] = scale * static_cast<float>(byte >> 4) + minimum;
-  }
-}
-
-using BlockFunction = void (*)(const std::byte*, float*);
-
-BlockFunction block_function(DType dtype) {
+ValueFunction value_function(DType dtype) {
   switch (dtype) {
     case DType::kF32:
-      return [](const std::byte* value, float* out) { *out = load<float>(value); };
+      return [](const std::byte* value) { return load<float>(value); };
     case DType::kF16:
-      return [](const std::byte* value, float* out) { *out = f16_to_f32(load<uint16_t>(value)); };
+      return [](const std::byte* value) { return f16_to_f32(load<uint16_t>(value)); };
     case DType::kBF16:
-      return [](const std::byte* value, float* out) { *out = bf16_to_f32(load<uint16_t>(value)); };
-    case DType::kQ8_0:
-      return q8_0;
-    case DType::kQ4_0:
-      return q4_0;
-    case DType::kQ4_1:
-      return q4_1;
-    case DType::kI32:
-    case DType::kU8:
+      return [](const std::byte* value) { return bf16_to_f32(load<uint16_t>(value)); };
+    default:
       break;
   }
   LONGSHIP_CHECK(false, "not a weight type: " + std::string(name(dtype)));
   return nullptr;
 }
 
+// Columns [begin, end) of 32, each product and sum rounded as the formats' descriptions have it.
+void dequantize_quants(const Quants& quants, DType dtype, int64_t begin, int64_t end, float* out) {
+  const int offset = quant_offset(dtype);
+  const bool minimum = has_minimum(dtype);
+  for (int64_t i = begin; i < end; ++i) {
+    const float value = quants.scale[i / 16] * static_cast<float>(quants.quants[i] - offset);
+    out[i - begin] = minimum ? value + quants.minimum[i / 16] : value;
+  }
+}
+
 }  // namespace
 
-void dequantize(DType dtype, const std::byte* stored, int64_t values, float* out) {
-  const BlockFunction function = block_function(dtype);
-  const DTypeInfo& type = info(dtype);
-  for (int64_t i = 0; i < values; i += type.block_values) {
-    function(stored, out + i);
-    stored += type.block_bytes;
+void dequantize_columns(DType dtype, const std::byte* row, Range columns, float* out) {
+  if (!is_block_quantised(dtype)) {
+    const ValueFunction value = value_function(dtype);
+    const int64_t size = info(dtype).block_bytes;
+    for (int64_t i = columns.begin; i < columns.end; ++i) {
+      *out++ = value(row + i * size);
+    }
+    return;
   }
+  Quants quants;
+  for (int64_t index = columns.begin / kQuantColumns; index * kQuantColumns < columns.end; ++index) {
+    const int64_t first = index * kQuantColumns;
+    const int64_t begin = std::max<int64_t>(columns.begin - first, 0);
+    const int64_t end = std::min(columns.end - first, kQuantColumns);
+    unpack_quants(dtype, row, index, quants);
+    dequantize_quants(quants, dtype, begin, end, out);
+    out += end - begin;
+  }
+}
+
+void dequantize(DType dtype, const std::byte* stored, int64_t values, float* out) {
+  dequantize_columns(dtype, stored, {0, values}, out);
 }
 
 }  // namespace longship

@@ -4,11 +4,14 @@
 #include <cstdint>
 
 #include "core/dtype.h"
+#include "core/range.h"
 
 namespace longship {
 
 /// Exact values of stored ones (ggml block formats; F16, BF16 and F32 as they are). `values` is a multiple of the
 /// type's block; `stored` holds bytes_of(dtype, values) bytes of any alignment.
 void dequantize(DType dtype, const std::byte* stored, int64_t values, float* out);
+/// The same for some columns of a row of whole blocks that begins at `row`.
+void dequantize_columns(DType dtype, const std::byte* row, Range columns, float* out);
 
 }  // namespace longship

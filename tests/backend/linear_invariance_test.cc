@@ -52,19 +52,20 @@ class LinearInvarianceTest : public BackendTest {
     if (columns.begin >= columns.end) {
       return {};
     }
-    const int64_t row_bytes = bytes_of(c.dtype, columns.size());
+    const Range stored_columns = columns.widened(info(c.dtype).block_values);
+    const int64_t row_bytes = bytes_of(c.dtype, stored_columns.size());
     std::vector<std::byte> bytes(static_cast<std::size_t>(kOutputs * row_bytes));
     Tensor local = Tensor::allocate(DType::kF32, {kTokens, columns.size()});
     for (int64_t row = 0; row < kOutputs; ++row) {
-      std::memcpy(bytes.data() + row * row_bytes,
-                  stored.data + row * stored.row_bytes() + bytes_of(c.dtype, columns.begin),
+      std::memcpy(bytes.data() + row * row_bytes, stored.row(row) + bytes_of(c.dtype, stored_columns.begin),
                   static_cast<std::size_t>(row_bytes));
     }
     for (int64_t t = 0; t < kTokens; ++t) {
       std::copy_n(x.data<float>() + t * c.columns + columns.begin, columns.size(),
                   local.data<float>() + t * columns.size());
     }
-    const PackedWeight packed = pack(kernels(), {c.dtype, kOutputs, columns.size(), bytes.data()});
+    const PackedWeight packed =
+        pack(kernels(), {c.dtype, kOutputs, columns.size(), bytes.data(), columns.begin - stored_columns.begin});
     const Tensor out = linear(local, {&packed.weight, 1}, tree.steps(rank, c.group, c.columns));
     std::vector<Tensor> nodes;
     for (int64_t node = 0; node < out.dim(0); ++node) {

@@ -72,7 +72,10 @@ TEST_P(RowInvarianceTest, ActivationsOfLargeValues) {
 // Activations of zeros, of denormals and of one value in a block of zeros, through quantised weights.
 TEST_P(RowInvarianceTest, LinearOfDegenerateBlocks) {
   RandomData data(4);
-  for (const DType dtype : {DType::kQ8_0, DType::kQ4_0, DType::kQ4_1}) {
+  for (const DType dtype : kWeightTypes) {
+    if (!is_block_quantised(dtype)) {
+      continue;
+    }
     const std::vector<std::byte> bytes = data.stored(dtype, 20, 96);
     const PackedWeight packed = pack(kernels(), {dtype, 20, 96, bytes.data()});
     Tensor x = Tensor::allocate(DType::kF32, {3, 96});

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
@@ -87,8 +88,10 @@ inline std::string variant_name(const testing::TestParamInfo<Variant>& info) {
   return info.param.name;
 }
 
-inline constexpr DType kWeightTypes[] = {DType::kF32,  DType::kF16,  DType::kBF16,
-                                         DType::kQ8_0, DType::kQ4_0, DType::kQ4_1};
+inline constexpr DType kWeightTypes[] = {
+    DType::kF32,  DType::kF16,  DType::kBF16, DType::kQ8_0, DType::kQ4_0, DType::kQ4_1,   DType::kQ5_0,  DType::kQ5_1,
+    DType::kQ2_K, DType::kQ3_K, DType::kQ4_K, DType::kQ5_K, DType::kQ6_K, DType::kIQ4_NL, DType::kMXFP4,
+};
 
 /// Values that depend on the seed alone.
 class RandomData {
@@ -109,26 +112,68 @@ class RandomData {
     return x;
   }
 
-  /// A matrix as a file holds it, of plausible values: random quants, scales of a few hundredths.
+  /// A matrix as a file holds it, rows of whole blocks, of plausible values: random quants, scales of a few hundredths.
   std::vector<std::byte> stored(DType dtype, int64_t rows, int64_t columns) {
-    std::vector<std::byte> bytes(static_cast<std::size_t>(bytes_of(dtype, rows * columns)));
+    std::vector<std::byte> bytes(static_cast<std::size_t>(rows * bytes_of_blocks(dtype, columns)));
     for (std::byte& byte : bytes) {
       byte = static_cast<std::byte>(random_());
     }
-    std::normal_distribution<float> normal(0.0F, 0.05F);
     for (std::size_t at = 0; at < bytes.size(); at += static_cast<std::size_t>(info(dtype).block_bytes)) {
-      const float value = normal(random_);
-      const uint16_t half = dtype == DType::kBF16 ? f32_to_bf16(value) : f32_to_f16(value);
-      std::memcpy(&bytes[at], dtype == DType::kF32 ? static_cast<const void*>(&value) : &half,
-                  dtype == DType::kF32 ? 4 : 2);
-      if (dtype == DType::kQ4_1) {
-        std::memcpy(&bytes[at + 2], &half, 2);
+      for (const std::size_t scale : scales_of(dtype)) {
+        put_scale(dtype, &bytes[at + scale]);
       }
     }
     return bytes;
   }
 
+  /// Activations that are whole multiples of a scale for each 32 columns, as products with quantised weights round
+  /// them.
+  Tensor rounded_tensor(const Shape& shape) {
+    Tensor x = tensor(shape);
+    for (int64_t row = 0; row < shape[0]; ++row) {
+      for (int64_t k = 0; k + 32 <= shape[1]; k += 32) {
+        float* block = x.data<float>() + row * shape[1] + k;
+        float largest = 0;
+        for (int64_t i = 0; i < 32; ++i) largest = std::max(largest, std::abs(block[i]));
+        const float scale = largest / 127;
+        for (int64_t i = 0; i < 32; ++i) block[i] = scale * std::nearbyint(block[i] / scale);
+      }
+    }
+    return x;
+  }
+
  private:
+  // Where a block has its f16 scales and minima.
+  static std::vector<std::size_t> scales_of(DType dtype) {
+    switch (dtype) {
+      case DType::kQ4_1:
+      case DType::kQ5_1:
+      case DType::kQ4_K:
+      case DType::kQ5_K:
+        return {0, 2};
+      case DType::kQ2_K:
+        return {80, 82};
+      case DType::kQ3_K:
+        return {108};
+      case DType::kQ6_K:
+        return {208};
+      default:
+        return {0};
+    }
+  }
+
+  void put_scale(DType dtype, std::byte* to) {
+    const float value = std::normal_distribution<float>(0.0F, 0.05F)(random_);
+    const uint16_t half = dtype == DType::kBF16 ? f32_to_bf16(value) : f32_to_f16(value);
+    if (dtype == DType::kF32) {
+      std::memcpy(to, &value, sizeof(value));
+    } else if (dtype == DType::kMXFP4) {
+      *to = static_cast<std::byte>(between(118, 126));
+    } else {
+      std::memcpy(to, &half, sizeof(half));
+    }
+  }
+
   std::mt19937 random_;
 };
 
@@ -145,7 +190,7 @@ inline PackedWeight pack(Kernels& kernels, const StoredMatrix& stored, int64_t c
   packed.weight = {stored.dtype, stored.rows, stored.columns, packed.memory.data<std::byte>()};
   for (int64_t row = 0; row < stored.rows; row += chunk) {
     const int64_t rows = std::min(chunk, stored.rows - row);
-    kernels.pack({stored.dtype, rows, stored.columns, stored.data + row * stored.row_bytes()}, row, packed.weight);
+    kernels.pack({stored.dtype, rows, stored.columns, stored.row(row), stored.skip}, row, packed.weight);
   }
   return packed;
 }

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/support/engine_run.h"
+#include "tests/support/fixtures.h"
 #include "tests/support/golden.h"
 
 namespace longship {
@@ -60,6 +61,23 @@ TEST_P(Golden, ThreeShardsTwoStages) {
   check(std::get<0>(GetParam()), std::get<1>(GetParam()), 3, 2);
 }
 
+// The other weight types, from the folder that LONGSHIP_FIXTURES names.
+TEST(MoreGolden, EveryWeightType) {
+  const auto fixtures = testing::third_party_fixtures();
+  if (!fixtures) {
+    GTEST_SKIP() << "LONGSHIP_FIXTURES names no folder of fixtures";
+  }
+  for (const char* name :
+       {"llama-Q5_1", "llama-Q2_K", "llama-Q3_K_M", "llama-Q5_K_M", "llama-IQ4_NL", "gpt2-Q5_1", "gpt2-Q4_K_M"}) {
+    const std::string model = *fixtures / "gguf-models" / (std::string(name) + ".gguf");
+    const std::string golden = *fixtures / "gguf-models" / (std::string(name) + ".golden.safetensors");
+    for (const char* backend : {"reference", "cpu"}) {
+      check({model.c_str(), golden.c_str()}, backend, 1, 1);
+      check({model.c_str(), golden.c_str()}, backend, 3, 2);
+    }
+  }
+}
+
 constexpr Case kCases[] = {
     {"models/llama", "models/llama/golden.safetensors"},
     {"models/llama-rope-llama3", "models/llama-rope-llama3/golden.safetensors"},
@@ -75,6 +93,10 @@ constexpr Case kCases[] = {
     {"gguf-models/llama-Q4_0.gguf", "gguf-models/llama-Q4_0.golden.safetensors"},
     {"gguf-models/llama-Q4_1.gguf", "gguf-models/llama-Q4_1.golden.safetensors"},
     {"gguf-models/llama-Q8_0.gguf", "gguf-models/llama-Q8_0.golden.safetensors"},
+    {"gguf-models/llama-Q5_0.gguf", "gguf-models/llama-Q5_0.golden.safetensors"},
+    {"gguf-models/llama-Q4_K_M.gguf", "gguf-models/llama-Q4_K_M.golden.safetensors"},
+    {"gguf-models/llama-Q6_K.gguf", "gguf-models/llama-Q6_K.golden.safetensors"},
+    {"gguf-models/llama-MXFP4.gguf", "gguf-models/llama-MXFP4.golden.safetensors"},
     {"gguf-models/llama3-F32.gguf", "gguf-models/llama3-F32.golden.safetensors"},
     {"gguf-models/llama3-Q8_0.gguf", "gguf-models/llama3-Q8_0.golden.safetensors"},
     {"gguf-models/qwen2-BF16.gguf", "gguf-models/qwen2-BF16.golden.safetensors"},

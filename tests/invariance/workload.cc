@@ -39,7 +39,9 @@ std::vector<Workload> workloads() {
   for (const char* name :
        {"models/llama", "models/mistral-window", "models/qwen2", "models/qwen3", "models/gpt2-bare",
         "models/qwen2-bf16", "gguf-models/llama-F16.gguf", "gguf-models/llama-Q4_0.gguf", "gguf-models/llama-Q4_1.gguf",
-        "gguf-models/llama3-Q8_0.gguf", "gguf-models/qwen2-Q8_0.gguf", "gguf-models/gpt2-Q8_0.gguf"}) {
+        "gguf-models/llama-Q4_K_M.gguf", "gguf-models/llama-Q5_0.gguf", "gguf-models/llama-Q6_K.gguf",
+        "gguf-models/llama-MXFP4.gguf", "gguf-models/llama3-Q8_0.gguf", "gguf-models/qwen2-Q8_0.gguf",
+        "gguf-models/gpt2-Q8_0.gguf"}) {
     result.push_back({name, data_path(name), 0, 0});
   }
   if (!cached_default_model().empty()) {

@@ -74,7 +74,7 @@ class CpuKernels : public Kernels {
 
   void embed(const StoredMatrix& table, const Tensor& ids, Tensor& out, Stream&) override {
     for_rows(ids.dim(0), table.columns, [&](int64_t row) {
-      dequantize(table.dtype, table.data + ids.data<int32_t>()[row] * table.row_bytes(), table.columns,
+      dequantize(table.dtype, table.row(ids.data<int32_t>()[row]), table.columns,
                  out.data<float>() + row * table.columns);
     });
   }

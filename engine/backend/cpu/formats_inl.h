@@ -70,65 +70,75 @@ struct PlainFormat {
   }
 };
 
-/// Blocks of 32 columns, an int8 dot product each: sum += (scale of the weights x scale of the activations) x dot.
+/// Blocks of 32 columns, int8 dot products: sum += (scale of the weights x scale of the activations) x dot, for all 32
+/// or for each 16 columns, then minimum x sum of the activations.
 template <cpu::Layout kLayout>
 struct BlockFormat {
+  static constexpr cpu::BlockShape kShape = cpu::block_shape(kLayout);
   static constexpr int64_t kUnit = cpu::kBlock;
-  static constexpr bool kNibbles = kLayout != cpu::Layout::kQ8_0;
-  static constexpr bool kMinimum = kLayout == cpu::Layout::kQ4_1;
+  static constexpr bool kNibbles = kShape.bits < 8;
+  static constexpr int kDots = kShape.scales == 2 && !kShape.minimum ? 2 : 1;
   static constexpr int64_t kVector = 64;
-  static constexpr int64_t kQuantBytes = kNibbles ? 4 * kVector : 8 * kVector;
-  static constexpr int64_t kScaleBytes = kMinimum ? 64 : 32;
-  static constexpr int kRunShift = kMinimum ? 0 : 1;
-  static constexpr int64_t kRun = int64_t{1} << kRunShift;  // blocks
-  static constexpr int64_t kRunBytes = kVector + kRun * kQuantBytes;
+  static constexpr int64_t kQuantBytes = kShape.quant_bytes();
+  static constexpr int64_t kScaleBytes = 32 * kShape.scales;
+  static constexpr int64_t kRun = kShape.blocks_per_run();
+  static constexpr int64_t kRunBytes = kShape.run_bytes();
   // Up to so many tokens memory, read straight on, is the limit: they take single row blocks.
   static constexpr int64_t kFewTokens = kNibbles ? 4 : 2;
   // How far ahead of its use a pass over single row blocks, which memory limits, asks for nibbles. Bytes take longer to
   // arrive than to compute with: there the machine's own prefetching keeps up.
   static constexpr int64_t kPrefetchBytes = 6144;
 
-  static int64_t scales_offset(int64_t b) { return (b >> kRunShift) * kRunBytes + (b & (kRun - 1)) * kScaleBytes; }
-  static int64_t quants_offset(int64_t b) {
-    return (b >> kRunShift) * kRunBytes + kVector + (b & (kRun - 1)) * kQuantBytes;
+  static int64_t scales_offset(int64_t b) { return b / kRun * kRunBytes + b % kRun * kScaleBytes; }
+  static int64_t quants_offset(int64_t b) { return b / kRun * kRunBytes + kVector + b % kRun * kQuantBytes; }
+
+  /// What a dot product over the offset integers has too much, taken off before.
+  static LONGSHIP_INLINE I32 initial_dot(const cpu::ActivationBlock& block, int dot) {
+    if constexpr (kShape.offset == 0 || (kShape.bits == 8 && !kDotU8IsBiased)) {
+      return zero_i32();
+    } else {
+      return broadcast_i32(-kShape.offset * (kDots == 2 ? block.sums[dot] : block.sums[0] + block.sums[1]));
+    }
   }
 
-  static LONGSHIP_INLINE I32 initial_dot(const cpu::ActivationBlock& block) {
-    if constexpr (kLayout == cpu::Layout::kQ4_0) {
-      return broadcast_i32(block.minus_8);
-    } else if constexpr (kLayout == cpu::Layout::kQ8_0 && kDotU8IsBiased) {
-      return broadcast_i32(block.minus_128);
-    } else {
-      return zero_i32();
+  /// Integers 4 step to 4 step + 3 of each row, or those + 16 for high nibbles.
+  static LONGSHIP_INLINE Bytes integers(const std::byte* quants, int step, bool high) {
+    const Bytes word = load_bytes(quants + step * kVector);
+    if constexpr (!kNibbles) {
+      return word;
     }
+    Bytes value = high ? high_nibbles(word) : low_nibbles(word);
+    if constexpr (kShape.table) {
+      value = fp4_integers(value);
+    }
+    if constexpr (kShape.bits == 5) {
+      value = with_bits<1>(value, load_bytes(quants + 4 * kVector), high ? step + 4 : step);
+    }
+    if constexpr (kShape.bits == 6) {
+      value = with_bits<2>(value, load_bytes(quants + (high ? 5 : 4) * kVector), 2 * step);
+    }
+    return value;
   }
 
   template <int R, int T>
   static LONGSHIP_INLINE void dot_block(const std::byte* const (&w)[R], const int8_t* x, int64_t stride,
-                                        I32 (&dots)[R][T]) {
+                                        I32 (&dots)[kDots][R][T]) {
 #pragma GCC unroll 8
     for (int step = 0; step < (kNibbles ? 4 : 8); ++step) {
-      Bytes words[R];
-#pragma GCC unroll 8
-      for (int r = 0; r < R; ++r) {
-        words[r] = load_bytes(w[r] + step * kVector);
-      }
-#pragma GCC unroll 8
-      for (int t = 0; t < T; ++t) {
-        const Bytes value = broadcast_bytes(x + t * stride + 4 * step);
+#pragma GCC unroll 2
+      for (int high = 0; high < (kNibbles ? 2 : 1); ++high) {
+        Bytes values[R];
 #pragma GCC unroll 8
         for (int r = 0; r < R; ++r) {
-          dots[r][t] =
-              kNibbles ? dot_u4(dots[r][t], low_nibbles(words[r]), value) : dot_u8(dots[r][t], words[r], value);
+          values[r] = integers(w[r], step, high != 0);
         }
-      }
-      if constexpr (kNibbles) {
 #pragma GCC unroll 8
         for (int t = 0; t < T; ++t) {
-          const Bytes value = broadcast_bytes(x + t * stride + 16 + 4 * step);
+          const Bytes activations = broadcast_bytes(x + t * stride + 16 * high + 4 * step);
 #pragma GCC unroll 8
           for (int r = 0; r < R; ++r) {
-            dots[r][t] = dot_u4(dots[r][t], high_nibbles(words[r]), value);
+            I32& dot = dots[kDots == 2 ? high : 0][r][t];
+            dot = kNibbles ? dot_u6(dot, values[r], activations) : dot_u8(dot, values[r], activations);
           }
         }
       }
@@ -143,13 +153,16 @@ struct BlockFormat {
     const cpu::ActivationBlock* blocks = source.task.blocks + source.token * block_count;
     for (int64_t b = begin / kUnit; b < end / kUnit; ++b) {
       const std::byte* w[R];
-      I32 dots[R][T];
+      I32 dots[kDots][R][T];
 #pragma GCC unroll 8
       for (int r = 0; r < R; ++r) {
         w[r] = source.rows(r) + quants_offset(b);
 #pragma GCC unroll 8
         for (int t = 0; t < T; ++t) {
-          dots[r][t] = initial_dot(blocks[t * block_count + b]);
+#pragma GCC unroll 2
+          for (int dot = 0; dot < kDots; ++dot) {
+            dots[dot][r][t] = initial_dot(blocks[t * block_count + b], dot);
+          }
         }
       }
       if constexpr (R > 1) {
@@ -163,16 +176,26 @@ struct BlockFormat {
 #pragma GCC unroll 8
       for (int r = 0; r < R; ++r) {
         const auto* scales = reinterpret_cast<const uint16_t*>(source.rows(r) + scales_offset(b));
-        const F32 scale = load_f16(scales);
+        scale_dots(scales, blocks + b, block_count, r, dots, tile);
+      }
+    }
+  }
+
+  template <int R, int T>
+  static LONGSHIP_INLINE void scale_dots(const uint16_t* scales, const cpu::ActivationBlock* blocks, int64_t stride,
+                                         int r, const I32 (&dots)[kDots][R][T], Tile<R, T>& tile) {
+    const F32 scale = load_f16(scales);
+    const F32 second = kShape.scales == 2 ? load_f16(scales + cpu::kLanes) : zero();
 #pragma GCC unroll 8
-        for (int t = 0; t < T; ++t) {
-          const cpu::ActivationBlock& block = blocks[t * block_count + b];
-          F32& sum = tile.sums[r][t];
-          sum = fma(to_f32(dots[r][t]), mul(scale, broadcast(block.scale)), sum);
-          if constexpr (kMinimum) {
-            sum = fma(load_f16(scales + cpu::kLanes), broadcast(block.scaled_sum), sum);
-          }
-        }
+    for (int t = 0; t < T; ++t) {
+      const cpu::ActivationBlock& block = blocks[t * stride];
+      F32& sum = tile.sums[r][t];
+      sum = fma(to_f32(dots[0][r][t]), mul(scale, broadcast(block.scale)), sum);
+      if constexpr (kDots == 2) {
+        sum = fma(to_f32(dots[kDots - 1][r][t]), mul(second, broadcast(block.scale)), sum);
+      }
+      if constexpr (kShape.minimum) {
+        sum = fma(second, broadcast(block.scaled_sum), sum);
       }
     }
   }

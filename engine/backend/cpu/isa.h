@@ -29,17 +29,66 @@ inline constexpr int64_t kMaxQueries = 4;
 
 /// How a weight is packed: row blocks of kLanes rows; of each the columns in order, so that memory is read straight on.
 /// kF32, kF16, kBF16: for each column the 16 rows' values.
-/// Quantised: for each run of 64 columns (kQ4_1: 32) 64 bytes of f16 scales, [2 blocks][16 rows] (kQ4_1: [16] scales,
-/// [16] minima), then for each of its blocks of 32 columns words of 4 bytes, [steps][16 rows]. kQ8_0, 8 steps: columns
-/// 4 s to 4 s + 3, offset by 128. kQ4_0, kQ4_1, 4 steps: low nibbles columns 4 s to 4 s + 3, high nibbles those + 16.
-enum class Layout : uint8_t { kF32, kF16, kBF16, kQ8_0, kQ4_0, kQ4_1 };
+/// The others hold unsigned integers and f16 scales for blocks of 32 columns (see BlockShape): for each run of blocks
+/// 64 bytes of scales, [blocks x scales of a block][16 rows], then the integers of each block, [steps][16 rows] words
+/// of 4 bytes. Bytes: step s has columns 4 s to 4 s + 3. Nibbles: the low ones of step s are columns 4 s to 4 s + 3,
+/// the high ones those + 16; behind the nibbles stand higher bits: kFive: one word a row whose byte c has bit s of
+/// column 4 s' + c, s = s' for low nibbles, s' + 4 for high ones; kSix: two such words, low nibbles' then high
+/// nibbles', two bits a step.
+enum class Layout : uint8_t {
+  kF32,
+  kF16,
+  kBF16,
+  kByte,       ///< Q8_0, IQ4_NL: bytes offset by 128.
+  kNibble,     ///< Q4_0: offset by 8.
+  kNibbleMin,  ///< Q4_1, Q4_K: with a minimum.
+  kNibbleFp4,  ///< MXFP4: nibbles number values offset by 12.
+  kFive,       ///< Q5_0: offset by 16.
+  kFiveMin,    ///< Q5_1, Q5_K: with a minimum.
+  kSix,        ///< Q6_K, Q3_K: offset by 32, a scale for 16 columns.
+};
 
-/// Scale of 32 activations and what the products with offset weights need of their int8 sum s.
+/// A layout of integers.
+struct BlockShape {
+  int bits;    ///< 8, or 4 and higher bits.
+  int offset;  ///< Of the integers.
+  int scales;  ///< f16 values of a block and row: a scale; scale and minimum; two scales.
+  bool minimum;
+  bool table;  ///< Nibbles number integers.
+
+  constexpr int64_t quant_bytes() const { return (bits == 8 ? 8 : bits) * 64; }
+  constexpr int64_t blocks_per_run() const { return 2 / scales; }
+  constexpr int64_t run_bytes() const { return 64 + blocks_per_run() * quant_bytes(); }
+};
+
+constexpr bool is_quantised(Layout layout) {
+  return layout >= Layout::kByte;
+}
+
+constexpr BlockShape block_shape(Layout layout) {
+  switch (layout) {
+    case Layout::kNibble:
+      return {4, 8, 1, false, false};
+    case Layout::kNibbleMin:
+      return {4, 0, 2, true, false};
+    case Layout::kNibbleFp4:
+      return {4, 12, 1, false, true};
+    case Layout::kFive:
+      return {5, 16, 1, false, false};
+    case Layout::kFiveMin:
+      return {5, 0, 2, true, false};
+    case Layout::kSix:
+      return {6, 32, 2, false, false};
+    default:
+      return {8, 128, 1, false, false};
+  }
+}
+
+/// Scale of 32 activations and what the products with offset weights need of their int8 sums.
 struct ActivationBlock {
   float scale;
-  float scaled_sum;   ///< scale x s
-  int32_t minus_8;    ///< -8 s
-  int32_t minus_128;  ///< -128 s
+  float scaled_sum;  ///< scale x the sum of all 32
+  int32_t sums[2];   ///< Of the first 16, of the last 16.
 };
 
 struct LinearTask {

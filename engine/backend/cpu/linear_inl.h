@@ -117,12 +117,20 @@ inline void linear(const cpu::LinearTask& task, const cpu::LinearPart& part, int
       return run_rows<PlainFormat<cpu::Layout::kF16>, kPlainRows>(task, part, begin, end);
     case cpu::Layout::kBF16:
       return run_rows<PlainFormat<cpu::Layout::kBF16>, kPlainRows>(task, part, begin, end);
-    case cpu::Layout::kQ8_0:
-      return run_rows<BlockFormat<cpu::Layout::kQ8_0>, kBlockRows>(task, part, begin, end);
-    case cpu::Layout::kQ4_0:
-      return run_rows<BlockFormat<cpu::Layout::kQ4_0>, kBlockRows>(task, part, begin, end);
-    case cpu::Layout::kQ4_1:
-      return run_rows<BlockFormat<cpu::Layout::kQ4_1>, kBlockRows>(task, part, begin, end);
+    case cpu::Layout::kByte:
+      return run_rows<BlockFormat<cpu::Layout::kByte>, kBlockRows>(task, part, begin, end);
+    case cpu::Layout::kNibble:
+      return run_rows<BlockFormat<cpu::Layout::kNibble>, kBlockRows>(task, part, begin, end);
+    case cpu::Layout::kNibbleMin:
+      return run_rows<BlockFormat<cpu::Layout::kNibbleMin>, kBlockRows>(task, part, begin, end);
+    case cpu::Layout::kNibbleFp4:
+      return run_rows<BlockFormat<cpu::Layout::kNibbleFp4>, kBlockRows>(task, part, begin, end);
+    case cpu::Layout::kFive:
+      return run_rows<BlockFormat<cpu::Layout::kFive>, kBlockRows>(task, part, begin, end);
+    case cpu::Layout::kFiveMin:
+      return run_rows<BlockFormat<cpu::Layout::kFiveMin>, kBlockRows>(task, part, begin, end);
+    case cpu::Layout::kSix:
+      return run_rows<BlockFormat<cpu::Layout::kSix>, kBlockRows>(task, part, begin, end);
   }
 }
 

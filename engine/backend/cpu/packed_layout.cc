@@ -1,87 +1,137 @@
 #include "engine/backend/cpu/packed_layout.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
+#include "core/half.h"
 #include "engine/weights/blocks.h"
+#include "engine/weights/quants.h"
 
 namespace longship::cpu {
 
 namespace {
 
-// Scales, and minima, of one run of blocks.
-constexpr int64_t kScaleBytes = 64;
-
 int64_t plain_value_bytes(Layout layout) {
   return layout == Layout::kF32 ? 4 : 2;
 }
 
-// Scales and minima come first in a stored block and are f16.
-int64_t scales_per_block(Layout layout) {
-  return layout == Layout::kQ4_1 ? 2 : 1;
-}
-int64_t words_per_block(Layout layout) {
-  return layout == Layout::kQ8_0 ? 8 : 4;
-}
-
-int64_t quant_bytes(Layout layout) {
-  return words_per_block(layout) * 4 * kLanes;
-}
-
-int64_t blocks_per_run(Layout layout) {
-  return 2 / scales_per_block(layout);
-}
-
-int64_t run_bytes(Layout layout) {
-  return kScaleBytes + blocks_per_run(layout) * quant_bytes(layout);
-}
-
-// One row of 32 columns or fewer from column k on, into lane `lane`.
-void pack_plain(const StoredMatrix& stored, const std::byte* row, int64_t k, Layout layout, std::byte* lane) {
-  const int64_t columns = std::min(kBlock, stored.columns - k);
-  const std::byte* values = row + bytes_of(stored.dtype, k);
+// Columns [k, k + 32) of one row, or what there is of them, into lane `lane` of its row block.
+void pack_plain(const StoredMatrix& stored, int64_t row, int64_t k, Layout layout, int64_t lane, std::byte* row_block) {
+  const Range columns = stored.in_blocks({k, std::min(k + kBlock, stored.columns)});
+  const int64_t bytes = plain_value_bytes(layout);
+  const std::byte* values = stored.row(row) + columns.begin * bytes;  // for types that stay as they are
   float dequantised[kBlock];
-  if (layout == Layout::kF32) {
-    dequantize(stored.dtype, values, columns, dequantised);
+  uint16_t halves[kBlock];
+  if (layout == Layout::kF32 || is_block_quantised(stored.dtype)) {
+    dequantize_columns(stored.dtype, stored.row(row), columns, dequantised);
     values = reinterpret_cast<const std::byte*>(dequantised);
   }
-  const auto bytes = static_cast<std::size_t>(plain_value_bytes(layout));
-  for (int64_t i = 0; i < columns; ++i) {
-    std::memcpy(lane + (k + i) * kLanes * static_cast<int64_t>(bytes), values + i * static_cast<int64_t>(bytes), bytes);
+  if (layout == Layout::kF16 && is_block_quantised(stored.dtype)) {
+    std::transform(dequantised, dequantised + columns.size(), halves, f32_to_f16);
+    values = reinterpret_cast<const std::byte*>(halves);
+  }
+  std::byte* to = row_block + (k * kLanes + lane) * bytes;
+  for (int64_t i = 0; i < columns.size(); ++i) {
+    std::memcpy(to + i * kLanes * bytes, values + i * bytes, static_cast<std::size_t>(bytes));
   }
 }
 
-// The stored block of 32 columns number `index` of a row into lane `lane` of its row block.
-void pack_quantised(const std::byte* block, int64_t index, Layout layout, int64_t lane, std::byte* row_block) {
-  const int64_t scales = scales_per_block(layout);
-  const int64_t in_run = index % blocks_per_run(layout);
-  std::byte* run = row_block + index / blocks_per_run(layout) * run_bytes(layout);
-  for (int64_t i = 0; i < scales; ++i) {
-    std::memcpy(run + ((in_run * scales + i) * kLanes + lane) * 2, block + 2 * i, 2);
+void put_word(const uint8_t (&word)[4], int64_t step, int64_t lane, std::byte* quants) {
+  std::memcpy(quants + (step * kLanes + lane) * 4, word, 4);
+}
+
+// Bytes as they are.
+void pack_bytes(const uint8_t* quants, int64_t lane, std::byte* out) {
+  for (int64_t step = 0; step < 8; ++step) {
+    std::memcpy(out + (step * kLanes + lane) * 4, quants + 4 * step, 4);
   }
-  std::byte* quants = run + kScaleBytes + in_run * quant_bytes(layout);
-  for (int64_t step = 0; step < words_per_block(layout); ++step) {
-    uint32_t word;
-    std::memcpy(&word, block + 2 * scales + 4 * step, 4);
-    if (layout == Layout::kQ8_0) {
-      word ^= 0x80808080U;
+}
+
+// Low four bits of each, two to a byte.
+void pack_nibbles(const uint8_t* quants, int64_t lane, std::byte* out) {
+  for (int64_t step = 0; step < 4; ++step) {
+    uint8_t word[4];
+    for (int64_t c = 0; c < 4; ++c) {
+      const int64_t i = 4 * step + c;
+      word[c] = static_cast<uint8_t>((quants[i] & 15U) | static_cast<uint32_t>(quants[i + 16]) << 4U);
     }
-    std::memcpy(quants + (step * kLanes + lane) * 4, &word, 4);
+    put_word(word, step, lane, out);
+  }
+}
+
+// `count` bits from bit 4 on of 32 integers: words of the low nibbles' columns and then the high ones', or, for one
+// bit, one word of both.
+void pack_high_bits(const uint8_t* quants, uint32_t count, int64_t lane, std::byte* out) {
+  uint8_t words[2][4] = {};
+  const uint32_t mask = (1U << count) - 1U;
+  for (uint32_t i = 0; i < 32; ++i) {
+    const uint32_t step = i % 16 / 4;
+    const bool high = i >= 16;
+    const uint32_t bits = (static_cast<uint32_t>(quants[i]) >> 4U) & mask;
+    uint8_t& byte = words[count == 2 && high ? 1 : 0][i % 4];
+    byte = static_cast<uint8_t>(byte | bits << (count == 2 ? 2 * step : step + (high ? 4U : 0U)));
+  }
+  put_word(words[0], 4, lane, out);
+  if (count == 2) {
+    put_word(words[1], 5, lane, out);
+  }
+}
+
+// Nibbles of MXFP4 number their integers: back to the number. Zero has two, of which the first is taken.
+void number_fp4(uint8_t* quants) {
+  constexpr std::array<uint8_t, 25> kNumbers = {15, 0, 0, 0, 14, 0, 13, 0, 12, 11, 10, 9, 0,
+                                                1,  2, 3, 4, 0,  5, 0,  6, 0,  0,  0,  7};
+  for (int64_t i = 0; i < kBlock; ++i) {
+    quants[i] = kNumbers[quants[i]];
+  }
+}
+
+// Above the largest f16 there is none that is near.
+uint16_t scale_bits(float scale) {
+  constexpr float kLargest = 65504.0F;
+  return f32_to_f16(std::clamp(scale, -kLargest, kLargest));
+}
+
+void pack_quants(Quants& block, Layout layout, int64_t index, int64_t lane, DType dtype, std::byte* row_block) {
+  const BlockShape shape = block_shape(layout);
+  const int64_t in_run = index % shape.blocks_per_run();
+  std::byte* run = row_block + index / shape.blocks_per_run() * shape.run_bytes();
+  const uint16_t scales[2] = {scale_bits(block.scale[0]),
+                              scale_bits(shape.minimum ? block.minimum[0] : block.scale[1])};
+  for (int64_t i = 0; i < shape.scales; ++i) {
+    std::memcpy(run + ((in_run * shape.scales + i) * kLanes + lane) * 2, &scales[i], 2);
+  }
+  // Types with fewer bits than their layout stand in the middle of its range.
+  const int lift = shape.offset - (has_minimum(dtype) ? 0 : quant_offset(dtype));
+  for (uint8_t& quant : block.quants) {
+    quant = static_cast<uint8_t>(quant + lift);
+  }
+  if (shape.table) {
+    number_fp4(block.quants);
+  }
+  std::byte* quants = run + 64 + in_run * shape.quant_bytes();
+  if (shape.bits == 8) {
+    pack_bytes(block.quants, lane, quants);
+    return;
+  }
+  pack_nibbles(block.quants, lane, quants);
+  if (shape.bits > 4) {
+    pack_high_bits(block.quants, static_cast<uint32_t>(shape.bits - 4), lane, quants);
   }
 }
 
 void pack_row_block(const StoredMatrix& stored, int64_t first_row, Layout layout, std::byte* row_block) {
   const int64_t rows = std::min(kLanes, stored.rows - first_row);
   std::memset(row_block, 0, static_cast<std::size_t>(row_block_bytes(layout, stored.columns)));
-  const int64_t stored_block_bytes = bytes_of(stored.dtype, info(stored.dtype).block_values);
+  Quants block;
   for (int64_t k = 0; k < stored.columns; k += kBlock) {
     for (int64_t lane = 0; lane < rows; ++lane) {
-      const std::byte* row = stored.data + (first_row + lane) * stored.row_bytes();
       if (is_quantised(layout)) {
-        const int64_t index = k / kBlock;
-        pack_quantised(row + index * stored_block_bytes, index, layout, lane, row_block);
+        unpack_quants(stored.dtype, stored.row(first_row + lane), (stored.skip + k) / kBlock, block);
+        pack_quants(block, layout, k / kBlock, lane, stored.dtype, row_block);
       } else {
-        pack_plain(stored, row, k, layout, row_block + lane * plain_value_bytes(layout));
+        pack_plain(stored, first_row + lane, k, layout, lane, row_block);
       }
     }
   }
@@ -89,22 +139,34 @@ void pack_row_block(const StoredMatrix& stored, int64_t first_row, Layout layout
 
 }  // namespace
 
-bool is_quantised(Layout layout) {
-  return layout == Layout::kQ8_0 || layout == Layout::kQ4_0 || layout == Layout::kQ4_1;
-}
-
 Layout layout_of(DType dtype, bool exact) {
+  if (exact && is_block_quantised(dtype)) {
+    return Layout::kF32;
+  }
   switch (dtype) {
     case DType::kF16:
+    case DType::kQ2_K:  // a minimum for each 16 columns, as no other type has
       return Layout::kF16;
     case DType::kBF16:
       return Layout::kBF16;
     case DType::kQ8_0:
-      return exact ? Layout::kF32 : Layout::kQ8_0;
+    case DType::kIQ4_NL:
+      return Layout::kByte;
     case DType::kQ4_0:
-      return exact ? Layout::kF32 : Layout::kQ4_0;
+      return Layout::kNibble;
     case DType::kQ4_1:
-      return exact ? Layout::kF32 : Layout::kQ4_1;
+    case DType::kQ4_K:
+      return Layout::kNibbleMin;
+    case DType::kMXFP4:
+      return Layout::kNibbleFp4;
+    case DType::kQ5_0:
+      return Layout::kFive;
+    case DType::kQ5_1:
+    case DType::kQ5_K:
+      return Layout::kFiveMin;
+    case DType::kQ6_K:
+    case DType::kQ3_K:
+      return Layout::kSix;
     case DType::kF32:
     case DType::kI32:
     case DType::kU8:
@@ -115,8 +177,9 @@ Layout layout_of(DType dtype, bool exact) {
 
 int64_t row_block_bytes(Layout layout, int64_t columns) {
   if (is_quantised(layout)) {
+    const BlockShape shape = block_shape(layout);
     const int64_t blocks = columns / kBlock;
-    return (blocks + blocks_per_run(layout) - 1) / blocks_per_run(layout) * run_bytes(layout);
+    return (blocks + shape.blocks_per_run() - 1) / shape.blocks_per_run() * shape.run_bytes();
   }
   return columns * kLanes * plain_value_bytes(layout);
 }

@@ -6,10 +6,9 @@
 
 namespace longship::cpu {
 
-bool is_quantised(Layout layout);
-
 /// The layout of weights stored as `dtype`. Exact: block-quantised types become f32; plain types stay as they are,
-/// since their values are converted exactly anyway.
+/// since their values are converted exactly anyway. Otherwise the integers stay as they are, and scales that were
+/// products are rounded to f16 (by at most one part in 2048); of Q2_K, which has no such layout, the values are.
 Layout layout_of(DType dtype, bool exact);
 
 int64_t row_block_bytes(Layout layout, int64_t columns);

@@ -17,9 +17,9 @@ inline void quantise(const float* x, int64_t columns, int8_t* quants, cpu::Activ
     const I32 b = max(round_to_i32(mul(second, inverse)), broadcast_i32(-127));
     store_i8(quants + i, a);
     store_i8(quants + i + cpu::kLanes, b);
-    const int32_t sum = sum_lanes(add(a, b));
+    const int32_t sums[2] = {sum_lanes(a), sum_lanes(b)};
     const float scale = vanishes ? 0.0F : largest / 127.0F;
-    *blocks = {scale, scale * static_cast<float>(sum), -8 * sum, -128 * sum};
+    *blocks = {scale, scale * static_cast<float>(sums[0] + sums[1]), {sums[0], sums[1]}};
   }
 }
 

@@ -174,6 +174,22 @@ inline Bytes high_nibbles(Bytes a) {
   const __m256i mask = _mm256_set1_epi8(15);
   return {_mm256_and_si256(_mm256_srli_epi16(a.low, 4), mask), _mm256_and_si256(_mm256_srli_epi16(a.high, 4), mask)};
 }
+/// `value` + the kCount bits of `bits` from bit `first` of each byte on, x 16.
+template <int kCount>
+inline __m256i with_bits(__m256i value, __m256i bits, int first) {
+  const __m256i moved = first <= 4 ? _mm256_slli_epi16(bits, 4 - first) : _mm256_srli_epi16(bits, first - 4);
+  return _mm256_or_si256(value, _mm256_and_si256(moved, _mm256_set1_epi8(kCount == 1 ? 0x10 : 0x30)));
+}
+template <int kCount>
+inline Bytes with_bits(Bytes value, Bytes bits, int first) {
+  return {with_bits<kCount>(value.low, bits.low, first), with_bits<kCount>(value.high, bits.high, first)};
+}
+/// The integers that nibbles of MXFP4 number: twice the value, offset by 12.
+inline Bytes fp4_integers(Bytes nibbles) {
+  const __m256i table =
+      _mm256_broadcastsi128_si256(_mm_setr_epi8(12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0));
+  return {_mm256_shuffle_epi8(table, nibbles.low), _mm256_shuffle_epi8(table, nibbles.high)};
+}
 /// 4 bytes from memory in every lane.
 inline Bytes broadcast_bytes(const int8_t* from) {
   int32_t word;
@@ -181,8 +197,8 @@ inline Bytes broadcast_bytes(const int8_t* from) {
   return broadcast_i32(word);
 }
 
-// Pairs of products stay below 2^15, so that maddubs never saturates: 2 x 15 x 128 here, 2 x 128 x 127 below.
-inline __m256i dot_u4(__m256i sum, __m256i w, __m256i x) {
+// Pairs of products stay below 2^15, so that maddubs never saturates: 2 x 63 x 128 here, 2 x 128 x 127 below.
+inline __m256i dot_u6(__m256i sum, __m256i w, __m256i x) {
   return _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(w, x), _mm256_set1_epi16(1)));
 }
 inline __m256i dot_u8(__m256i sum, __m256i w, __m256i x) {
@@ -190,9 +206,9 @@ inline __m256i dot_u8(__m256i sum, __m256i w, __m256i x) {
   const __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(centred), _mm256_sign_epi8(x, centred));
   return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 }
-/// sum + the 4 products of each lane; w unsigned, at most 15; x signed.
-inline I32 dot_u4(I32 sum, Bytes w, Bytes x) {
-  return {dot_u4(sum.low, w.low, x.low), dot_u4(sum.high, w.high, x.high)};
+/// sum + the 4 products of each lane; w unsigned, at most 63; x signed.
+inline I32 dot_u6(I32 sum, Bytes w, Bytes x) {
+  return {dot_u6(sum.low, w.low, x.low), dot_u6(sum.high, w.high, x.high)};
 }
 /// The same for any unsigned w that stand for w - 128; see kDotU8IsBiased. x >= -127.
 inline I32 dot_u8(I32 sum, Bytes w, Bytes x) {

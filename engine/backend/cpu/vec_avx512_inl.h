@@ -143,13 +143,26 @@ inline Bytes high_nibbles(Bytes a) {
   return _mm512_and_si512(_mm512_srli_epi16(a, 4), _mm512_set1_epi8(15));
 }
 /// 4 bytes from memory in every lane.
+/// `value` + the kCount bits of `bits` from bit `first` of each byte on, x 16.
+template <int kCount>
+inline Bytes with_bits(Bytes value, Bytes bits, int first) {
+  const Bytes moved = first <= 4 ? _mm512_slli_epi16(bits, static_cast<unsigned>(4 - first))
+                                 : _mm512_srli_epi16(bits, static_cast<unsigned>(first - 4));
+  const Bytes mask = _mm512_set1_epi8(kCount == 1 ? 0x10 : 0x30);
+  return _mm512_ternarylogic_epi32(value, moved, mask, 0xF8);  // value | (moved & mask)
+}
+/// The integers that nibbles of MXFP4 number: twice the value, offset by 12.
+inline Bytes fp4_integers(Bytes nibbles) {
+  const __m128i table = _mm_setr_epi8(12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0);
+  return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(table), nibbles);
+}
 inline Bytes broadcast_bytes(const int8_t* from) {
   int32_t word;
   __builtin_memcpy(&word, from, sizeof(word));
   return _mm512_set1_epi32(word);
 }
-/// sum + the 4 products of each lane; w unsigned, at most 15; x signed.
-inline I32 dot_u4(I32 sum, Bytes w, Bytes x) {
+/// sum + the 4 products of each lane; w unsigned, at most 63; x signed.
+inline I32 dot_u6(I32 sum, Bytes w, Bytes x) {
   return _mm512_dpbusd_epi32(sum, w, x);
 }
 /// The same for any unsigned w that stand for w - 128; see kDotU8IsBiased. x >= -127.

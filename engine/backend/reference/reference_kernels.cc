@@ -23,7 +23,9 @@ class ReferenceKernels : public Kernels {
 
   void pack(const StoredMatrix& stored, int64_t first_row, Weight& weight) override {
     float* out = reinterpret_cast<float*>(weight.data) + first_row * weight.columns;
-    dequantize(stored.dtype, stored.data, stored.rows * stored.columns, out);
+    for (int64_t row = 0; row < stored.rows; ++row, out += stored.columns) {
+      dequantize_columns(stored.dtype, stored.row(row), stored.in_blocks({0, stored.columns}), out);
+    }
   }
 
   int64_t scratch_bytes(int64_t, int64_t) const override { return 0; }
@@ -32,7 +34,7 @@ class ReferenceKernels : public Kernels {
   void embed(const StoredMatrix& table, const Tensor& ids, Tensor& out, Stream&) override {
     float* row = out.data<float>();
     for (const int32_t id : ids.values<int32_t>()) {
-      dequantize(table.dtype, table.data + id * table.row_bytes(), table.columns, row);
+      dequantize(table.dtype, table.row(id), table.columns, row);
       row += table.columns;
     }
   }

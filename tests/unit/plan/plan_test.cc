@@ -79,6 +79,8 @@ INSTANTIATE_TEST_SUITE_P(All, Plan,
                                            Case{"models/llama", "cpu", true, 3, 2},
                                            Case{"models/qwen2", "cpu", false, 8, 1},
                                            Case{"gguf-models/llama-Q4_1.gguf", "cpu", false, 2, 3},
+                                           Case{"gguf-models/llama-Q4_K_M.gguf", "cpu", false, 3, 2},
+                                           Case{"gguf-models/llama-Q6_K.gguf", "cpu", false, 5, 1},
                                            Case{"gguf-models/gpt2-Q8_0.gguf", "cpu", false, 4, 2}));
 
 // Bytes asked of the source over all ranks: those of the file once, and what is replicated. Key/value heads, norms and

@@ -1,0 +1,252 @@
+#include "engine/weights/quants.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstring>
+#include <string>
+
+#include "core/error.h"
+#include "core/half.h"
+
+namespace longship {
+
+namespace {
+
+uint32_t byte_at(const std::byte* at) {
+  return static_cast<uint32_t>(*at);
+}
+
+float half_at(const std::byte* at) {
+  uint16_t bits;
+  std::memcpy(&bits, at, sizeof(bits));
+  return f16_to_f32(bits);
+}
+
+void set_scale(float scale, Quants& out) {
+  out.scale[0] = out.scale[1] = scale;
+}
+
+void set_minimum(float minimum, Quants& out) {
+  out.minimum[0] = out.minimum[1] = minimum;
+}
+
+// 16 bytes: low nibbles are values 0 to 15, high nibbles 16 to 31.
+void nibbles(const std::byte* from, uint8_t* quants) {
+  for (int i = 0; i < 16; ++i) {
+    const uint32_t byte = byte_at(from + i);
+    quants[i] = static_cast<uint8_t>(byte & 15U);
+    quants[i + 16] = static_cast<uint8_t>(byte >> 4U);
+  }
+}
+
+// The same, replaced by their entries of a table.
+void table_nibbles(const std::byte* from, const std::array<uint8_t, 16>& table, uint8_t* quants) {
+  nibbles(from, quants);
+  for (int i = 0; i < 32; ++i) {
+    quants[i] = table[quants[i]];
+  }
+}
+
+// 4 bytes: bit i is bit 4 of value i.
+void fifth_bits(const std::byte* from, uint8_t* quants) {
+  uint32_t bits;
+  std::memcpy(&bits, from, sizeof(bits));
+  for (int i = 0; i < 32; ++i) {
+    quants[i] = static_cast<uint8_t>(quants[i] | ((bits >> static_cast<uint32_t>(i)) & 1U) << 4U);
+  }
+}
+
+// Scale f16, 32 signed bytes.
+void q8_0(const std::byte* block, int, Quants& out) {
+  set_scale(half_at(block), out);
+  for (int i = 0; i < 32; ++i) {
+    out.quants[i] = static_cast<uint8_t>(byte_at(block + 2 + i) ^ 0x80U);
+  }
+}
+
+// Scale f16, nibbles.
+void q4_0(const std::byte* block, int, Quants& out) {
+  set_scale(half_at(block), out);
+  nibbles(block + 2, out.quants);
+}
+
+// Scale and minimum f16, nibbles.
+void q4_1(const std::byte* block, int, Quants& out) {
+  set_scale(half_at(block), out);
+  set_minimum(half_at(block + 2), out);
+  nibbles(block + 4, out.quants);
+}
+
+// Scale f16, fifth bits, nibbles.
+void q5_0(const std::byte* block, int, Quants& out) {
+  set_scale(half_at(block), out);
+  nibbles(block + 6, out.quants);
+  fifth_bits(block + 2, out.quants);
+}
+
+// Scale and minimum f16, fifth bits, nibbles.
+void q5_1(const std::byte* block, int, Quants& out) {
+  set_scale(half_at(block), out);
+  set_minimum(half_at(block + 2), out);
+  nibbles(block + 8, out.quants);
+  fifth_bits(block + 4, out.quants);
+}
+
+// Super-blocks of 256 hold eight runs of 32 columns, numbered by `run`.
+
+// 16 bytes of a scale (low nibble) and a minimum (high nibble) for 16 columns each, 64 bytes of 2 bits, scale and
+// minimum f16 of these. Each 32 bytes of quants hold four runs, two bits each.
+void q2_k(const std::byte* block, int run, Quants& out) {
+  const float scale = half_at(block + 80);
+  const float minimum = half_at(block + 82);
+  const std::byte* quants = block + 16 + run / 4 * 32;
+  for (int half = 0; half < 2; ++half) {
+    const uint32_t packed = byte_at(block + 2 * run + half);
+    out.scale[half] = scale * static_cast<float>(packed & 15U);
+    out.minimum[half] = -(minimum * static_cast<float>(packed >> 4U));
+  }
+  for (int i = 0; i < 32; ++i) {
+    out.quants[i] = static_cast<uint8_t>((byte_at(quants + i) >> static_cast<uint32_t>(run % 4 * 2)) & 3U);
+  }
+}
+
+// 32 bytes whose bit `run` is bit 2 of the quants, 64 bytes of their low bits as in Q2_K, 12 bytes of 6-bit scales
+// offset by 32 (16 low nibbles, then 16 high pairs), scale f16 of these.
+void q3_k(const std::byte* block, int run, Quants& out) {
+  const float scale = half_at(block + 108);
+  const std::byte* quants = block + 32 + run / 4 * 32;
+  const std::byte* scales = block + 96;
+  for (int half = 0; half < 2; ++half) {
+    const auto i = static_cast<uint32_t>(2 * run + half);
+    const uint32_t low = i < 8 ? byte_at(scales + i) & 15U : byte_at(scales + i - 8) >> 4U;
+    const uint32_t high = (byte_at(scales + 8 + i % 4) >> (2 * (i / 4))) & 3U;
+    out.scale[half] = scale * static_cast<float>(static_cast<int>(low | high << 4U) - 32);
+  }
+  for (int i = 0; i < 32; ++i) {
+    const uint32_t low = (byte_at(quants + i) >> static_cast<uint32_t>(run % 4 * 2)) & 3U;
+    const uint32_t high = (byte_at(block + i) >> static_cast<uint32_t>(run)) & 1U;
+    out.quants[i] = static_cast<uint8_t>(low | high << 2U);
+  }
+}
+
+// Scale and minimum f16, then 12 bytes of a 6-bit scale and a 6-bit minimum for each run.
+void scale_and_minimum_k(const std::byte* block, int run, Quants& out) {
+  const std::byte* packed = block + 4;
+  uint32_t scale = 0;
+  uint32_t minimum = 0;
+  if (run < 4) {
+    scale = byte_at(packed + run) & 63U;
+    minimum = byte_at(packed + run + 4) & 63U;
+  } else {
+    scale = (byte_at(packed + run + 4) & 15U) | (byte_at(packed + run - 4) >> 6U) << 4U;
+    minimum = (byte_at(packed + run + 4) >> 4U) | (byte_at(packed + run) >> 6U) << 4U;
+  }
+  set_scale(half_at(block) * static_cast<float>(scale), out);
+  set_minimum(-(half_at(block + 2) * static_cast<float>(minimum)), out);
+}
+
+// Each 32 bytes hold two runs: the even one in the low nibbles, the odd one in the high ones.
+void nibbles_k(const std::byte* quants, int run, Quants& out) {
+  const std::byte* from = quants + run / 2 * 32;
+  for (int i = 0; i < 32; ++i) {
+    out.quants[i] = static_cast<uint8_t>((byte_at(from + i) >> static_cast<uint32_t>(run % 2 * 4)) & 15U);
+  }
+}
+
+// Scales and minima, 128 bytes of nibbles.
+void q4_k(const std::byte* block, int run, Quants& out) {
+  scale_and_minimum_k(block, run, out);
+  nibbles_k(block + 16, run, out);
+}
+
+// Scales and minima, 32 bytes whose bit `run` is bit 4 of the quants, 128 bytes of nibbles.
+void q5_k(const std::byte* block, int run, Quants& out) {
+  scale_and_minimum_k(block, run, out);
+  nibbles_k(block + 48, run, out);
+  for (int i = 0; i < 32; ++i) {
+    const uint32_t bit = (byte_at(block + 16 + i) >> static_cast<uint32_t>(run)) & 1U;
+    out.quants[i] = static_cast<uint8_t>(out.quants[i] | bit << 4U);
+  }
+}
+
+// 128 bytes of low nibbles, 64 bytes of high pairs, 16 signed scales for 16 columns each, scale f16 of these. Each half
+// of 128 columns has 64 bytes of nibbles (runs 0 and 1 low, 2 and 3 high) and 32 bytes of pairs.
+void q6_k(const std::byte* block, int run, Quants& out) {
+  const float scale = half_at(block + 208);
+  const std::byte* low = block + run / 4 * 64 + run % 2 * 32;
+  const std::byte* high = block + 128 + run / 4 * 32;
+  for (int half = 0; half < 2; ++half) {
+    const auto of_run = static_cast<int8_t>(block[192 + 2 * run + half]);
+    out.scale[half] = scale * static_cast<float>(of_run);
+  }
+  const auto low_shift = static_cast<uint32_t>(run % 4 / 2 * 4);
+  const auto high_shift = static_cast<uint32_t>(run % 4 * 2);
+  for (int i = 0; i < 32; ++i) {
+    const uint32_t nibble = (byte_at(low + i) >> low_shift) & 15U;
+    const uint32_t pair = (byte_at(high + i) >> high_shift) & 3U;
+    out.quants[i] = static_cast<uint8_t>(nibble | pair << 4U);
+  }
+}
+
+// Scale f16, nibbles that number sixteen values.
+void iq4_nl(const std::byte* block, int, Quants& out) {
+  constexpr std::array<uint8_t, 16> kTable = {1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197, 217, 241};
+  set_scale(half_at(block), out);
+  table_nibbles(block + 2, kTable, out.quants);
+}
+
+// OCP Microscaling (MX) v1.0: a scale that is a power of two (E8M0), 32 nibbles E2M1. The table holds twice the values,
+// offset by 12, so the scale is half of the stored one.
+void mxfp4(const std::byte* block, int, Quants& out) {
+  constexpr std::array<uint8_t, 16> kTable = {12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0};
+  const uint32_t exponent = byte_at(block);
+  set_scale(std::bit_cast<float>(exponent < 2 ? 0x00200000U << exponent : (exponent - 1) << 23U), out);
+  table_nibbles(block + 1, kTable, out.quants);
+}
+
+using Unpack = void (*)(const std::byte* block, int run, Quants& out);
+
+struct QuantFormat {
+  Unpack unpack;
+  int offset;
+  bool minimum;
+};
+
+const QuantFormat& format(DType dtype) {
+  static constexpr std::array<QuantFormat, 12> kFormats = {{
+      {q8_0, 128, false},
+      {q4_0, 8, false},
+      {q4_1, 0, true},
+      {q5_0, 16, false},
+      {q5_1, 0, true},
+      {q2_k, 0, true},
+      {q3_k, 4, false},
+      {q4_k, 0, true},
+      {q5_k, 0, true},
+      {q6_k, 32, false},
+      {iq4_nl, 128, false},
+      {mxfp4, 12, false},
+  }};
+  static_assert(static_cast<int>(DType::kMXFP4) - static_cast<int>(DType::kQ8_0) + 1 == kFormats.size());
+  LONGSHIP_CHECK(is_block_quantised(dtype), "not a block-quantised type: " + std::string(name(dtype)));
+  return kFormats[static_cast<std::size_t>(dtype) - static_cast<std::size_t>(DType::kQ8_0)];
+}
+
+}  // namespace
+
+int quant_offset(DType dtype) {
+  return format(dtype).offset;
+}
+
+bool has_minimum(DType dtype) {
+  return format(dtype).minimum;
+}
+
+void unpack_quants(DType dtype, const std::byte* row, int64_t index, Quants& out) {
+  const DTypeInfo& type = info(dtype);
+  const int64_t runs = type.block_values / kQuantColumns;
+  format(dtype).unpack(row + index / runs * type.block_bytes, static_cast<int>(index % runs), out);
+}
+
+}  // namespace longship

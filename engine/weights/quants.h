@@ -1,0 +1,25 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "core/dtype.h"
+
+namespace longship {
+
+/// The integers behind 32 columns of a block-quantised type (ggml block formats): value k is
+/// scale[k / 16] x (quants[k] - quant_offset(type)) + minimum[k / 16], without a minimum where the type has none.
+/// Products of scale and quants are exact in f32.
+struct Quants {
+  uint8_t quants[kQuantColumns];
+  float scale[2];
+  float minimum[2];
+};
+
+int quant_offset(DType dtype);
+bool has_minimum(DType dtype);
+
+/// Columns [32 index, 32 index + 32) of a row of whole blocks at `row`.
+void unpack_quants(DType dtype, const std::byte* row, int64_t index, Quants& out);
+
+}  // namespace longship
