@@ -18,23 +18,23 @@ inline int32_t lanes_sum(I32 value) {
 }
 
 inline int32_t read_bytes(const std::byte* from, int64_t bytes) {
-  constexpr int kStreams = 8;
+  constexpr int kStreams = kRegisters >= 32 ? 8 : 4;
   constexpr auto kWidth = static_cast<int64_t>(sizeof(I32));
   I32 sums[kStreams];
-  for (I32& sum : sums) {
-    sum = zero_i32();
+#pragma GCC unroll 8
+  for (int i = 0; i < kStreams; ++i) {
+    sums[i] = zero_i32();
   }
   for (int64_t at = 0; at < bytes; at += kStreams * kWidth) {
 #pragma GCC unroll 8
     for (int i = 0; i < kStreams; ++i) {
-      I32 value;
-      std::memcpy(&value, from + at + i * kWidth, sizeof(value));
-      sums[i] = add(sums[i], value);
+      sums[i] = add(sums[i], load_bytes(from + at + i * kWidth));
     }
   }
   I32 all = zero_i32();
-  for (const I32& sum : sums) {
-    all = add(all, sum);
+#pragma GCC unroll 8
+  for (int i = 0; i < kStreams; ++i) {
+    all = add(all, sums[i]);
   }
   return lanes_sum(all);
 }
@@ -52,8 +52,10 @@ LONGSHIP_INLINE void hide(Vector& value) {
 
 inline int64_t multiply_int8(int64_t rounds) {
   I32 sums[kChains];
-  for (I32& sum : sums) {
-    sum = zero_i32();
+#pragma GCC unroll 24
+  for (int i = 0; i < kChains; ++i) {
+    sums[i] = zero_i32();
+    hide(sums[i]);  // or the chains would be one
   }
   const int8_t ones[4] = {1, 1, 1, 1};
   Bytes weights = broadcast_bytes(ones);
@@ -64,16 +66,21 @@ inline int64_t multiply_int8(int64_t rounds) {
 #pragma GCC unroll 24
     for (int i = 0; i < kChains; ++i) {
       sums[i] = dot_u8(sums[i], weights, values);
-      hide(sums[i]);
     }
+  }
+#pragma GCC unroll 24
+  for (int i = 0; i < kChains; ++i) {
+    hide(sums[i]);
   }
   return rounds * kChains * cpu::kLanes * 4 * 2;
 }
 
 inline int64_t multiply_f32(int64_t rounds) {
   F32 sums[kChains];
-  for (F32& sum : sums) {
-    sum = zero();
+#pragma GCC unroll 24
+  for (int i = 0; i < kChains; ++i) {
+    sums[i] = zero();
+    hide(sums[i]);
   }
   F32 a = broadcast(0.5F);
   F32 b = broadcast(0.5F);
@@ -83,8 +90,11 @@ inline int64_t multiply_f32(int64_t rounds) {
 #pragma GCC unroll 24
     for (int i = 0; i < kChains; ++i) {
       sums[i] = fma(a, b, sums[i]);
-      hide(sums[i]);
     }
+  }
+#pragma GCC unroll 24
+  for (int i = 0; i < kChains; ++i) {
+    hide(sums[i]);
   }
   return rounds * kChains * cpu::kLanes * 2;
 }
