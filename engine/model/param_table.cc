@@ -152,15 +152,15 @@ void ParamTable::load_vector(Param& param, const LoadProgress& progress) {
 
 void ParamTable::load_matrix(Param& param, const LoadProgress& progress) {
   const std::vector<Slice> owned = slices(param.spec, tp_, tp_rank_);
+  Bytes buffer;
   for (std::size_t i = 0; i < owned.size(); ++i) {
     Weight& part = param.parts[i];
     const SliceReader reader(source_, param.spec, owned[i]);
     constexpr int64_t kRows = 16 * Kernels::kPackRows;
     for (int64_t row = 0; row < part.rows && part.columns > 0; row += kRows) {
       const int64_t rows = std::min(kRows, part.rows - row);
-      const Bytes stored = reader.read_rows(row, row + rows);
-      kernels_.pack({part.dtype, rows, part.columns, stored.data(), reader.skip()}, row, part);
-      progress(static_cast<int64_t>(stored.size()));
+      kernels_.pack(reader.matrix_rows(row, row + rows, buffer), row, part);
+      progress(reader.bytes(rows));
     }
   }
 }

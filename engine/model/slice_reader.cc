@@ -20,6 +20,21 @@ Bytes SliceReader::read_rows(int64_t begin, int64_t end) const {
   return segment_.row_order == RowOrder::kAsStored ? read_in_order(begin, end) : read_permuted(begin, end);
 }
 
+StoredMatrix SliceReader::matrix_rows(int64_t begin, int64_t end, Bytes& buffer) const {
+  StoredMatrix matrix{tensor_.dtype, end - begin, columns_.size(), nullptr, skip()};
+  if (!segment_.transposed && segment_.row_order == RowOrder::kAsStored) {
+    const int64_t first = source_row(begin);
+    const RegionView view =
+        source_.view(tensor_, {first, first + (end - begin), stored_columns_.begin, stored_columns_.end});
+    matrix.data = view.data;
+    matrix.stride_bytes = view.stride_bytes;
+    return matrix;
+  }
+  buffer = read_rows(begin, end);
+  matrix.data = buffer.data();
+  return matrix;
+}
+
 int64_t SliceReader::source_row(int64_t row) const {
   row += first_row_;
   if (segment_.row_order == RowOrder::kRotaryPairs) {

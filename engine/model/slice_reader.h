@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/bytes.h"
+#include "engine/backend/kernels.h"
 #include "engine/weights/weight_source.h"
 #include "parallel/shard.h"
 
@@ -20,6 +21,8 @@ class SliceReader {
   /// Rows [begin, end) of the slice, in stored form, row after row, each the whole blocks that hold its columns. For a
   /// vector, rows are values.
   Bytes read_rows(int64_t begin, int64_t end) const;
+  /// The same rows of a matrix: where they are mapped if they stand there in order, else in `buffer`.
+  StoredMatrix matrix_rows(int64_t begin, int64_t end, Bytes& buffer) const;
 
  private:
   int64_t source_row(int64_t row) const;

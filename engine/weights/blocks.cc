@@ -57,11 +57,14 @@ void dequantize_columns(DType dtype, const std::byte* row, Range columns, float*
     return;
   }
   Quants quants;
+  const UnpackQuants unpack = quant_unpacker(dtype);
+  const DTypeInfo& type = info(dtype);
+  const int64_t runs = type.block_values / kQuantColumns;
   for (int64_t index = columns.begin / kQuantColumns; index * kQuantColumns < columns.end; ++index) {
     const int64_t first = index * kQuantColumns;
     const int64_t begin = std::max<int64_t>(columns.begin - first, 0);
     const int64_t end = std::min(columns.end - first, kQuantColumns);
-    unpack_quants(dtype, row, index, quants);
+    unpack(row + index / runs * type.block_bytes, static_cast<int>(index % runs), quants);
     dequantize_quants(quants, dtype, begin, end, out);
     out += end - begin;
   }

@@ -32,24 +32,29 @@ std::span<const std::byte> MappedTensors::bytes_of_tensor(const SourceTensor& te
 }
 
 void MappedTensors::read(const SourceTensor& tensor, const Region& region, std::span<std::byte> out) {
+  const int64_t rows = region.row_end - region.row_begin;
+  const RegionView from = view(tensor, region);
+  const std::size_t size = rows == 0 ? 0 : out.size() / static_cast<std::size_t>(rows);
+  LONGSHIP_CHECK(out.size() == size * static_cast<std::size_t>(rows) &&
+                     static_cast<int64_t>(size) ==
+                         (rows == 0 ? 0 : bytes_of(tensor.dtype, region.column_end - region.column_begin)),
+                 "a buffer of another size than the region of " + tensor.name);
+  for (int64_t row = 0; row < rows; ++row) {
+    std::memcpy(out.data() + static_cast<std::size_t>(row) * size, from.data + row * from.stride_bytes, size);
+  }
+}
+
+RegionView MappedTensors::view(const SourceTensor& tensor, const Region& region) {
   const int64_t row_bytes = bytes_of(tensor.dtype, tensor.columns());
-  const int64_t begin = bytes_of(tensor.dtype, region.column_begin);
-  const int64_t size = bytes_of(tensor.dtype, region.column_end) - begin;
   const int64_t rows = region.row_end - region.row_begin;
   const int64_t block = info(tensor.dtype).block_values;
   LONGSHIP_CHECK(region.row_begin >= 0 && rows >= 0 && region.row_end <= tensor.rows() && region.column_begin >= 0 &&
-                     size >= 0 && region.column_end <= tensor.columns() && region.column_begin % block == 0 &&
-                     region.column_end % block == 0 && static_cast<int64_t>(out.size()) == rows * size,
+                     region.column_begin <= region.column_end && region.column_end <= tensor.columns() &&
+                     region.column_begin % block == 0 && region.column_end % block == 0,
                  "a region outside the tensor " + tensor.name);
-  const std::byte* from = bytes_of_tensor(tensor).data() + region.row_begin * row_bytes + begin;
-  if (size == row_bytes) {
-    std::memcpy(out.data(), from, out.size());
-  } else {
-    for (int64_t row = 0; row < rows; ++row) {
-      std::memcpy(out.data() + row * size, from + row * row_bytes, static_cast<std::size_t>(size));
-    }
-  }
-  bytes_read_ += out.size();
+  bytes_read_ += static_cast<uint64_t>(rows * bytes_of(tensor.dtype, region.column_end - region.column_begin));
+  return {bytes_of_tensor(tensor).data() + region.row_begin * row_bytes + bytes_of(tensor.dtype, region.column_begin),
+          row_bytes};
 }
 
 std::span<const std::byte> MappedTensors::map(const SourceTensor& tensor) {

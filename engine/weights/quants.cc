@@ -31,66 +31,84 @@ void set_minimum(float minimum, Quants& out) {
   out.minimum[0] = out.minimum[1] = minimum;
 }
 
+// Four integers a word.
+uint32_t word_at(const std::byte* at) {
+  uint32_t word;
+  std::memcpy(&word, at, sizeof(word));
+  return word;
+}
+
+void put_word(int index, uint32_t word, Quants& out) {
+  std::memcpy(out.quants + 4 * index, &word, sizeof(word));
+}
+
+uint32_t get_word(int index, const Quants& out) {
+  uint32_t word;
+  std::memcpy(&word, out.quants + 4 * index, sizeof(word));
+  return word;
+}
+
 // 16 bytes: low nibbles are values 0 to 15, high nibbles 16 to 31.
-void nibbles(const std::byte* from, uint8_t* quants) {
-  for (int i = 0; i < 16; ++i) {
-    const uint32_t byte = byte_at(from + i);
-    quants[i] = static_cast<uint8_t>(byte & 15U);
-    quants[i + 16] = static_cast<uint8_t>(byte >> 4U);
+void nibbles(const std::byte* from, Quants& out) {
+  for (int i = 0; i < 4; ++i) {
+    const uint32_t word = word_at(from + 4 * i);
+    put_word(i, word & 0x0f0f0f0fU, out);
+    put_word(i + 4, (word >> 4U) & 0x0f0f0f0fU, out);
   }
 }
 
 // The same, replaced by their entries of a table.
-void table_nibbles(const std::byte* from, const std::array<uint8_t, 16>& table, uint8_t* quants) {
-  nibbles(from, quants);
-  for (int i = 0; i < 32; ++i) {
-    quants[i] = table[quants[i]];
+void table_nibbles(const std::byte* from, const std::array<uint8_t, 16>& table, Quants& out) {
+  nibbles(from, out);
+  for (uint8_t& quant : out.quants) {
+    quant = table[quant];
   }
 }
 
 // 4 bytes: bit i is bit 4 of value i.
-void fifth_bits(const std::byte* from, uint8_t* quants) {
-  uint32_t bits;
-  std::memcpy(&bits, from, sizeof(bits));
-  for (int i = 0; i < 32; ++i) {
-    quants[i] = static_cast<uint8_t>(quants[i] | ((bits >> static_cast<uint32_t>(i)) & 1U) << 4U);
+void fifth_bits(const std::byte* from, Quants& out) {
+  const uint32_t bits = word_at(from);
+  for (int i = 0; i < 8; ++i) {
+    // Copies of four bits, 7 bits apart, have bit c of them at bit 8 c.
+    const uint32_t spread = (((bits >> static_cast<uint32_t>(4 * i)) & 15U) * 0x00204081U) & 0x01010101U;
+    put_word(i, get_word(i, out) | spread << 4U, out);
   }
 }
 
 // Scale f16, 32 signed bytes.
 void q8_0(const std::byte* block, int, Quants& out) {
   set_scale(half_at(block), out);
-  for (int i = 0; i < 32; ++i) {
-    out.quants[i] = static_cast<uint8_t>(byte_at(block + 2 + i) ^ 0x80U);
+  for (int i = 0; i < 8; ++i) {
+    put_word(i, word_at(block + 2 + 4 * i) ^ 0x80808080U, out);
   }
 }
 
 // Scale f16, nibbles.
 void q4_0(const std::byte* block, int, Quants& out) {
   set_scale(half_at(block), out);
-  nibbles(block + 2, out.quants);
+  nibbles(block + 2, out);
 }
 
 // Scale and minimum f16, nibbles.
 void q4_1(const std::byte* block, int, Quants& out) {
   set_scale(half_at(block), out);
   set_minimum(half_at(block + 2), out);
-  nibbles(block + 4, out.quants);
+  nibbles(block + 4, out);
 }
 
 // Scale f16, fifth bits, nibbles.
 void q5_0(const std::byte* block, int, Quants& out) {
   set_scale(half_at(block), out);
-  nibbles(block + 6, out.quants);
-  fifth_bits(block + 2, out.quants);
+  nibbles(block + 6, out);
+  fifth_bits(block + 2, out);
 }
 
 // Scale and minimum f16, fifth bits, nibbles.
 void q5_1(const std::byte* block, int, Quants& out) {
   set_scale(half_at(block), out);
   set_minimum(half_at(block + 2), out);
-  nibbles(block + 8, out.quants);
-  fifth_bits(block + 4, out.quants);
+  nibbles(block + 8, out);
+  fifth_bits(block + 4, out);
 }
 
 // Super-blocks of 256 hold eight runs of 32 columns, numbered by `run`.
@@ -106,8 +124,8 @@ void q2_k(const std::byte* block, int run, Quants& out) {
     out.scale[half] = scale * static_cast<float>(packed & 15U);
     out.minimum[half] = -(minimum * static_cast<float>(packed >> 4U));
   }
-  for (int i = 0; i < 32; ++i) {
-    out.quants[i] = static_cast<uint8_t>((byte_at(quants + i) >> static_cast<uint32_t>(run % 4 * 2)) & 3U);
+  for (int i = 0; i < 8; ++i) {
+    put_word(i, (word_at(quants + 4 * i) >> static_cast<uint32_t>(run % 4 * 2)) & 0x03030303U, out);
   }
 }
 
@@ -123,10 +141,10 @@ void q3_k(const std::byte* block, int run, Quants& out) {
     const uint32_t high = (byte_at(scales + 8 + i % 4) >> (2 * (i / 4))) & 3U;
     out.scale[half] = scale * static_cast<float>(static_cast<int>(low | high << 4U) - 32);
   }
-  for (int i = 0; i < 32; ++i) {
-    const uint32_t low = (byte_at(quants + i) >> static_cast<uint32_t>(run % 4 * 2)) & 3U;
-    const uint32_t high = (byte_at(block + i) >> static_cast<uint32_t>(run)) & 1U;
-    out.quants[i] = static_cast<uint8_t>(low | high << 2U);
+  for (int i = 0; i < 8; ++i) {
+    const uint32_t low = (word_at(quants + 4 * i) >> static_cast<uint32_t>(run % 4 * 2)) & 0x03030303U;
+    const uint32_t high = (word_at(block + 4 * i) >> static_cast<uint32_t>(run)) & 0x01010101U;
+    put_word(i, low | high << 2U, out);
   }
 }
 
@@ -149,8 +167,8 @@ void scale_and_minimum_k(const std::byte* block, int run, Quants& out) {
 // Each 32 bytes hold two runs: the even one in the low nibbles, the odd one in the high ones.
 void nibbles_k(const std::byte* quants, int run, Quants& out) {
   const std::byte* from = quants + run / 2 * 32;
-  for (int i = 0; i < 32; ++i) {
-    out.quants[i] = static_cast<uint8_t>((byte_at(from + i) >> static_cast<uint32_t>(run % 2 * 4)) & 15U);
+  for (int i = 0; i < 8; ++i) {
+    put_word(i, (word_at(from + 4 * i) >> static_cast<uint32_t>(run % 2 * 4)) & 0x0f0f0f0fU, out);
   }
 }
 
@@ -164,9 +182,9 @@ void q4_k(const std::byte* block, int run, Quants& out) {
 void q5_k(const std::byte* block, int run, Quants& out) {
   scale_and_minimum_k(block, run, out);
   nibbles_k(block + 48, run, out);
-  for (int i = 0; i < 32; ++i) {
-    const uint32_t bit = (byte_at(block + 16 + i) >> static_cast<uint32_t>(run)) & 1U;
-    out.quants[i] = static_cast<uint8_t>(out.quants[i] | bit << 4U);
+  for (int i = 0; i < 8; ++i) {
+    const uint32_t bits = (word_at(block + 16 + 4 * i) >> static_cast<uint32_t>(run)) & 0x01010101U;
+    put_word(i, get_word(i, out) | bits << 4U, out);
   }
 }
 
@@ -182,10 +200,10 @@ void q6_k(const std::byte* block, int run, Quants& out) {
   }
   const auto low_shift = static_cast<uint32_t>(run % 4 / 2 * 4);
   const auto high_shift = static_cast<uint32_t>(run % 4 * 2);
-  for (int i = 0; i < 32; ++i) {
-    const uint32_t nibble = (byte_at(low + i) >> low_shift) & 15U;
-    const uint32_t pair = (byte_at(high + i) >> high_shift) & 3U;
-    out.quants[i] = static_cast<uint8_t>(nibble | pair << 4U);
+  for (int i = 0; i < 8; ++i) {
+    const uint32_t nibble = (word_at(low + 4 * i) >> low_shift) & 0x0f0f0f0fU;
+    const uint32_t pair = (word_at(high + 4 * i) >> high_shift) & 0x03030303U;
+    put_word(i, nibble | pair << 4U, out);
   }
 }
 
@@ -193,7 +211,7 @@ void q6_k(const std::byte* block, int run, Quants& out) {
 void iq4_nl(const std::byte* block, int, Quants& out) {
   constexpr std::array<uint8_t, 16> kTable = {1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197, 217, 241};
   set_scale(half_at(block), out);
-  table_nibbles(block + 2, kTable, out.quants);
+  table_nibbles(block + 2, kTable, out);
 }
 
 // OCP Microscaling (MX) v1.0: a scale that is a power of two (E8M0), 32 nibbles E2M1. The table holds twice the values,
@@ -202,13 +220,11 @@ void mxfp4(const std::byte* block, int, Quants& out) {
   constexpr std::array<uint8_t, 16> kTable = {12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0};
   const uint32_t exponent = byte_at(block);
   set_scale(std::bit_cast<float>(exponent < 2 ? 0x00200000U << exponent : (exponent - 1) << 23U), out);
-  table_nibbles(block + 1, kTable, out.quants);
+  table_nibbles(block + 1, kTable, out);
 }
 
-using Unpack = void (*)(const std::byte* block, int run, Quants& out);
-
 struct QuantFormat {
-  Unpack unpack;
+  UnpackQuants unpack;
   int offset;
   bool minimum;
 };
@@ -243,10 +259,8 @@ bool has_minimum(DType dtype) {
   return format(dtype).minimum;
 }
 
-void unpack_quants(DType dtype, const std::byte* row, int64_t index, Quants& out) {
-  const DTypeInfo& type = info(dtype);
-  const int64_t runs = type.block_values / kQuantColumns;
-  format(dtype).unpack(row + index / runs * type.block_bytes, static_cast<int>(index % runs), out);
+UnpackQuants quant_unpacker(DType dtype) {
+  return format(dtype).unpack;
 }
 
 }  // namespace longship

@@ -19,7 +19,8 @@ struct Quants {
 int quant_offset(DType dtype);
 bool has_minimum(DType dtype);
 
-/// Columns [32 index, 32 index + 32) of a row of whole blocks at `row`.
-void unpack_quants(DType dtype, const std::byte* row, int64_t index, Quants& out);
+/// Reads run `run` of 32 columns of one stored block.
+using UnpackQuants = void (*)(const std::byte* block, int run, Quants& out);
+UnpackQuants quant_unpacker(DType dtype);
 
 }  // namespace longship

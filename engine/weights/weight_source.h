@@ -31,6 +31,12 @@ struct Region {
   int64_t column_end = 0;
 };
 
+/// A region in memory.
+struct RegionView {
+  const std::byte* data = nullptr;
+  int64_t stride_bytes = 0;
+};
+
 /// Reads slices of a checkpoint's tensors. Safe to use from several threads.
 class WeightSource {
  public:
@@ -42,6 +48,8 @@ class WeightSource {
   virtual const SourceTensor* find(std::string_view name) const = 0;
   /// Copies a region as stored, row after row without gaps. Column bounds are multiples of the type's block.
   virtual void read(const SourceTensor& tensor, const Region& region, std::span<std::byte> out) = 0;
+  /// The first row of a region where it is mapped; row follows row after `stride_bytes` bytes. Counts as read().
+  virtual RegionView view(const SourceTensor& tensor, const Region& region) = 0;
   virtual std::span<const std::byte> map(const SourceTensor& tensor) = 0;
   /// File or folder, for messages.
   virtual const std::string& path() const = 0;

@@ -37,45 +37,38 @@ void pack_plain(const StoredMatrix& stored, int64_t row, int64_t k, Layout layou
   }
 }
 
-void put_word(const uint8_t (&word)[4], int64_t step, int64_t lane, std::byte* quants) {
-  std::memcpy(quants + (step * kLanes + lane) * 4, word, 4);
-}
+// 32 integers, four a word.
+using Words = std::array<uint32_t, 8>;
 
-// Bytes as they are.
-void pack_bytes(const uint8_t* quants, int64_t lane, std::byte* out) {
-  for (int64_t step = 0; step < 8; ++step) {
-    std::memcpy(out + (step * kLanes + lane) * 4, quants + 4 * step, 4);
-  }
+void put_word(uint32_t word, int64_t step, int64_t lane, std::byte* out) {
+  std::memcpy(out + (step * kLanes + lane) * 4, &word, sizeof(word));
 }
 
 // Low four bits of each, two to a byte.
-void pack_nibbles(const uint8_t* quants, int64_t lane, std::byte* out) {
-  for (int64_t step = 0; step < 4; ++step) {
-    uint8_t word[4];
-    for (int64_t c = 0; c < 4; ++c) {
-      const int64_t i = 4 * step + c;
-      word[c] = static_cast<uint8_t>((quants[i] & 15U) | static_cast<uint32_t>(quants[i + 16]) << 4U);
-    }
-    put_word(word, step, lane, out);
+void pack_nibbles(const Words& words, int64_t lane, std::byte* out) {
+  for (std::size_t step = 0; step < 4; ++step) {
+    const uint32_t high = (words[step + 4] & 0x0f0f0f0fU) << 4U;
+    put_word((words[step] & 0x0f0f0f0fU) | high, static_cast<int64_t>(step), lane, out);
   }
 }
 
-// `count` bits from bit 4 on of 32 integers: words of the low nibbles' columns and then the high ones', or, for one
-// bit, one word of both.
-void pack_high_bits(const uint8_t* quants, uint32_t count, int64_t lane, std::byte* out) {
-  uint8_t words[2][4] = {};
-  const uint32_t mask = (1U << count) - 1U;
-  for (uint32_t i = 0; i < 32; ++i) {
-    const uint32_t step = i % 16 / 4;
-    const bool high = i >= 16;
-    const uint32_t bits = (static_cast<uint32_t>(quants[i]) >> 4U) & mask;
-    uint8_t& byte = words[count == 2 && high ? 1 : 0][i % 4];
-    byte = static_cast<uint8_t>(byte | bits << (count == 2 ? 2 * step : step + (high ? 4U : 0U)));
+// Bit 4 of 32 integers, in one word.
+void pack_fifth_bits(const Words& words, int64_t lane, std::byte* out) {
+  uint32_t bits = 0;
+  for (std::size_t i = 0; i < 8; ++i) {
+    bits |= ((words[i] >> 4U) & 0x01010101U) << static_cast<uint32_t>(i);
   }
-  put_word(words[0], 4, lane, out);
-  if (count == 2) {
-    put_word(words[1], 5, lane, out);
+  put_word(bits, 4, lane, out);
+}
+
+// Bits 4 and 5, in a word for the low nibbles' columns and one for the high ones'.
+void pack_high_pairs(const Words& words, int64_t lane, std::byte* out) {
+  uint32_t pairs[2] = {0, 0};
+  for (std::size_t i = 0; i < 8; ++i) {
+    pairs[i / 4] |= ((words[i] >> 4U) & 0x03030303U) << static_cast<uint32_t>(2 * (i % 4));
   }
+  put_word(pairs[0], 4, lane, out);
+  put_word(pairs[1], 5, lane, out);
 }
 
 // Nibbles of MXFP4 number their integers: back to the number. Zero has two, of which the first is taken.
@@ -93,8 +86,24 @@ uint16_t scale_bits(float scale) {
   return f32_to_f16(std::clamp(scale, -kLargest, kLargest));
 }
 
-void pack_quants(Quants& block, Layout layout, int64_t index, int64_t lane, DType dtype, std::byte* row_block) {
+// What packing a matrix in a layout of integers needs to know.
+struct QuantPacking {
+  UnpackQuants unpack;
+  int64_t block_bytes;
+  int64_t runs;  ///< Of 32 columns in a stored block.
+  BlockShape shape;
+  uint32_t lift;  ///< Types with fewer bits than their layout stand in the middle of its range.
+};
+
+QuantPacking packing_of(DType dtype, Layout layout) {
   const BlockShape shape = block_shape(layout);
+  const int lift = shape.offset - (has_minimum(dtype) ? 0 : quant_offset(dtype));
+  return {quant_unpacker(dtype), info(dtype).block_bytes, info(dtype).block_values / kQuantColumns, shape,
+          static_cast<uint32_t>(lift) * 0x01010101U};
+}
+
+void pack_quants(Quants& block, const QuantPacking& packing, int64_t index, int64_t lane, std::byte* row_block) {
+  const BlockShape& shape = packing.shape;
   const int64_t in_run = index % shape.blocks_per_run();
   std::byte* run = row_block + index / shape.blocks_per_run() * shape.run_bytes();
   const uint16_t scales[2] = {scale_bits(block.scale[0]),
@@ -102,37 +111,52 @@ void pack_quants(Quants& block, Layout layout, int64_t index, int64_t lane, DTyp
   for (int64_t i = 0; i < shape.scales; ++i) {
     std::memcpy(run + ((in_run * shape.scales + i) * kLanes + lane) * 2, &scales[i], 2);
   }
-  // Types with fewer bits than their layout stand in the middle of its range.
-  const int lift = shape.offset - (has_minimum(dtype) ? 0 : quant_offset(dtype));
-  for (uint8_t& quant : block.quants) {
-    quant = static_cast<uint8_t>(quant + lift);
-  }
   if (shape.table) {
     number_fp4(block.quants);
   }
+  Words words;
+  std::memcpy(words.data(), block.quants, sizeof(words));
+  for (uint32_t& word : words) {
+    word += packing.lift;
+  }
   std::byte* quants = run + 64 + in_run * shape.quant_bytes();
   if (shape.bits == 8) {
-    pack_bytes(block.quants, lane, quants);
+    for (std::size_t step = 0; step < 8; ++step) {
+      put_word(words[step], static_cast<int64_t>(step), lane, quants);
+    }
     return;
   }
-  pack_nibbles(block.quants, lane, quants);
-  if (shape.bits > 4) {
-    pack_high_bits(block.quants, static_cast<uint32_t>(shape.bits - 4), lane, quants);
+  pack_nibbles(words, lane, quants);
+  if (shape.bits == 5) {
+    pack_fifth_bits(words, lane, quants);
+  } else if (shape.bits == 6) {
+    pack_high_pairs(words, lane, quants);
+  }
+}
+
+void pack_quantised(const StoredMatrix& stored, int64_t first_row, int64_t rows, Layout layout, std::byte* row_block) {
+  const QuantPacking packing = packing_of(stored.dtype, layout);
+  Quants block;
+  for (int64_t k = 0; k < stored.columns; k += kBlock) {
+    const int64_t index = (stored.skip + k) / kBlock;
+    const int64_t offset = index / packing.runs * packing.block_bytes;
+    for (int64_t lane = 0; lane < rows; ++lane) {
+      packing.unpack(stored.row(first_row + lane) + offset, static_cast<int>(index % packing.runs), block);
+      pack_quants(block, packing, k / kBlock, lane, row_block);
+    }
   }
 }
 
 void pack_row_block(const StoredMatrix& stored, int64_t first_row, Layout layout, std::byte* row_block) {
   const int64_t rows = std::min(kLanes, stored.rows - first_row);
   std::memset(row_block, 0, static_cast<std::size_t>(row_block_bytes(layout, stored.columns)));
-  Quants block;
+  if (is_quantised(layout)) {
+    pack_quantised(stored, first_row, rows, layout, row_block);
+    return;
+  }
   for (int64_t k = 0; k < stored.columns; k += kBlock) {
     for (int64_t lane = 0; lane < rows; ++lane) {
-      if (is_quantised(layout)) {
-        unpack_quants(stored.dtype, stored.row(first_row + lane), (stored.skip + k) / kBlock, block);
-        pack_quants(block, layout, k / kBlock, lane, stored.dtype, row_block);
-      } else {
-        pack_plain(stored, first_row + lane, k, layout, lane, row_block);
-      }
+      pack_plain(stored, first_row + lane, k, layout, lane, row_block);
     }
   }
 }

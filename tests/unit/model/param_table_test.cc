@@ -35,6 +35,7 @@ class CountingSource : public WeightSource {
     std::memcpy(out.data(), values.data(), out.size());
     bytes_ += out.size();
   }
+  RegionView view(const SourceTensor&, const Region&) override { return {}; }
   std::span<const std::byte> map(const SourceTensor&) override { return {}; }
   const std::string& path() const override { return path_; }
   uint64_t bytes_read() const override { return bytes_; }
