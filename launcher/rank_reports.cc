@@ -20,13 +20,6 @@ int64_t duration(const NamedSpan& span) {
   return span.end_ns - span.begin_ns;
 }
 
-// Time of a rank in all, and what of it went where.
-struct RankTime {
-  int64_t total = 0;
-  int64_t communication = 0;
-  int64_t waiting = 0;
-};
-
 RankTime time_of(const RankReport& report) {
   RankTime time;
   const NamedSpan* last = nullptr;
@@ -59,20 +52,24 @@ std::vector<int64_t> collectives_of(const RankReport& report) {
   return durations;
 }
 
-// Collectives of one stage: every rank has the same ones in the same order, as far as its log had room.
-void split_collectives(const std::vector<std::vector<int64_t>>& ranks, RankTime& sum) {
-  std::size_t count = ranks.front().size();
-  for (const auto& durations : ranks) {
-    count = std::min(count, durations.size());
+// Collectives of one stage, whose ranks are at `members`: all have the same ones in the same order, as far as their
+// logs had room.
+void split_collectives(const std::vector<RankReport>& reports, const std::vector<std::size_t>& members,
+                       std::vector<RankTime>& times) {
+  std::vector<std::vector<int64_t>> durations;
+  std::size_t count = SIZE_MAX;
+  for (const std::size_t member : members) {
+    durations.push_back(collectives_of(reports[member]));
+    count = std::min(count, durations.back().size());
   }
   for (std::size_t i = 0; i < count; ++i) {
-    int64_t shortest = ranks.front()[i];
-    for (const auto& durations : ranks) {
-      shortest = std::min(shortest, durations[i]);
+    int64_t shortest = durations.front()[i];
+    for (const auto& of_member : durations) {
+      shortest = std::min(shortest, of_member[i]);
     }
-    for (const auto& durations : ranks) {
-      sum.communication += shortest;
-      sum.waiting += durations[i] - shortest;
+    for (std::size_t m = 0; m < members.size(); ++m) {
+      times[members[m]].communication += shortest;
+      times[members[m]].waiting += durations[m][i] - shortest;
     }
   }
 }
@@ -96,23 +93,17 @@ int64_t clock_lead_ns(const RankReport& rank, const RankReport& leader) {
   return std::abs(lead) < kSameClockNs ? 0 : lead;
 }
 
-TimeShares time_shares(const std::vector<RankReport>& reports, int tp) {
-  RankTime sum;
-  std::map<int, std::vector<std::vector<int64_t>>> stages;
-  for (const RankReport& report : reports) {
-    const RankTime time = time_of(report);
-    sum.total += time.total;
-    sum.communication += time.communication;
-    sum.waiting += time.waiting;
-    stages[report.pp].push_back(collectives_of(report));
+std::vector<RankTime> rank_times(const std::vector<RankReport>& reports) {
+  std::vector<RankTime> times;
+  std::map<int, std::vector<std::size_t>> stages;
+  for (std::size_t i = 0; i < reports.size(); ++i) {
+    times.push_back(time_of(reports[i]));
+    stages[reports[i].pp].push_back(i);
   }
-  for (const auto& [stage, ranks] : stages) {
-    if (tp > 1) {
-      split_collectives(ranks, sum);
-    }
+  for (const auto& [stage, members] : stages) {
+    split_collectives(reports, members, times);
   }
-  const auto total = static_cast<double>(std::max<int64_t>(1, sum.total));
-  return {static_cast<double>(sum.communication) / total, static_cast<double>(sum.waiting) / total};
+  return times;
 }
 
 }  // namespace longship

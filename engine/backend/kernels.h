@@ -32,9 +32,7 @@ struct StoredMatrix {
   int64_t stride_bytes = 0;  ///< From row to row, where that is not row_bytes().
 
   int64_t row_bytes() const { return bytes_of_blocks(dtype, skip + columns); }
-  const std::byte* row(int64_t index) const {
-    return data + index * (stride_bytes != 0 ? stride_bytes : row_bytes());
-  }
+  const std::byte* row(int64_t index) const { return data + index * (stride_bytes != 0 ? stride_bytes : row_bytes()); }
   /// Columns within the blocks of a row.
   Range in_blocks(Range range) const { return {skip + range.begin, skip + range.end}; }
 };

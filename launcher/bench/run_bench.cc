@@ -5,6 +5,7 @@
 #include <random>
 
 #include "core/error.h"
+#include "launcher/bench/job_cost.h"
 #include "launcher/rank_reports.h"
 
 namespace longship {
@@ -16,44 +17,25 @@ using Clock = std::chrono::steady_clock;
 constexpr uint64_t kSession = 1;
 constexpr std::chrono::seconds kOneWait(1);
 
-// What all ranks together have and need.
-struct JobCost {
-  double read_bytes_per_s = 0;
-  double ops_per_s = 0;
-  double weight_bytes = 0;
-  double ops_per_token = 0;
-  double head_ops = 0;
-  double kv_bytes_per_key = 0;
-  double ops_per_key = 0;
+// Parts of the ranks' time, all ranks together, and the rank that computed longest.
+struct TimeSummary {
+  double communication = 0;
+  double waiting = 0;
+  int64_t slowest_rank = 0;
 
-  explicit JobCost(const std::vector<RankReport>& reports) {
-    for (const RankReport& report : reports) {
-      read_bytes_per_s += report.roofline.read_bytes_per_s;
-      ops_per_s += report.roofline.ops_per_s;
-      weight_bytes += static_cast<double>(report.cost.weight_bytes);
-      ops_per_token += static_cast<double>(report.cost.ops_per_token);
-      head_ops += static_cast<double>(report.cost.head_ops);
-      kv_bytes_per_key += static_cast<double>(report.cost.kv_bytes_per_key);
-      ops_per_key += static_cast<double>(report.cost.ops_per_key);
+  explicit TimeSummary(const std::vector<RankTime>& times) {
+    RankTime sum;
+    for (std::size_t i = 0; i < times.size(); ++i) {
+      sum.total += times[i].total;
+      sum.communication += times[i].communication;
+      sum.waiting += times[i].waiting;
+      if (times[i].computing() > times[static_cast<std::size_t>(slowest_rank)].computing()) {
+        slowest_rank = static_cast<int64_t>(i);
+      }
     }
-  }
-
-  /// Bytes that the steps of a test read: the weights once a step, each key once a step.
-  double bytes(const RunTest& test, int64_t chunk_tokens) const {
-    const int64_t tokens = test.prompt + test.generate;
-    const int64_t chunk = test.prompt > 0 ? chunk_tokens : 1;
-    double sum = 0;
-    for (int64_t begin = 0; begin < tokens; begin += chunk) {
-      sum += weight_bytes + kv_bytes_per_key * static_cast<double>(test.depth + std::min(tokens, begin + chunk));
-    }
-    return sum;
-  }
-
-  double ops(const RunTest& test) const {
-    const auto tokens = static_cast<double>(test.prompt + test.generate);
-    const double keys = tokens * static_cast<double>(test.depth) + tokens * (tokens + 1) / 2;
-    const double logit_rows = test.prompt > 0 ? 1 : tokens;
-    return tokens * ops_per_token + logit_rows * head_ops + keys * ops_per_key;
+    const auto total = static_cast<double>(std::max<int64_t>(1, sum.total));
+    communication = static_cast<double>(sum.communication) / total;
+    waiting = static_cast<double>(sum.waiting) / total;
   }
 };
 
@@ -67,15 +49,15 @@ class RunBench {
     check(test);
     fill_cache(test.depth);
     time(test);
-    const JobCost cost(take(ReportKind::kRoofline));
+    const JobCost cost(take(ReportKind::kRoofline), options_.chunk_tokens);
     std::vector<double> samples;
     for (int i = 0; i < options_.repetitions; ++i) {
       progress_(test.name() + ": " + std::to_string(i + 1) + " of " + std::to_string(options_.repetitions));
       samples.push_back(static_cast<double>(test.prompt + test.generate) / time(test));
     }
-    const TimeShares shares = time_shares(take(ReportKind::kSpans), engine_.info().tp);
+    const std::vector<RankTime> times = rank_times(take(ReportKind::kSpans));
     engine_.end_session(kSession);
-    return row(test, samples, cost, shares);
+    return row(test, samples, cost, times);
   }
 
  private:
@@ -148,13 +130,14 @@ class RunBench {
   }
 
   Json row(const RunTest& test, const std::vector<double>& samples, const JobCost& cost,
-           const TimeShares& shares) const {
+           const std::vector<RankTime>& times) const {
     double mean = 0;
     for (const double sample : samples) mean += sample / static_cast<double>(samples.size());
     double variance = 0;
     for (const double sample : samples) variance += (sample - mean) * (sample - mean);
     const double spread = samples.size() > 1 ? std::sqrt(variance / static_cast<double>(samples.size() - 1)) : 0.0;
     const double seconds = static_cast<double>(test.prompt + test.generate) / mean;
+    const TimeSummary summary(times);
     Json json;
     json.set("test", test.name());
     json.set("n_prompt", test.prompt);
@@ -167,13 +150,16 @@ class RunBench {
     json.set("stddev_ts", spread);
     json.set("samples_ts", Json::Array(samples.begin(), samples.end()));
     json.set("ms_per_token", 1000 / mean);
-    json.set("mbu", cost.bytes(test, options_.chunk_tokens) / seconds / cost.read_bytes_per_s);
-    json.set("mfu", cost.ops(test) / seconds / cost.ops_per_s);
-    json.set("comm_share", shares.communication);
-    json.set("wait_share", shares.waiting);
-    json.set("read_gbps", cost.read_bytes_per_s * 1e-9);
-    json.set("peak_gops", cost.ops_per_s * 1e-9);
-    json.set("weight_bytes", static_cast<int64_t>(cost.weight_bytes));
+    json.set("mbu", cost.bytes(test) / seconds / cost.read_bytes_per_s());
+    json.set("mfu", cost.ops(test) / seconds / cost.ops_per_s());
+    json.set("comm_share", summary.communication);
+    json.set("wait_share", summary.waiting);
+    json.set("read_gbps", cost.read_bytes_per_s() * 1e-9);
+    json.set("peak_gops", cost.ops_per_s() * 1e-9);
+    json.set("weight_bytes", cost.weight_bytes());
+    json.set("slowest_rank", summary.slowest_rank);
+    json.set("bound_ts", static_cast<double>(test.prompt + test.generate) /
+                             cost.least_seconds(test, summary.communication * seconds));
     return json;
   }
 
@@ -187,11 +173,6 @@ class RunBench {
 };
 
 }  // namespace
-
-std::string RunTest::name() const {
-  const std::string what = prompt > 0 ? "pp" + std::to_string(prompt) : "tg" + std::to_string(generate);
-  return depth > 0 ? what + " @ d" + std::to_string(depth) : what;
-}
 
 Json::Array run_benchmarks(Engine& engine, const RunBenchOptions& options, const ReportSink& sink,
                            const BenchProgress& progress) {

@@ -6,21 +6,10 @@
 
 #include "core/json.h"
 #include "engine/engine.h"
+#include "launcher/bench/job_cost.h"
 #include "launcher/bench/table.h"
 
 namespace longship {
-
-/// One row of `longship bench run`: a prompt of `prompt` tokens, or `generate` tokens one after the other, behind
-/// `depth` tokens that are in the key/value cache already.
-struct RunTest {
-  int64_t prompt = 0;
-  int64_t generate = 0;
-  int64_t depth = 0;
-
-  /// As llama-bench names it: "pp512", "tg128", "tg128 @ d4096".
-  std::string name() const;
-  int64_t context_tokens() const { return depth + prompt + generate + 1; }
-};
 
 struct RunBenchOptions {
   std::vector<RunTest> tests;

@@ -172,6 +172,25 @@ TEST(Bench, MeasuresPromptsAndGenerationAtDepths) {
   }
 }
 
+TEST(Bench, ScalesOverGrowingMeshes) {
+  const std::string svg = testing::TempDir() + "/scale.svg";
+  const Outcome outcome =
+      run(longship({"bench", "scale", fixture("gguf-models/llama-Q8_0.gguf"), "--ranks", "1,3", "--mode", "both", "-p",
+                    "16", "-n", "4", "-r", "2", "-o", "json", "--svg", svg}));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const Json all = std::get<Json>(parse_json(outcome.out));
+  const Json::Array& rows = all.find("results")->as_array();
+  ASSERT_EQ(rows.size(), 8U);
+  for (const Json& row : rows) {
+    expect_sound(row);
+    EXPECT_GT(row.find("bound_ts")->as_double(), 0);
+    EXPECT_LT(row.find("slowest_rank")->as_int(), row.find("ranks")->as_int());
+  }
+  EXPECT_EQ(rows[2].find("tp")->as_int(), 3);
+  EXPECT_EQ(rows[6].find("pp")->as_int(), 3);
+  EXPECT_TRUE(std::filesystem::exists(svg));
+}
+
 TEST(Bench, RefusesWhatDoesNotFit) {
   const Outcome outcome = run(longship({"bench", "run", fixture("models/llama"), "-p", "600", "-c", "512"}));
   EXPECT_EQ(outcome.exit_code, 2);

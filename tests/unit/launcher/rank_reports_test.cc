@@ -47,26 +47,30 @@ TEST(RankReport, RefusesWhatIsNone) {
 }
 
 // The rank that comes last into a collective does not wait.
-TEST(TimeShares, TakeAsWaitingWhatTheLastRankDidNotNeed) {
+TEST(RankTimes, TakeAsWaitingWhatTheLastRankDidNotNeed) {
   const std::vector<RankReport> reports = {
       report_of(0, 0, 0, {{"tree_reduce", SpanKind::kCollective, 40, 50, 8}, {"step", SpanKind::kStep, 0, 100, 1}}),
       report_of(1, 1, 0, {{"tree_reduce", SpanKind::kCollective, 20, 50, 8}, {"step", SpanKind::kStep, 0, 100, 1}})};
-  const TimeShares shares = time_shares(reports, 2);
-  EXPECT_DOUBLE_EQ(shares.communication, 20 / 200.0);
-  EXPECT_DOUBLE_EQ(shares.waiting, 20 / 200.0);
+  const std::vector<RankTime> times = rank_times(reports);
+  ASSERT_EQ(times.size(), 2U);
+  EXPECT_EQ(times[0].communication, 10);
+  EXPECT_EQ(times[0].waiting, 0);
+  EXPECT_EQ(times[0].computing(), 90);
+  EXPECT_EQ(times[1].communication, 10);
+  EXPECT_EQ(times[1].waiting, 20);
 }
 
 // A follower that waits for its next plan waits; the leader in between chooses tokens.
-TEST(TimeShares, CountGapsBetweenTheStepsOfFollowersAsWaiting) {
+TEST(RankTimes, CountGapsBetweenTheStepsOfFollowersAsWaiting) {
   const std::vector<NamedSpan> two_steps = {{"recv", SpanKind::kReceive, 0, 10, 8},
                                             {"step", SpanKind::kStep, 0, 40, 1},
                                             {"step", SpanKind::kStep, 60, 100, 1}};
-  EXPECT_DOUBLE_EQ(time_shares({report_of(0, 0, 0, two_steps)}, 1).waiting, 0.1);
-  EXPECT_DOUBLE_EQ(time_shares({report_of(1, 0, 0, two_steps)}, 1).waiting, 0.3);
+  EXPECT_EQ(rank_times({report_of(0, 0, 0, two_steps)})[0].waiting, 10);
+  EXPECT_EQ(rank_times({report_of(1, 0, 0, two_steps)})[0].waiting, 30);
 }
 
-TEST(TimeShares, OfNothingAreNothing) {
-  EXPECT_EQ(time_shares({report_of(0, 0, 0, {})}, 1).communication, 0.0);
+TEST(RankTimes, OfNothingAreNothing) {
+  EXPECT_EQ(rank_times({report_of(0, 0, 0, {})})[0].total, 0);
 }
 
 TEST(TraceFile, IsAnObjectOfEventsOnTheLeadersClock) {

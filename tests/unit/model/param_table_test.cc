@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <deque>
 #include <map>
 
 #include "engine/model/slice_reader.h"
@@ -35,7 +36,12 @@ class CountingSource : public WeightSource {
     std::memcpy(out.data(), values.data(), out.size());
     bytes_ += out.size();
   }
-  RegionView view(const SourceTensor&, const Region&) override { return {}; }
+  RegionView view(const SourceTensor& tensor, const Region& region) override {
+    const int64_t row_bytes = (region.column_end - region.column_begin) * static_cast<int64_t>(sizeof(float));
+    views_.emplace_back(static_cast<std::size_t>((region.row_end - region.row_begin) * row_bytes));
+    read(tensor, region, views_.back());
+    return {views_.back().data(), row_bytes};
+  }
   std::span<const std::byte> map(const SourceTensor&) override { return {}; }
   const std::string& path() const override { return path_; }
   uint64_t bytes_read() const override { return bytes_; }
@@ -44,6 +50,7 @@ class CountingSource : public WeightSource {
   std::vector<SourceTensor> tensors_;
   std::string path_ = "counting";
   uint64_t bytes_ = 0;
+  std::deque<Bytes> views_;
 };
 
 std::vector<float> rows_of(CountingSource& source, const ParamSpec& spec, int tp, int rank, std::size_t segment) {

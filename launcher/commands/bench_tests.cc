@@ -1,0 +1,91 @@
+#include "launcher/commands/bench_tests.h"
+
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+
+#include "launcher/add_flags.h"
+#include "launcher/default_model.h"
+
+namespace longship {
+
+namespace {
+
+std::vector<RunTest> tests_of(const BenchTestFlags& flags) {
+  std::vector<RunTest> tests;
+  for (const int64_t depth : flags.depths) {
+    for (const int64_t prompt : flags.prompts) {
+      if (prompt > 0) tests.push_back({.prompt = prompt, .depth = depth});
+    }
+    for (const int64_t generate : flags.generations) {
+      if (generate > 0) tests.push_back({.generate = generate, .depth = depth});
+    }
+  }
+  if (tests.empty()) {
+    throw Error(ErrorKind::kUsage, "there is nothing to measure",
+                "Give a prompt length by -p, or a number of tokens by -n.");
+  }
+  return tests;
+}
+
+int64_t longest(const std::vector<RunTest>& tests) {
+  int64_t most = 0;
+  for (const RunTest& test : tests) {
+    most = std::max(most, test.context_tokens());
+  }
+  return most;
+}
+
+}  // namespace
+
+void BenchTestFlags::resolve() {
+  if (engine.model.empty()) {
+    engine.model = default_model();
+  }
+  const std::vector<RunTest> tests = tests_of(*this);
+  if (engine.options.max_model_len == 0) {
+    engine.options.max_model_len = longest(tests);
+  }
+  engine.options.recording = Recording::kSteps;
+}
+
+RunBenchOptions BenchTestFlags::options() const {
+  return {.tests = tests_of(*this), .repetitions = repetitions, .chunk_tokens = engine.options.max_batched_tokens};
+}
+
+void add_bench_test_flags(CLI::App& command, BenchTestFlags& flags) {
+  const auto tokens = CLI::Range(int64_t{0}, int64_t{1} << 24U);
+  command.add_option("-p,--n-prompt", flags.prompts, "Lengths of prompts; 0: none")
+      ->type_name("N,...")
+      ->delimiter(',')
+      ->check(tokens)
+      ->capture_default_str();
+  command.add_option("-n,--n-gen", flags.generations, "Tokens to generate; 0: none")
+      ->type_name("N,...")
+      ->delimiter(',')
+      ->check(tokens)
+      ->capture_default_str();
+  command.add_option("-d,--n-depth", flags.depths, "Tokens in the key/value cache before")
+      ->type_name("N,...")
+      ->delimiter(',')
+      ->check(tokens)
+      ->capture_default_str();
+  command.add_option("-r,--repetitions", flags.repetitions, "Timed runs of each test")
+      ->type_name("N")
+      ->check(CLI::Range(1, 10000))
+      ->capture_default_str();
+  command.add_option("-o,--output", flags.format, "Output: md, csv or json")
+      ->check(CLI::IsMember({"md", "csv", "json"}))
+      ->capture_default_str();
+  add_engine_flags(command, flags.engine);
+}
+
+void show_bench_progress(const std::string& what) {
+  if (isatty(STDERR_FILENO) == 1) {
+    std::fprintf(stderr, "\r\033[K%s", what.c_str());
+  }
+}
+
+}  // namespace longship

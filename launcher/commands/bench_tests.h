@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "launcher/bench/run_bench.h"
+#include "launcher/engine_flags.h"
+
+namespace CLI {
+class App;
+}
+
+namespace longship {
+
+/// What `bench run` and `bench scale` measure, and how they print it.
+struct BenchTestFlags {
+  EngineFlags engine;
+  std::vector<int64_t> prompts = {512};
+  std::vector<int64_t> generations = {128};
+  std::vector<int64_t> depths = {0};
+  int repetitions = 5;
+  std::string format = "md";
+
+  /// Fills in the default model and a context that holds the tests. Errors: kUsage if there is nothing to measure.
+  void resolve();
+  RunBenchOptions options() const;
+};
+
+void add_bench_test_flags(CLI::App& command, BenchTestFlags& flags);
+
+/// Says on a terminal what runs now; nothing removes it.
+void show_bench_progress(const std::string& what);
+
+}  // namespace longship
