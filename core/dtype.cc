@@ -24,6 +24,15 @@ const DTypeInfo& info(DType dtype) {
   return kTypes[static_cast<std::size_t>(dtype)];
 }
 
+std::optional<DType> dtype_from_name(std::string_view name) {
+  for (const DTypeInfo& type : kTypes) {
+    if (type.name == name) {
+      return type.dtype;
+    }
+  }
+  return std::nullopt;
+}
+
 std::optional<DType> dtype_from_ggml(uint32_t ggml_type) {
   for (const DTypeInfo& type : kTypes) {
     if (type.ggml_type >= 0 && static_cast<uint32_t>(type.ggml_type) == ggml_type) {

@@ -39,6 +39,7 @@ struct DTypeInfo {
 
 /// The format table: the one place to add a type to.
 const DTypeInfo& info(DType dtype);
+std::optional<DType> dtype_from_name(std::string_view name);
 std::optional<DType> dtype_from_ggml(uint32_t ggml_type);
 std::optional<DType> dtype_from_safetensors(std::string_view name);
 

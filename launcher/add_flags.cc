@@ -89,6 +89,33 @@ void add_override_flag(CLI::App& command, std::vector<MetadataOverride>& overrid
       ->group("Engine");
 }
 
+void add_synthetic_flags(CLI::App& command, EngineFlags& flags) {
+  command
+      .add_option_function<std::string>(
+          "--synthetic",
+          [&flags](const std::string& config) {
+            flags.model = config;
+            flags.options.synthetic = flags.options.synthetic.value_or(DType::kBF16);
+          },
+          "A config.json instead of a model: its weights are generated")
+      ->type_name("CONFIG")
+      ->group("Engine");
+  command
+      .add_option_function<std::string>(
+          "--synthetic-type",
+          [&flags](const std::string& type) {
+            const std::optional<DType> dtype = dtype_from_name(type);
+            if (!dtype || *dtype == DType::kI32 || *dtype == DType::kU8) {
+              throw Error(ErrorKind::kUsage, "there is no weight type \"" + type + "\"",
+                          "For example: --synthetic-type BF16, Q8_0 or Q4_K.");
+            }
+            flags.options.synthetic = dtype;
+          },
+          "Type of the generated matrices (default: BF16)")
+      ->type_name("TYPE")
+      ->group("Engine");
+}
+
 void add_trace_flag(CLI::App& command, std::string& trace) {
   command
       .add_option("--trace", trace,

@@ -125,7 +125,7 @@ class Rank {
   void start() {
     ControlChannel& control = transport_.control();
     phase(control, "configuration", [&] {
-      checkpoint_ = open_checkpoint(options_.model, options_.overrides);
+      checkpoint_ = open_model(options_);
       check_mesh(options_, checkpoint_->config);
       kernels_ = kernels_for(options_);
     });
@@ -278,6 +278,11 @@ class Rank {
 };
 
 }  // namespace
+
+Checkpoint open_model(const EngineOptions& options) {
+  return options.synthetic ? open_synthetic(options.model, *options.synthetic)
+                           : open_checkpoint(options.model, options.overrides);
+}
 
 int run_rank(const EngineOptions& options, Transport& transport, const LoadReport& report, const FrontEnd& front_end) {
   LONGSHIP_CHECK(options.tp * options.pp == transport.size(), "the mesh has as many ranks as the job");

@@ -12,6 +12,9 @@
 
 namespace longship {
 
+/// The model that the options name. Errors: kModelFile.
+Checkpoint open_model(const EngineOptions& options);
+
 /// Called on every rank while its weights load, from its thread.
 using LoadReport = std::function<void(int64_t bytes_done, int64_t bytes_total)>;
 

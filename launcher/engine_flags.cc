@@ -6,7 +6,7 @@ namespace longship {
 
 std::vector<std::string> engine_arguments(const EngineFlags& flags) {
   const EngineOptions& options = flags.options;
-  std::vector<std::string> words = {"--model", flags.model};
+  std::vector<std::string> words = {options.synthetic ? "--synthetic" : "--model", flags.model};
   const auto add = [&words](const char* name, const std::string& value) {
     words.emplace_back(name);
     words.push_back(value);
@@ -14,6 +14,7 @@ std::vector<std::string> engine_arguments(const EngineFlags& flags) {
   const auto add_number = [&add](const char* name, std::optional<int64_t> value) {
     if (value) add(name, std::to_string(*value));
   };
+  if (options.synthetic) add("--synthetic-type", std::string(name(*options.synthetic)));
   add_number("--tp", flags.mesh.tp);
   add_number("--pp", flags.mesh.pp);
   add_number("--threads", flags.threads);

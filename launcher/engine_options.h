@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,8 @@ enum class Recording : uint8_t { kNothing, kSteps, kOperations };  ///< kSteps: 
 struct EngineOptions {
   std::filesystem::path model;
   std::vector<MetadataOverride> overrides;
+  std::optional<DType> synthetic =
+      std::nullopt;  ///< `model` is a config.json, its matrices are generated in this type.
   int tp = 1;
   int pp = 1;
   int threads = 1;  ///< Compute threads of each rank.

@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "engine/model/config_parse.h"
 #include "engine/weights/sources.h"
+#include "engine/weights/synthetic.h"
 
 namespace longship {
 
@@ -46,6 +47,14 @@ Checkpoint open_checkpoint(const std::filesystem::path& path, std::span<const Me
     checkpoint.weights = open_gguf_weights(checkpoint.gguf);
   }
   checkpoint.config.block_quantised = has_quantised_matrix(*checkpoint.weights);
+  return checkpoint;
+}
+
+Checkpoint open_synthetic(const std::filesystem::path& config, DType matrices) {
+  const std::filesystem::path file = std::filesystem::is_directory(config) ? config / "config.json" : config;
+  Checkpoint checkpoint{.path = config, .config = parse_hf_config(file), .weights = nullptr, .gguf = nullptr};
+  checkpoint.config.block_quantised = is_block_quantised(matrices);
+  checkpoint.weights = std::make_shared<SyntheticWeights>(config.string(), matrices);
   return checkpoint;
 }
 

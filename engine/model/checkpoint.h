@@ -23,4 +23,8 @@ struct Checkpoint {
 /// Adapters, mixtures of experts and unknown architectures or tensor types are refused, naming the type or key.
 Checkpoint open_checkpoint(const std::filesystem::path& path, std::span<const MetadataOverride> overrides = {});
 
+/// A model of the shape that a config.json (or the folder that has one) states, with generated weights: matrices of
+/// `matrices`, vectors of F32. Errors: kModelFile.
+Checkpoint open_synthetic(const std::filesystem::path& config, DType matrices);
+
 }  // namespace longship

@@ -35,12 +35,17 @@ ParamSpec down_spec(const ModelConfig& config, const FeedForwardNames& names, in
               {.source = names.down + ".weight", .extent = config.ffn, .unit = unit, .transposed = names.transposed}}}};
 }
 
+Shape down_shape(const ModelConfig& config, const FeedForwardNames& names) {
+  return names.transposed ? Shape{config.ffn, config.width} : Shape{config.width, config.ffn};
+}
+
 }  // namespace
 
 FeedForward::FeedForward(ParamTable& params, Workspace& workspace, const ModelConfig& config,
                          const FeedForwardNames& names)
     : gated_(config.gated_ffn),
-      group_columns_(ffn_group_columns(config.ffn, params.stored_dtype(names.down + ".weight"))),
+      group_columns_(
+          ffn_group_columns(config.ffn, params.stored_dtype(names.down + ".weight", down_shape(config, names)))),
       up_(params, workspace, up_spec(config, names, group_columns_, ".weight"),
           config.ffn_bias ? std::optional(up_spec(config, names, group_columns_, ".bias")) : std::nullopt),
       down_(params, workspace, down_spec(config, names, group_columns_),

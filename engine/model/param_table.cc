@@ -36,23 +36,23 @@ Shape source_shape(const ParamSpec& spec, const Segment& segment) {
 ParamTable::ParamTable(WeightSource& source, Kernels& kernels, int tp, int tp_rank)
     : source_(source), kernels_(kernels), tp_(tp), tp_rank_(tp_rank) {}
 
-const SourceTensor& ParamTable::require(const std::string& source_name) const {
-  const SourceTensor* tensor = source_.find(source_name);
+const SourceTensor& ParamTable::require(const std::string& source_name, const Shape& shape) const {
+  const SourceTensor* tensor = source_.expect(source_name, shape);
   if (tensor == nullptr) {
     throw model_file_error(source_.path(), source_name, "the tensor is missing");
   }
   return *tensor;
 }
 
-DType ParamTable::stored_dtype(const std::string& source_name) const {
-  return require(source_name).dtype;
+DType ParamTable::stored_dtype(const std::string& source_name, const Shape& shape) const {
+  return require(source_name, shape).dtype;
 }
 
 Param* ParamTable::declare(ParamSpec spec) {
   spec.dtypes.clear();
   for (const Segment& segment : spec.shard.segments) {
-    const SourceTensor& tensor = require(segment.source);
     const Shape expected = source_shape(spec, segment);
+    const SourceTensor& tensor = require(segment.source, expected);
     if (tensor.shape != expected) {
       throw model_file_error(
           source_.path(), segment.source,
@@ -78,13 +78,14 @@ Param* ParamTable::declare(ParamSpec spec) {
 }
 
 StoredMatrix ParamTable::declare_mapped(const std::string& source_name, int64_t rows, int64_t columns) {
-  const SourceTensor& tensor = require(source_name);
+  const SourceTensor& tensor = require(source_name, {rows, columns});
   if (tensor.shape != Shape{rows, columns}) {
     throw model_file_error(
         source_.path(), source_name,
         "the shape is " + shape_text(tensor.shape) + ", the configuration asks for " + shape_text({rows, columns}));
   }
-  return {tensor.dtype, rows, columns, source_.map(tensor).data()};
+  const RegionView view = source_.view(tensor, {0, rows, 0, columns});
+  return {tensor.dtype, rows, columns, view.data, 0, view.stride_bytes};
 }
 
 int64_t ParamTable::bytes() const {

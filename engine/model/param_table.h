@@ -36,8 +36,8 @@ class ParamTable {
   int tp() const { return tp_; }
   int tp_rank() const { return tp_rank_; }
   WeightSource& source() const { return source_; }
-  /// Stored type of a source tensor. Errors: kModelFile if it is missing.
-  DType stored_dtype(const std::string& source_name) const;
+  /// Stored type of a source tensor of this shape. Errors: kModelFile if it is missing.
+  DType stored_dtype(const std::string& source_name, const Shape& shape) const;
 
   /// Adds a parameter; fills spec.dtypes from the source. Errors: kModelFile if a source tensor is missing or
   /// has another shape than declared.
@@ -58,7 +58,7 @@ class ParamTable {
   void load(const LoadProgress& progress);
 
  private:
-  const SourceTensor& require(const std::string& source_name) const;
+  const SourceTensor& require(const std::string& source_name, const Shape& shape) const;
   void load_vector(Param& param, const LoadProgress& progress);
   void load_matrix(Param& param, const LoadProgress& progress);
 

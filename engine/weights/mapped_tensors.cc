@@ -57,10 +57,4 @@ RegionView MappedTensors::view(const SourceTensor& tensor, const Region& region)
           row_bytes};
 }
 
-std::span<const std::byte> MappedTensors::map(const SourceTensor& tensor) {
-  const std::span<const std::byte> bytes = bytes_of_tensor(tensor);
-  bytes_read_ += bytes.size();
-  return bytes;
-}
-
 }  // namespace longship

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cmath>
 #include <cstring>
 #include <string>
 
@@ -226,23 +227,24 @@ void mxfp4(const std::byte* block, int, Quants& out) {
 struct QuantFormat {
   UnpackQuants unpack;
   int offset;
-  bool minimum;
+  int scale_at;    ///< Byte of a block where its f16 scale stands (MXFP4: its exponent).
+  int minimum_at;  ///< The same of the minimum; -1 if the type has none.
 };
 
 const QuantFormat& format(DType dtype) {
   static constexpr std::array<QuantFormat, 12> kFormats = {{
-      {q8_0, 128, false},
-      {q4_0, 8, false},
-      {q4_1, 0, true},
-      {q5_0, 16, false},
-      {q5_1, 0, true},
-      {q2_k, 0, true},
-      {q3_k, 4, false},
-      {q4_k, 0, true},
-      {q5_k, 0, true},
-      {q6_k, 32, false},
-      {iq4_nl, 128, false},
-      {mxfp4, 12, false},
+      {q8_0, 128, 0, -1},
+      {q4_0, 8, 0, -1},
+      {q4_1, 0, 0, 2},
+      {q5_0, 16, 0, -1},
+      {q5_1, 0, 0, 2},
+      {q2_k, 0, 80, 82},
+      {q3_k, 4, 108, -1},
+      {q4_k, 0, 0, 2},
+      {q5_k, 0, 0, 2},
+      {q6_k, 32, 208, -1},
+      {iq4_nl, 128, 0, -1},
+      {mxfp4, 12, 0, -1},
   }};
   static_assert(static_cast<int>(DType::kMXFP4) - static_cast<int>(DType::kQ8_0) + 1 == kFormats.size());
   LONGSHIP_CHECK(is_block_quantised(dtype), "not a block-quantised type: " + std::string(name(dtype)));
@@ -256,7 +258,21 @@ int quant_offset(DType dtype) {
 }
 
 bool has_minimum(DType dtype) {
-  return format(dtype).minimum;
+  return format(dtype).minimum_at >= 0;
+}
+
+void set_scales(DType dtype, float scale, std::byte* block) {
+  const QuantFormat& type = format(dtype);
+  if (dtype == DType::kMXFP4) {
+    constexpr int kBias = 128;  // the scale is half of 2^(e - 127)
+    *block = static_cast<std::byte>(std::clamp(std::ilogb(scale) + kBias, 0, 254));
+    return;
+  }
+  const uint16_t bits = f32_to_f16(scale);
+  std::memcpy(block + type.scale_at, &bits, sizeof(bits));
+  if (type.minimum_at >= 0) {
+    std::memcpy(block + type.minimum_at, &bits, sizeof(bits));
+  }
 }
 
 UnpackQuants quant_unpacker(DType dtype) {

@@ -23,4 +23,7 @@ bool has_minimum(DType dtype);
 using UnpackQuants = void (*)(const std::byte* block, int run, Quants& out);
 UnpackQuants quant_unpacker(DType dtype);
 
+/// Makes any bytes a block of plausible values by setting its scales, and minima, to about `scale`.
+void set_scales(DType dtype, float scale, std::byte* block);
+
 }  // namespace longship

@@ -46,14 +46,15 @@ class WeightSource {
   virtual std::span<const SourceTensor> tensors() const = 0;
   /// Null if the checkpoint has no such tensor. A tensor of an unsupported type throws kModelFile naming both.
   virtual const SourceTensor* find(std::string_view name) const = 0;
+  /// As find(); a source without a file has any tensor, of the shape that is asked for first.
+  virtual const SourceTensor* expect(std::string_view name, const Shape& /*shape*/) { return find(name); }
   /// Copies a region as stored, row after row without gaps. Column bounds are multiples of the type's block.
   virtual void read(const SourceTensor& tensor, const Region& region, std::span<std::byte> out) = 0;
   /// The first row of a region where it is mapped; row follows row after `stride_bytes` bytes. Counts as read().
   virtual RegionView view(const SourceTensor& tensor, const Region& region) = 0;
-  virtual std::span<const std::byte> map(const SourceTensor& tensor) = 0;
   /// File or folder, for messages.
   virtual const std::string& path() const = 0;
-  /// Bytes asked for by read() so far, plus those of every tensor that was mapped.
+  /// Bytes of the regions asked for so far.
   virtual uint64_t bytes_read() const = 0;
 };
 

@@ -80,6 +80,7 @@ void add_bench_test_flags(CLI::App& command, BenchTestFlags& flags) {
       ->check(CLI::IsMember({"md", "csv", "json"}))
       ->capture_default_str();
   add_engine_flags(command, flags.engine);
+  add_synthetic_flags(command, flags.engine);
 }
 
 void show_bench_progress(const std::string& what) {

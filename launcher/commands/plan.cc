@@ -69,7 +69,7 @@ int plan_command(const PlanFlags& flags) {
   }
   const MeshShape mesh = resolve_mesh_alone(flags.engine.mesh);
   const EngineOptions options = resolve_options(flags.engine, mesh, mesh.ranks());
-  const Checkpoint checkpoint = open_checkpoint(options.model, options.overrides);
+  const Checkpoint checkpoint = open_model(options);
   const MemoryPlan plan = plan_memory(options, checkpoint);
   if (flags.json) {
     std::printf("%s\n", dump_json(plan_json(plan, options), 2).c_str());
@@ -85,6 +85,7 @@ void add_plan_command(CLI::App& app, std::function<int()>& action) {
   auto flags = std::make_shared<PlanFlags>();
   CLI::App* command = app.add_subcommand("plan", "Memory of every rank of a mesh, without starting any");
   add_engine_flags(*command, flags->engine);
+  add_synthetic_flags(*command, flags->engine);
   command->add_flag("--json", flags->json, "Print JSON");
   command->callback([flags, &action] { action = [flags] { return plan_command(*flags); }; });
 }

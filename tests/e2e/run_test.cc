@@ -172,6 +172,21 @@ TEST(Bench, MeasuresPromptsAndGenerationAtDepths) {
   }
 }
 
+TEST(Bench, MeasuresAModelThatHasNoWeights) {
+  const std::string config = fixture("models/llama-rope-llama3/config.json");
+  const std::vector<std::string> words = {"bench", "run", "--synthetic", config, "--synthetic-type",
+                                          "Q8_0",  "-p",  "16",          "-n",   "4",
+                                          "-r",    "1",   "-o",          "json"};
+  const Outcome alone = run(longship(words));
+  ASSERT_EQ(alone.exit_code, 0) << alone.err;
+  EXPECT_EQ(run(longship(with(words, {"-tp", "2"}))).exit_code, 0);
+  const Outcome plan = run(longship({"plan", "--synthetic", config, "-tp", "2", "--json"}));
+  ASSERT_EQ(plan.exit_code, 0) << plan.err;
+  EXPECT_EQ(std::get<Json>(parse_json(plan.out)).find("ranks")->as_array().size(), 2U);
+  EXPECT_EQ(run(longship({"plan", "--synthetic", config, "--synthetic-type", "Q9"})).exit_code, 2);
+  EXPECT_EQ(run(longship({"plan", "--synthetic", "/nonexistent/config.json"})).exit_code, 3);
+}
+
 TEST(Bench, ScalesOverGrowingMeshes) {
   const std::string svg = testing::TempDir() + "/scale.svg";
   const Outcome outcome =

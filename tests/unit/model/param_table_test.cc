@@ -42,7 +42,6 @@ class CountingSource : public WeightSource {
     read(tensor, region, views_.back());
     return {views_.back().data(), row_bytes};
   }
-  std::span<const std::byte> map(const SourceTensor&) override { return {}; }
   const std::string& path() const override { return path_; }
   uint64_t bytes_read() const override { return bytes_; }
 

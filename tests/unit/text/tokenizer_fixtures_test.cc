@@ -97,6 +97,12 @@ TEST(ThirdPartyTokenizers, GiveTheIdsOfTheOracle) {
   }
 }
 
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+constexpr double kSecondsForAMegabyte = 10;  // sanitizers take their share
+#else
+constexpr double kSecondsForAMegabyte = 1;
+#endif
+
 TEST(Tokenizer, EncodesAMegabyteOfOneLetterInUnderASecond) {
   for (const char* name : {"trained-bpe-gpt2", "trained-bpe-llama3", "trained-bpe-qwen2"}) {
     const auto tokenizer = Tokenizer::load(testing::data_path("tokenizers") / name);
@@ -104,7 +110,7 @@ TEST(Tokenizer, EncodesAMegabyteOfOneLetterInUnderASecond) {
     const auto begin = std::chrono::steady_clock::now();
     const auto ids = tokenizer->encode(text);
     const auto took = std::chrono::steady_clock::now() - begin;
-    EXPECT_LT(std::chrono::duration<double>(took).count(), 1.0) << name;
+    EXPECT_LT(std::chrono::duration<double>(took).count(), kSecondsForAMegabyte) << name;
     EXPECT_EQ(tokenizer->decode(ids, true), text);
   }
 }
