@@ -174,9 +174,8 @@ TEST(Bench, MeasuresPromptsAndGenerationAtDepths) {
 
 TEST(Bench, MeasuresAModelThatHasNoWeights) {
   const std::string config = fixture("models/llama-rope-llama3/config.json");
-  const std::vector<std::string> words = {"bench", "run", "--synthetic", config, "--synthetic-type",
-                                          "Q8_0",  "-p",  "16",          "-n",   "4",
-                                          "-r",    "1",   "-o",          "json"};
+  const std::vector<std::string> words = {
+      "bench", "run", "--synthetic", config, "--synthetic-type", "F16", "-p", "16", "-n", "4", "-r", "1", "-o", "json"};
   const Outcome alone = run(longship(words));
   ASSERT_EQ(alone.exit_code, 0) << alone.err;
   EXPECT_EQ(run(longship(with(words, {"-tp", "2"}))).exit_code, 0);
