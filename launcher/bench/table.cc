@@ -47,7 +47,7 @@ std::string csv_cell(const Json* value) {
     std::snprintf(number.data(), number.size(), "%.9g", value->as_double());
     return number.data();
   }
-  const std::string text = value->is_string() ? value->as_string() : dump_json(*value);
+  std::string text = value->is_string() ? value->as_string() : dump_json(*value);
   if (text.find_first_of(",\"\n") == std::string::npos) {
     return text;
   }
