@@ -74,4 +74,14 @@ void dequantize(DType dtype, const std::byte* stored, int64_t values, float* out
   dequantize_columns(dtype, stored, {0, values}, out);
 }
 
+void store_value(DType dtype, float value, std::byte* to) {
+  if (dtype == DType::kF32) {
+    std::memcpy(to, &value, sizeof(value));
+    return;
+  }
+  LONGSHIP_CHECK(dtype == DType::kF16 || dtype == DType::kBF16, "not a plain type: " + std::string(name(dtype)));
+  const uint16_t half = dtype == DType::kF16 ? f32_to_f16(value) : f32_to_bf16(value);
+  std::memcpy(to, &half, sizeof(half));
+}
+
 }  // namespace longship

@@ -14,4 +14,7 @@ void dequantize(DType dtype, const std::byte* stored, int64_t values, float* out
 /// The same for some columns of a row of whole blocks that begins at `row`.
 void dequantize_columns(DType dtype, const std::byte* row, Range columns, float* out);
 
+/// Stores one value of a plain type: F32, F16 or BF16, rounded to the nearest.
+void store_value(DType dtype, float value, std::byte* to);
+
 }  // namespace longship

@@ -1,7 +1,5 @@
 #include "engine/weights/mapped_tensors.h"
 
-#include <cstring>
-
 #include "core/error.h"
 
 namespace longship {
@@ -29,19 +27,6 @@ const SourceTensor* MappedTensors::find(std::string_view name) const {
 
 std::span<const std::byte> MappedTensors::bytes_of_tensor(const SourceTensor& tensor) const {
   return bytes_[static_cast<std::size_t>(&tensor - tensors_.data())];
-}
-
-void MappedTensors::read(const SourceTensor& tensor, const Region& region, std::span<std::byte> out) {
-  const int64_t rows = region.row_end - region.row_begin;
-  const RegionView from = view(tensor, region);
-  const std::size_t size = rows == 0 ? 0 : out.size() / static_cast<std::size_t>(rows);
-  LONGSHIP_CHECK(out.size() == size * static_cast<std::size_t>(rows) &&
-                     static_cast<int64_t>(size) ==
-                         (rows == 0 ? 0 : bytes_of(tensor.dtype, region.column_end - region.column_begin)),
-                 "a buffer of another size than the region of " + tensor.name);
-  for (int64_t row = 0; row < rows; ++row) {
-    std::memcpy(out.data() + static_cast<std::size_t>(row) * size, from.data + row * from.stride_bytes, size);
-  }
 }
 
 RegionView MappedTensors::view(const SourceTensor& tensor, const Region& region) {

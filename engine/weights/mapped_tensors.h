@@ -17,7 +17,6 @@ class MappedTensors : public WeightSource {
 
   std::span<const SourceTensor> tensors() const override { return tensors_; }
   const SourceTensor* find(std::string_view name) const override;
-  void read(const SourceTensor& tensor, const Region& region, std::span<std::byte> out) override;
   RegionView view(const SourceTensor& tensor, const Region& region) override;
   const std::string& path() const override { return path_; }
   uint64_t bytes_read() const override { return bytes_read_; }

@@ -9,6 +9,8 @@
 
 #include "core/error.h"
 #include "core/half.h"
+#include "engine/weights/blocks.h"
+#include "engine/weights/fp4.h"
 
 namespace longship {
 
@@ -59,7 +61,7 @@ void nibbles(const std::byte* from, Quants& out) {
 }
 
 // The same, replaced by their entries of a table.
-void table_nibbles(const std::byte* from, const std::array<uint8_t, 16>& table, Quants& out) {
+void table_nibbles(const std::byte* from, const uint8_t (&table)[16], Quants& out) {
   nibbles(from, out);
   for (uint8_t& quant : out.quants) {
     quant = table[quant];
@@ -210,18 +212,17 @@ void q6_k(const std::byte* block, int run, Quants& out) {
 
 // Scale f16, nibbles that number sixteen values.
 void iq4_nl(const std::byte* block, int, Quants& out) {
-  constexpr std::array<uint8_t, 16> kTable = {1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197, 217, 241};
+  constexpr uint8_t kTable[16] = {1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197, 217, 241};
   set_scale(half_at(block), out);
   table_nibbles(block + 2, kTable, out);
 }
 
-// OCP Microscaling (MX) v1.0: a scale that is a power of two (E8M0), 32 nibbles E2M1. The table holds twice the values,
-// offset by 12, so the scale is half of the stored one.
+// A scale that is a power of two (E8M0), nibbles E2M1. The integers are twice the values, so the scale is half of the
+// stored one.
 void mxfp4(const std::byte* block, int, Quants& out) {
-  constexpr std::array<uint8_t, 16> kTable = {12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0};
   const uint32_t exponent = byte_at(block);
   set_scale(std::bit_cast<float>(exponent < 2 ? 0x00200000U << exponent : (exponent - 1) << 23U), out);
-  table_nibbles(block + 1, kTable, out);
+  table_nibbles(block + 1, kFp4Integers, out);
 }
 
 struct QuantFormat {
@@ -261,17 +262,16 @@ bool has_minimum(DType dtype) {
   return format(dtype).minimum_at >= 0;
 }
 
-void set_scales(DType dtype, float scale, std::byte* block) {
+void set_scales(DType dtype, float scale, float minimum, std::byte* block) {
   const QuantFormat& type = format(dtype);
   if (dtype == DType::kMXFP4) {
     constexpr int kBias = 128;  // the scale is half of 2^(e - 127)
     *block = static_cast<std::byte>(std::clamp(std::ilogb(scale) + kBias, 0, 254));
     return;
   }
-  const uint16_t bits = f32_to_f16(scale);
-  std::memcpy(block + type.scale_at, &bits, sizeof(bits));
+  store_value(DType::kF16, scale, block + type.scale_at);
   if (type.minimum_at >= 0) {
-    std::memcpy(block + type.minimum_at, &bits, sizeof(bits));
+    store_value(DType::kF16, minimum, block + type.minimum_at);
   }
 }
 

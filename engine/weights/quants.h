@@ -23,7 +23,8 @@ bool has_minimum(DType dtype);
 using UnpackQuants = void (*)(const std::byte* block, int run, Quants& out);
 UnpackQuants quant_unpacker(DType dtype);
 
-/// Makes any bytes a block of plausible values by setting its scales, and minima, to about `scale`.
-void set_scales(DType dtype, float scale, std::byte* block);
+/// Makes any bytes a block of plausible values: sets its f16 scale, and the f16 minimum of types that have one. MXFP4
+/// takes the power of two below `scale`.
+void set_scales(DType dtype, float scale, float minimum, std::byte* block);
 
 }  // namespace longship

@@ -1,9 +1,10 @@
 #include "engine/weights/synthetic.h"
 
+#include <algorithm>
 #include <cstring>
 
-#include "core/half.h"
 #include "core/rng.h"
+#include "engine/weights/blocks.h"
 #include "engine/weights/quants.h"
 
 namespace longship {
@@ -17,11 +18,6 @@ bool is_gain(const std::string& name) {
   return name.find("norm") != std::string::npos || name.find("ln_") != std::string::npos;
 }
 
-void put_value(DType dtype, float value, std::byte* to) {
-  const uint16_t half = dtype == DType::kBF16 ? f32_to_bf16(value) : f32_to_f16(value);
-  std::memcpy(to, dtype == DType::kF32 ? static_cast<const void*>(&value) : &half, dtype == DType::kF32 ? 4 : 2);
-}
-
 void fill_block(DType dtype, uint32_t index, std::byte* block) {
   const int32_t size = info(dtype).block_bytes;
   for (int32_t at = 0; at < size; at += 16) {
@@ -29,10 +25,10 @@ void fill_block(DType dtype, uint32_t index, std::byte* block) {
     std::memcpy(block + at, words.data(), static_cast<std::size_t>(std::min(16, size - at)));
   }
   if (is_block_quantised(dtype)) {
-    set_scales(dtype, kSpread / 16, block);
+    set_scales(dtype, kSpread / 16, kSpread / 16, block);
   } else {
     const float uniform = static_cast<float>(Philox::block({index, 0, 0, 0}, {0, 0})[0]) * 0x1.0p-32F;
-    put_value(dtype, (uniform - 0.5F) * 2 * kSpread, block);
+    store_value(dtype, (uniform - 0.5F) * 2 * kSpread, block);
   }
 }
 
@@ -63,16 +59,6 @@ const SourceTensor* SyntheticWeights::expect(std::string_view name, const Shape&
   return &tensors_.emplace(key, SourceTensor{key, dtype, shape}).first->second;
 }
 
-void SyntheticWeights::read(const SourceTensor& tensor, const Region& region, std::span<std::byte> out) {
-  const RegionView from = view(tensor, region);
-  const int64_t rows = region.row_end - region.row_begin;
-  const auto size = static_cast<std::size_t>(bytes_of(tensor.dtype, region.column_end - region.column_begin));
-  LONGSHIP_CHECK(out.size() == size * static_cast<std::size_t>(rows), "a buffer of another size than the region");
-  for (int64_t row = 0; row < rows; ++row) {
-    std::memcpy(out.data() + static_cast<std::size_t>(row) * size, from.data + row * from.stride_bytes, size);
-  }
-}
-
 RegionView SyntheticWeights::view(const SourceTensor& tensor, const Region& region) {
   const int64_t stride = info(tensor.dtype).block_bytes;
   const int64_t row_bytes = bytes_of(tensor.dtype, tensor.columns());
@@ -91,7 +77,7 @@ const std::byte* SyntheticWeights::pattern(DType dtype, int64_t bytes, bool ones
     Bytes& added = patterns.emplace_back(static_cast<std::size_t>((bytes + size - 1) / size * size));
     for (int64_t at = 0; at < std::ssize(added); at += size) {
       if (ones) {
-        put_value(dtype, 1.0F, &added[static_cast<std::size_t>(at)]);
+        store_value(dtype, 1.0F, &added[static_cast<std::size_t>(at)]);
       } else {
         fill_block(dtype, static_cast<uint32_t>(at / size), &added[static_cast<std::size_t>(at)]);
       }

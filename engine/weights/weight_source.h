@@ -48,9 +48,10 @@ class WeightSource {
   virtual const SourceTensor* find(std::string_view name) const = 0;
   /// As find(); a source without a file has any tensor, of the shape that is asked for first.
   virtual const SourceTensor* expect(std::string_view name, const Shape& /*shape*/) { return find(name); }
-  /// Copies a region as stored, row after row without gaps. Column bounds are multiples of the type's block.
-  virtual void read(const SourceTensor& tensor, const Region& region, std::span<std::byte> out) = 0;
-  /// The first row of a region where it is mapped; row follows row after `stride_bytes` bytes. Counts as read().
+  /// Copies a region as stored, row after row without gaps.
+  void read(const SourceTensor& tensor, const Region& region, std::span<std::byte> out);
+  /// The first row of a region where it is in memory; row follows row after `stride_bytes` bytes. Column bounds are
+  /// multiples of the type's block.
   virtual RegionView view(const SourceTensor& tensor, const Region& region) = 0;
   /// File or folder, for messages.
   virtual const std::string& path() const = 0;

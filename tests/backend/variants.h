@@ -13,8 +13,9 @@
 #include <string>
 #include <vector>
 
-#include "core/half.h"
 #include "engine/backend/kernels.h"
+#include "engine/weights/blocks.h"
+#include "engine/weights/quants.h"
 
 namespace longship {
 
@@ -118,9 +119,13 @@ class RandomData {
     for (std::byte& byte : bytes) {
       byte = static_cast<std::byte>(random_());
     }
+    std::normal_distribution<float> normal(0.0F, 0.05F);
     for (std::size_t at = 0; at < bytes.size(); at += static_cast<std::size_t>(info(dtype).block_bytes)) {
-      for (const std::size_t scale : scales_of(dtype)) {
-        put_scale(dtype, &bytes[at + scale]);
+      const float scale = normal(random_);
+      if (is_block_quantised(dtype)) {
+        set_scales(dtype, scale, normal(random_), &bytes[at]);
+      } else {
+        store_value(dtype, scale, &bytes[at]);
       }
     }
     return bytes;
@@ -143,37 +148,6 @@ class RandomData {
   }
 
  private:
-  // Where a block has its f16 scales and minima.
-  static std::vector<std::size_t> scales_of(DType dtype) {
-    switch (dtype) {
-      case DType::kQ4_1:
-      case DType::kQ5_1:
-      case DType::kQ4_K:
-      case DType::kQ5_K:
-        return {0, 2};
-      case DType::kQ2_K:
-        return {80, 82};
-      case DType::kQ3_K:
-        return {108};
-      case DType::kQ6_K:
-        return {208};
-      default:
-        return {0};
-    }
-  }
-
-  void put_scale(DType dtype, std::byte* to) {
-    const float value = std::normal_distribution<float>(0.0F, 0.05F)(random_);
-    const uint16_t half = dtype == DType::kBF16 ? f32_to_bf16(value) : f32_to_f16(value);
-    if (dtype == DType::kF32) {
-      std::memcpy(to, &value, sizeof(value));
-    } else if (dtype == DType::kMXFP4) {
-      *to = static_cast<std::byte>(between(118, 126));
-    } else {
-      std::memcpy(to, &half, sizeof(half));
-    }
-  }
-
   std::mt19937 random_;
 };
 

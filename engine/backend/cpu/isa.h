@@ -56,7 +56,7 @@ struct BlockShape {
   bool minimum;
   bool table;  ///< Nibbles number integers.
 
-  constexpr int64_t quant_bytes() const { return (bits == 8 ? 8 : bits) * 64; }
+  constexpr int64_t quant_bytes() const { return int64_t{bits} * 64; }
   constexpr int64_t blocks_per_run() const { return 2 / scales; }
   constexpr int64_t run_bytes() const { return 64 + blocks_per_run() * quant_bytes(); }
 };

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <iterator>
 
 #include "core/half.h"
 #include "engine/weights/blocks.h"
+#include "engine/weights/fp4.h"
 #include "engine/weights/quants.h"
 
 namespace longship::cpu {
@@ -71,12 +73,10 @@ void pack_high_pairs(const Words& words, int64_t lane, std::byte* out) {
   put_word(pairs[1], 5, lane, out);
 }
 
-// Nibbles of MXFP4 number their integers: back to the number. Zero has two, of which the first is taken.
+// Integers of MXFP4 back to the nibbles that number them. Zero has two, of which the first is taken.
 void number_fp4(uint8_t* quants) {
-  constexpr std::array<uint8_t, 25> kNumbers = {15, 0, 0, 0, 14, 0, 13, 0, 12, 11, 10, 9, 0,
-                                                1,  2, 3, 4, 0,  5, 0,  6, 0,  0,  0,  7};
   for (int64_t i = 0; i < kBlock; ++i) {
-    quants[i] = kNumbers[quants[i]];
+    quants[i] = static_cast<uint8_t>(std::ranges::find(kFp4Integers, quants[i]) - std::begin(kFp4Integers));
   }
 }
 
@@ -97,7 +97,7 @@ struct QuantPacking {
 
 QuantPacking packing_of(DType dtype, Layout layout) {
   const BlockShape shape = block_shape(layout);
-  const int lift = shape.offset - (has_minimum(dtype) ? 0 : quant_offset(dtype));
+  const int lift = shape.offset - quant_offset(dtype);
   return {quant_unpacker(dtype), info(dtype).block_bytes, info(dtype).block_values / kQuantColumns, shape,
           static_cast<uint32_t>(lift) * 0x01010101U};
 }

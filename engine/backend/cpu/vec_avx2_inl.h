@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "engine/weights/fp4.h"
+
 namespace longship::LONGSHIP_CPU_NAMESPACE {
 
 struct F32 {  // 16 floats
@@ -184,10 +186,10 @@ template <int kCount>
 inline Bytes with_bits(Bytes value, Bytes bits, int first) {
   return {with_bits<kCount>(value.low, bits.low, first), with_bits<kCount>(value.high, bits.high, first)};
 }
-/// The integers that nibbles of MXFP4 number: twice the value, offset by 12.
+/// kFp4Integers of each byte.
 inline Bytes fp4_integers(Bytes nibbles) {
-  const __m256i table =
-      _mm256_broadcastsi128_si256(_mm_setr_epi8(12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0));
+  const __m128i integers = _mm_loadu_si128(reinterpret_cast<const __m128i*>(kFp4Integers));
+  const __m256i table = _mm256_broadcastsi128_si256(integers);
   return {_mm256_shuffle_epi8(table, nibbles.low), _mm256_shuffle_epi8(table, nibbles.high)};
 }
 /// 4 bytes from memory in every lane.

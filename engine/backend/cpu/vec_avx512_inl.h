@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "engine/weights/fp4.h"
+
 namespace longship::LONGSHIP_CPU_NAMESPACE {
 
 using F32 = __m512;     // 16 floats
@@ -142,7 +144,6 @@ inline Bytes low_nibbles(Bytes a) {
 inline Bytes high_nibbles(Bytes a) {
   return _mm512_and_si512(_mm512_srli_epi16(a, 4), _mm512_set1_epi8(15));
 }
-/// 4 bytes from memory in every lane.
 /// `value` + the kCount bits of `bits` from bit `first` of each byte on, x 16.
 template <int kCount>
 inline Bytes with_bits(Bytes value, Bytes bits, int first) {
@@ -151,11 +152,12 @@ inline Bytes with_bits(Bytes value, Bytes bits, int first) {
   const Bytes mask = _mm512_set1_epi8(kCount == 1 ? 0x10 : 0x30);
   return _mm512_ternarylogic_epi32(value, moved, mask, 0xF8);  // value | (moved & mask)
 }
-/// The integers that nibbles of MXFP4 number: twice the value, offset by 12.
+/// kFp4Integers of each byte.
 inline Bytes fp4_integers(Bytes nibbles) {
-  const __m128i table = _mm_setr_epi8(12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0);
+  const __m128i table = _mm_loadu_si128(reinterpret_cast<const __m128i*>(kFp4Integers));
   return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(table), nibbles);
 }
+/// 4 bytes from memory in every lane.
 inline Bytes broadcast_bytes(const int8_t* from) {
   int32_t word;
   __builtin_memcpy(&word, from, sizeof(word));

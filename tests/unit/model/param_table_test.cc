@@ -25,22 +25,16 @@ class CountingSource : public WeightSource {
     }
     return nullptr;
   }
-  void read(const SourceTensor&, const Region& region, std::span<std::byte> out) override {
-    std::vector<float> values;
+  RegionView view(const SourceTensor&, const Region& region) override {
+    std::vector<float>& values = views_.emplace_back();
     for (int64_t row = region.row_begin; row < region.row_end; ++row) {
       for (int64_t column = region.column_begin; column < region.column_end; ++column) {
         values.push_back(static_cast<float>(1000 * row + column));
       }
     }
-    ASSERT_EQ(out.size(), values.size() * sizeof(float));
-    std::memcpy(out.data(), values.data(), out.size());
-    bytes_ += out.size();
-  }
-  RegionView view(const SourceTensor& tensor, const Region& region) override {
-    const int64_t row_bytes = (region.column_end - region.column_begin) * static_cast<int64_t>(sizeof(float));
-    views_.emplace_back(static_cast<std::size_t>((region.row_end - region.row_begin) * row_bytes));
-    read(tensor, region, views_.back());
-    return {views_.back().data(), row_bytes};
+    bytes_ += values.size() * sizeof(float);
+    return {reinterpret_cast<const std::byte*>(values.data()),
+            (region.column_end - region.column_begin) * static_cast<int64_t>(sizeof(float))};
   }
   const std::string& path() const override { return path_; }
   uint64_t bytes_read() const override { return bytes_; }
@@ -49,7 +43,7 @@ class CountingSource : public WeightSource {
   std::vector<SourceTensor> tensors_;
   std::string path_ = "counting";
   uint64_t bytes_ = 0;
-  std::deque<Bytes> views_;
+  std::deque<std::vector<float>> views_;
 };
 
 std::vector<float> rows_of(CountingSource& source, const ParamSpec& spec, int tp, int rank, std::size_t segment) {
