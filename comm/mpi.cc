@@ -1,4 +1,5 @@
 #include <mpi.h>
+#include <sched.h>
 
 #include <algorithm>
 #include <string>
@@ -9,6 +10,7 @@
 #include "comm/mpi_communicator.h"
 #include "comm/mpi_control.h"
 #include "comm/mpi_try.h"
+#include "comm/shm_communicator.h"
 #include "comm/transport.h"
 
 namespace longship {
@@ -59,57 +61,99 @@ Error not_one_job() {
       "Under Slurm use srun --mpi=pmix; else use the mpirun of the MPI library that longship was built with.");
 }
 
-// A host is named by its lowest rank.
-std::vector<int> count_ranks_per_host() {
+/// What this rank knows of the hosts of the job.
+struct Hosts {
+  std::vector<int> host_of;  ///< By rank. A host is named by its lowest rank.
+  bool crowded = false;      ///< This host has more ranks than cores that they may use.
+};
+
+int cores_of_all(MPI_Comm host) {
+  cpu_set_t cores;
+  CPU_ZERO(&cores);
+  sched_getaffinity(0, sizeof cores, &cores);
+  MPI_TRY(MPI_Allreduce(MPI_IN_PLACE, &cores, sizeof cores, MPI_BYTE, MPI_BOR, host));
+  return CPU_COUNT(&cores);
+}
+
+Hosts find_hosts() {
   const int rank = rank_in(MPI_COMM_WORLD);
   MPI_Comm host = MPI_COMM_NULL;
   MPI_TRY(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, rank, MPI_INFO_NULL, &host));
   int lowest = rank;
   MPI_TRY(MPI_Bcast(&lowest, 1, MPI_INT, 0, host));
+  Hosts hosts{.host_of = std::vector<int>(static_cast<std::size_t>(size_of(MPI_COMM_WORLD)))};
+  hosts.crowded = size_of(host) > cores_of_all(host);
   MPI_TRY(MPI_Comm_free(&host));
-  std::vector<int> hosts(static_cast<std::size_t>(size_of(MPI_COMM_WORLD)));
-  MPI_TRY(MPI_Allgather(&lowest, 1, MPI_INT, hosts.data(), 1, MPI_INT, MPI_COMM_WORLD));
-  std::vector<int> counts(hosts.size());
-  for (const int name : hosts) {
-    ++counts[static_cast<std::size_t>(name)];
-  }
-  std::erase(counts, 0);
-  return counts;
+  MPI_TRY(MPI_Allgather(&lowest, 1, MPI_INT, hosts.host_of.data(), 1, MPI_INT, MPI_COMM_WORLD));
+  return hosts;
+}
+
+Error cannot_share_memory() {
+  return Error(ErrorKind::kRank, "ranks that exchange data cannot share memory: they are on different hosts or apart",
+               "Use --comm auto or --comm mpi.");
 }
 
 class MpiTransport final : public Transport {
  public:
-  explicit MpiTransport(const TransportOptions& options) : job_{options.deadline}, library_(job_) {
+  explicit MpiTransport(const TransportOptions& options) : job_{options.deadline}, wire_(options.wire), library_(job_) {
     if (size_of(MPI_COMM_WORLD) == 1 && ranks_of_launcher() > 1) {
       throw not_one_job();
     }
     control_ = std::make_unique<MpiControl>(job_);
-    ranks_per_host_ = count_ranks_per_host();
+    hosts_ = find_hosts();
+    job_.spins = hosts_.crowded ? 0 : Backoff::kUsualSpins;
   }
 
   std::string_view name() const override { return "mpi"; }
   int rank() const override { return control_->port().rank(); }
   int size() const override { return control_->port().size(); }
-  std::vector<int> ranks_per_host() const override { return ranks_per_host_; }
+  std::vector<int> ranks_per_host() const override {
+    std::vector<int> counts(hosts_.host_of.size());
+    for (const int host : hosts_.host_of) {
+      ++counts[static_cast<std::size_t>(host)];
+    }
+    std::erase(counts, 0);
+    return counts;
+  }
 
   std::unique_ptr<Communicator> split(int color, int key) override {
     // MPI's own split has no deadline, so everyone is known to be there first.
     control_->agree(nullptr, "meeting to split");
-    auto group = std::make_unique<MpiCommunicator>(job_, control_->port(), color, key);
-    if (group->size() == 1) {
+    auto port = std::make_unique<MpiPort>(job_, &control_->port(), color, key);
+    if (port->size() == 1) {
       return std::make_unique<GroupOfOne>();
     }
-    return group;
+    if (wire_ != Wire::kMpi) {
+      std::unique_ptr<Communicator> group = on_one_host(*port) ? ShmCommunicator::make(job_, port) : nullptr;
+      if (group != nullptr) {
+        return group;
+      }
+      if (wire_ == Wire::kShm) {
+        throw cannot_share_memory();
+      }
+    }
+    return std::make_unique<MpiCommunicator>(job_, std::move(port));
   }
 
   ControlChannel& control() override { return *control_; }
   void abort(int exit_code) override { MPI_Abort(MPI_COMM_WORLD, exit_code); }
 
  private:
+  bool on_one_host(const MpiPort& port) const {
+    for (int rank = 1; rank < port.size(); ++rank) {
+      if (host_of(port.job_rank(rank)) != host_of(port.job_rank(0))) {
+        return false;
+      }
+    }
+    return true;
+  }
+  int host_of(int job_rank) const { return hosts_.host_of[static_cast<std::size_t>(job_rank)]; }
+
   MpiJob job_;
+  Wire wire_;
   MpiLibrary library_;
   std::unique_ptr<MpiControl> control_;
-  std::vector<int> ranks_per_host_;
+  Hosts hosts_;
 };
 
 }  // namespace
@@ -124,6 +168,13 @@ void check_mpi(int code, const char* call) {
   text.resize(static_cast<std::size_t>(length));
   throw Error(ErrorKind::kRank, "MPI failed in " + std::string(call) + ": " + text,
               "Check that every rank still runs and that the hosts can reach each other.");
+}
+
+Wire wire_of(std::string_view name) {
+  if (name == "auto") return Wire::kAuto;
+  if (name == "shm") return Wire::kShm;
+  if (name == "mpi") return Wire::kMpi;
+  throw Error(ErrorKind::kUsage, "there is no transport \"" + std::string(name) + "\"", "Use --comm auto, shm or mpi.");
 }
 
 std::unique_ptr<Transport> make_mpi_transport(const TransportOptions& options) {

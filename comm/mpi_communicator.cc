@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <numeric>
 #include <utility>
 
 namespace longship {
@@ -23,16 +22,10 @@ bool one_step_is_faster(int64_t nodes, int64_t count, int ranks) {
   return nodes * node_bytes <= kMostBytes && (node_bytes <= kEagerBytes || node_bytes / ranks > kEagerBytes);
 }
 
-ReductionTree tree_of_ranks(int size) {
-  std::vector<int32_t> bounds(static_cast<std::size_t>(size) + 1);
-  std::iota(bounds.begin(), bounds.end(), 0);
-  return ReductionTree(size, std::move(bounds));
-}
-
 }  // namespace
 
-MpiCommunicator::MpiCommunicator(MpiJob& job, const MpiPort& parent, int color, int key)
-    : port_(job, &parent, color, key), ranks_tree_(tree_of_ranks(port_.size())) {}
+MpiCommunicator::MpiCommunicator(MpiJob& job, std::unique_ptr<MpiPort> port)
+    : job_(job), port_(std::move(port)), ranks_tree_(tree_of_ranks(port_->size())) {}
 
 std::span<const MpiCommunicator::Part> MpiCommunicator::parts_of(std::span<const int64_t> counts) {
   parts_.clear();
@@ -82,7 +75,7 @@ void MpiCommunicator::reduce_part(const Reduction& reduction, float* sum, std::s
       give(nodes + node * count + theirs.begin, theirs.count, peer, kNodes);
     }
   }
-  port_.finish(operation);
+  port_->finish(operation);
   sum_.add(tree, nodes_, mine.count, sum);
 }
 
@@ -94,7 +87,7 @@ void MpiCommunicator::exchange_parts(float* values, std::span<const Part> parts,
     take(values + theirs.begin, theirs.count, peer, kParts);
     give(values + mine.begin, mine.count, peer, kParts);
   }
-  port_.finish(operation);
+  port_->finish(operation);
 }
 
 void MpiCommunicator::reduce(const float* nodes, int64_t count, const ReductionTree& tree, float* out,
@@ -128,7 +121,7 @@ void MpiCommunicator::reduce_scatter(const Tensor& x, std::span<const int64_t> c
 void MpiCommunicator::all_gather(const Tensor& part, std::span<const int64_t> counts, Tensor& out, Stream& /*stream*/) {
   give_to_all(part);
   take_parts(part, counts, out);
-  port_.finish("all_gather with");
+  port_->finish("all_gather with");
 }
 
 void MpiCommunicator::gather(const Tensor& part, std::span<const int64_t> counts, int root, Tensor& out,
@@ -136,45 +129,45 @@ void MpiCommunicator::gather(const Tensor& part, std::span<const int64_t> counts
   if (rank() == root) {
     take_parts(part, counts, out);
   } else if (!part.empty()) {
-    port_.give(part.data<std::byte>(), part.bytes(), root, kParts);
+    port_->give(part.data<std::byte>(), part.bytes(), root, kParts);
   }
-  port_.finish("gather with");
+  port_->finish("gather with");
 }
 
 void MpiCommunicator::broadcast(Tensor& x, int root, Stream& /*stream*/) {
   if (rank() == root) {
     give_to_all(x);
   } else if (!x.empty()) {
-    port_.take(x.data<std::byte>(), x.bytes(), root, kParts);
+    port_->take(x.data<std::byte>(), x.bytes(), root, kParts);
   }
-  port_.finish("broadcast with");
+  port_->finish("broadcast with");
 }
 
 void MpiCommunicator::send(const Tensor& x, int to, Stream& /*stream*/) {
   const auto* begin = x.data<std::byte>();
-  port_.send(std::make_shared<const Bytes>(begin, begin + x.bytes()), to, kPointToPoint, kMessagesUnderWay);
+  port_->send(std::make_shared<const Bytes>(begin, begin + x.bytes()), to, kPointToPoint, kMessagesUnderWay);
 }
 
 void MpiCommunicator::recv(Tensor& x, int from, Stream& /*stream*/) {
-  port_.take(x.data<std::byte>(), x.bytes(), from, kPointToPoint);
-  port_.finish("recv from");
+  port_->take(x.data<std::byte>(), x.bytes(), from, kPointToPoint);
+  port_->finish("recv from");
 }
 
 void MpiCommunicator::take(float* to, int64_t count, int from, int tag) {
   if (count != 0) {
-    port_.take(to, count * static_cast<int64_t>(sizeof(float)), from, tag);
+    port_->take(to, count * static_cast<int64_t>(sizeof(float)), from, tag);
   }
 }
 
 void MpiCommunicator::give(const float* from, int64_t count, int to, int tag) {
   if (count != 0) {
-    port_.give(from, count * static_cast<int64_t>(sizeof(float)), to, tag);
+    port_->give(from, count * static_cast<int64_t>(sizeof(float)), to, tag);
   }
 }
 
 void MpiCommunicator::give_to_all(const Tensor& x) {
   for (int step = 1; step < size() && !x.empty(); ++step) {
-    port_.give(x.data<std::byte>(), x.bytes(), (rank() + step) % size(), kParts);
+    port_->give(x.data<std::byte>(), x.bytes(), (rank() + step) % size(), kParts);
   }
 }
 
@@ -188,7 +181,7 @@ void MpiCommunicator::take_parts(const Tensor& part, std::span<const int64_t> co
     if (peer == rank()) {
       std::memcpy(to, part.data<std::byte>(), static_cast<std::size_t>(bytes));
     } else {
-      port_.take(to, bytes, peer, kParts);
+      port_->take(to, bytes, peer, kParts);
     }
     to += bytes;
   }

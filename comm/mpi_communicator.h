@@ -13,11 +13,11 @@ namespace longship {
 /// on a group of the size of a mesh axis that takes the fewest steps, and a late rank can be named.
 class MpiCommunicator final : public Communicator {
  public:
-  /// All ranks of `parent` together.
-  MpiCommunicator(MpiJob& job, const MpiPort& parent, int color, int key);
+  /// The ranks of `port` together.
+  MpiCommunicator(MpiJob& job, std::unique_ptr<MpiPort> port);
 
-  int rank() const override { return port_.rank(); }
-  int size() const override { return port_.size(); }
+  int rank() const override { return port_->rank(); }
+  int size() const override { return port_->size(); }
   void tree_reduce(const Tensor& nodes, const ReductionTree& tree, Tensor& out, Stream& stream) override;
   void all_reduce(Tensor& x, Stream& stream) override;
   void all_gather(const Tensor& part, std::span<const int64_t> counts, Tensor& out, Stream& stream) override;
@@ -26,7 +26,7 @@ class MpiCommunicator final : public Communicator {
   void broadcast(Tensor& x, int root, Stream& stream) override;
   void send(const Tensor& x, int to, Stream& stream) override;
   void recv(Tensor& x, int from, Stream& stream) override;
-  void progress() override { port_.progress(); }
+  void progress() override { job_.advance(); }
 
  private:
   struct Part {
@@ -52,7 +52,8 @@ class MpiCommunicator final : public Communicator {
   void give_to_all(const Tensor& x);
   void take_parts(const Tensor& part, std::span<const int64_t> counts, Tensor& out);
 
-  MpiPort port_;
+  MpiJob& job_;
+  std::unique_ptr<MpiPort> port_;
   ReductionTree ranks_tree_;  ///< One group a rank.
   TreeSum sum_;
   // Kept between calls, so that a step allocates nothing.

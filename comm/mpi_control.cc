@@ -62,6 +62,7 @@ std::optional<Bytes> MpiControl::receive(Deadline deadline) {
     if (Deadline::clock::now() >= deadline) {
       return std::nullopt;
     }
+    job_.advance();
     backoff.pause();
   }
 }
@@ -72,7 +73,7 @@ Bytes MpiControl::wait_for(int from, int tag, std::string_view operation, std::c
     if (std::optional<MpiPort::Message> message = port_.try_receive(from, tag)) {
       return std::move(message->bytes);
     }
-    port_.progress();
+    job_.advance();
     if (!patience.pause()) {
       job_.broken = true;
       throw patience.error(from);

@@ -53,11 +53,10 @@ MpiPort::MpiPort(MpiJob& job, const MpiPort* parent, int color, int key)
   MPI_TRY(MPI_Comm_rank(MPI_COMM_WORLD, &job_rank));
   job_ranks_.resize(static_cast<std::size_t>(size));
   MPI_TRY(MPI_Allgather(&job_rank, 1, MPI_INT, job_ranks_.data(), 1, MPI_INT, state_->comm));
-  job_.ports.push_back(this);
+  job_.outboxes.push_back(this);
 }
 
 MpiPort::~MpiPort() {
-  std::erase(job_.ports, this);
   try {
     if (!job_.broken && std::uncaught_exceptions() == 0) {
       for (int to = 0; to < size(); ++to) {
@@ -68,6 +67,7 @@ MpiPort::~MpiPort() {
   } catch (const std::exception&) {
     job_.broken = true;
   }
+  std::erase(job_.outboxes, static_cast<Outbox*>(this));
   if (!state_->outgoing.empty()) {
     // MPI may still read these messages, so they are left to it.
     static_cast<void>(state_.release());
@@ -99,6 +99,7 @@ void MpiPort::finish(std::string_view operation) {
     if (done != 0) {
       break;
     }
+    job_.advance();
     if (!patience.pause()) {
       give_up(patience.error(first_unfinished()));
     }
@@ -133,7 +134,7 @@ void MpiPort::give_up(const Error& error) {
 }
 
 void MpiPort::send(std::shared_ptr<const Bytes> message, int to, int tag, std::size_t most) {
-  progress();
+  job_.advance();
   wait_for_room(to, most);
   in_pieces(static_cast<int64_t>(message->size()), [&](int64_t begin, int piece) {
     Outgoing& outgoing = state_->outgoing.emplace_back(Outgoing{message, MPI_REQUEST_NULL, to});
@@ -147,7 +148,7 @@ void MpiPort::wait_for_room(int to, std::size_t most) {
     return static_cast<std::size_t>(std::ranges::count(state_->outgoing, to, &Outgoing::to));
   };
   while (under_way() >= most) {
-    free_gone();
+    job_.advance();
     if (!patience.pause()) {
       give_up(patience.error(job_rank(to)));
     }
@@ -171,13 +172,12 @@ std::optional<MpiPort::Message> MpiPort::try_receive(int from, std::optional<int
   return message;
 }
 
-void MpiPort::progress() {
-  for (MpiPort* port : job_.ports) {
-    port->free_gone();
-  }
+void MpiPort::poke() {
+  int found = 0;
+  MPI_TRY(MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, state_->comm, &found, MPI_STATUS_IGNORE));
 }
 
-void MpiPort::free_gone() {
+void MpiPort::advance() {
   std::erase_if(state_->outgoing, [](Outgoing& outgoing) {
     int done = 0;
     MPI_TRY(MPI_Test(&outgoing.request, &done, MPI_STATUS_IGNORE));

@@ -8,23 +8,40 @@
 #include <string_view>
 #include <vector>
 
+#include "core/backoff.h"
 #include "core/bytes.h"
 
 namespace longship {
 
-class MpiPort;
+/// Messages under way that move on only while their owner lets them.
+class Outbox {
+ public:
+  /// Moves what can move. Never waits.
+  virtual void advance() = 0;
+
+ protected:
+  ~Outbox() = default;
+};
 
 /// Settings and state that all MPI objects of a process share.
 struct MpiJob {
   std::chrono::milliseconds deadline;
   bool broken = false;  ///< A wait was in vain: other ranks may be gone, so nothing waits for them any more.
-  std::vector<MpiPort*> ports = {};
+  int spins = Backoff::kUsualSpins;  ///< Looks before a wait in shared memory yields: none with more ranks than cores.
+  std::vector<Outbox*> outboxes = {};
+
+  /// Called in every wait: others may wait for what this rank has sent.
+  void advance() {
+    for (Outbox* outbox : outboxes) {
+      outbox->advance();
+    }
+  }
 };
 
 /// Messages between the ranks of a group, over an MPI communicator of their own. Messages of one pair and tag
 /// arrive in order. Every wait lets all outstanding messages progress and throws kRank at the deadline.
 /// Used by the thread that initialised MPI.
-class MpiPort {
+class MpiPort final : public Outbox {
  public:
   struct Message {
     int tag = 0;
@@ -54,14 +71,15 @@ class MpiPort {
   void send(std::shared_ptr<const Bytes> message, int to, int tag, std::size_t most);
   /// The next message from `from`, of any size, if one is there; of one tag, or of any.
   std::optional<Message> try_receive(int from, std::optional<int> tag);
-  /// Lets the messages of all ports of the process progress and frees those that are gone. Never waits.
-  void progress();
+  /// Lets MPI move whatever it still has under way in this process. Never waits.
+  void poke();
+  /// Lets the messages of send() progress and frees those that are gone.
+  void advance() override;
 
  private:
   struct Outgoing;
   struct State;  // What is typed by MPI.
 
-  void free_gone();
   void wait_for_room(int to, std::size_t most);
   int first_unfinished();
   [[noreturn]] void give_up(const Error& error);

@@ -14,7 +14,8 @@ namespace longship {
 class Patience {
  public:
   /// `operation` reads well before "rank 2: ..." and outlives the wait: "recv from".
-  Patience(std::string_view operation, std::chrono::milliseconds limit) : operation_(operation), limit_(limit) {}
+  Patience(std::string_view operation, std::chrono::milliseconds limit, const Backoff& backoff = Backoff())
+      : operation_(operation), limit_(limit), backoff_(backoff) {}
 
   /// Called after each look that found nothing. False: the deadline has passed.
   bool pause() {

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "comm/communicator.h"
@@ -28,9 +29,20 @@ class Transport {
   virtual void abort(int exit_code) = 0;
 };
 
+/// What ranks that a launcher started use between them.
+enum class Wire : uint8_t {
+  kAuto,  ///< Shared memory where all ranks of a group can, else MPI.
+  kShm,   ///< Shared memory: a group for which that is impossible is an error.
+  kMpi,   ///< Messages of MPI.
+};
+
+/// Errors: kUsage for another name than "auto", "shm" and "mpi".
+Wire wire_of(std::string_view name);
+
 struct TransportOptions {
   /// Longest wait for a peer inside one operation. A lost process is noticed earlier, by the launcher.
   std::chrono::milliseconds deadline = std::chrono::seconds(300);
+  Wire wire = Wire::kAuto;
 };
 
 /// A job of one rank.

@@ -1,6 +1,8 @@
 #include "comm/tree_sum.h"
 
 #include <algorithm>
+#include <numeric>
+#include <utility>
 
 #include "core/error.h"
 
@@ -10,7 +12,7 @@ namespace {
 
 constexpr int64_t kBlock = 512;
 
-// `sum` may be `older` itself.
+// `sum` may be `older` or `newer` itself.
 void add_block(const float* older, const float* newer, int64_t count, float* sum) {
   for (int64_t i = 0; i < count; ++i) {
     sum[i] = older[i] + newer[i];
@@ -22,6 +24,12 @@ void add_block(const float* older, const float* newer, int64_t count, float* sum
 int64_t part_begin(int64_t count, int parts, int i) {
   constexpr int64_t kLine = 16;
   return std::min(count, (count * i / parts + kLine - 1) / kLine * kLine);
+}
+
+ReductionTree tree_of_ranks(int ranks) {
+  std::vector<int32_t> bounds(static_cast<std::size_t>(ranks) + 1);
+  std::iota(bounds.begin(), bounds.end(), 0);
+  return ReductionTree(ranks, std::move(bounds));
 }
 
 void TreeSum::add(const ReductionTree& tree, std::span<const float* const> nodes, int64_t count, float* out) {
@@ -36,12 +44,15 @@ void TreeSum::add(const ReductionTree& tree, std::span<const float* const> nodes
       stack_[depth++] = nodes[node] + begin;
       for (int32_t merge = 0; merge < merges[node]; ++merge) {
         --depth;
-        float* sum = partials_.data() + (depth - 1) * kBlock;
+        const bool last = node + 1 == nodes.size() && merge + 1 == merges[node];
+        float* sum = last ? out + begin : partials_.data() + (depth - 1) * kBlock;
         add_block(stack_[depth - 1], stack_[depth], size, sum);
         stack_[depth - 1] = sum;
       }
     }
-    std::copy_n(stack_[0], size, out + begin);
+    if (stack_[0] != out + begin) {
+      std::copy_n(stack_[0], size, out + begin);
+    }
   }
 }
 

@@ -14,15 +14,18 @@ class Backoff {
  public:
   using Clock = std::chrono::steady_clock;
 
-  /// Spins and yields for `awake` before the first sleep; no sleep is longer than `longest_nap`.
+  static constexpr int kUsualSpins = 200;
+
+  /// Spins and yields for `awake` before the first sleep; no sleep is longer than `longest_nap`. `spins`: looks before
+  /// the first yield, 0 where the awaited may need this core.
   explicit Backoff(std::chrono::microseconds awake = std::chrono::milliseconds(2),
-                   std::chrono::microseconds longest_nap = std::chrono::microseconds(200))
-      : awake_(awake), longest_nap_(longest_nap) {}
+                   std::chrono::microseconds longest_nap = std::chrono::microseconds(200), int spins = kUsualSpins)
+      : awake_(awake), longest_nap_(longest_nap), spins_left_(spins) {}
 
   /// Called after each look that found nothing. Returns the time waited so far, zero while it spins.
   Clock::duration pause() {
-    if (spins_ < kSpins) {
-      ++spins_;
+    if (spins_left_ > 0) {
+      --spins_left_;
 #if defined(__x86_64__)
       __builtin_ia32_pause();
 #endif
@@ -42,12 +45,11 @@ class Backoff {
   }
 
  private:
-  static constexpr int kSpins = 200;
   static constexpr std::chrono::microseconds kShortestNap{50};
 
   std::chrono::microseconds awake_;
   std::chrono::microseconds longest_nap_;
-  int spins_ = 0;
+  int spins_left_;
   Clock::time_point start_;
 };
 

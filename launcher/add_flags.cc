@@ -131,6 +131,11 @@ void add_engine_flags(CLI::App& command, EngineFlags& flags) {
       ->check(CLI::IsMember({"cpu", "reference"}))
       ->capture_default_str()
       ->group("Engine");
+  command
+      .add_option("--comm", options.comm, "Between ranks: shm (memory of one host), mpi, or auto: shm where it can be")
+      ->check(CLI::IsMember({"auto", "shm", "mpi"}))
+      ->capture_default_str()
+      ->group("Engine");
   command.add_flag("--exact", options.exact, "Dequantised weights, f32 activations, keys and values")->group("Engine");
   command.add_option("--kv-cache-dtype", options.kv_cache_dtype, "Type of keys and values: auto (f16), f16 or f32")
       ->check(CLI::IsMember({"auto", "f16", "f32"}))

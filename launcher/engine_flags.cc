@@ -19,6 +19,7 @@ std::vector<std::string> engine_arguments(const EngineFlags& flags) {
   add_number("--pp", flags.mesh.pp);
   add_number("--threads", flags.threads);
   add("--backend", options.backend);
+  add("--comm", options.comm);
   add("--kv-cache-dtype", options.kv_cache_dtype);
   if (options.max_model_len != 0) add_number("--max-model-len", options.max_model_len);
   add_number("--max-num-seqs", options.max_num_seqs);

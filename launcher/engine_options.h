@@ -23,6 +23,7 @@ struct EngineOptions {
   int pp = 1;
   int threads = 1;  ///< Compute threads of each rank.
   std::string backend = "cpu";
+  std::string comm = "auto";            ///< What ranks exchange data over: "auto", "shm" or "mpi".
   bool exact = false;                   ///< Dequantised weights, f32 activations and f32 keys and values.
   std::string kv_cache_dtype = "auto";  ///< "auto" (f16; f32 if exact), "f32" or "f16".
   int64_t max_model_len = 0;            ///< 0: the model's, or as much as fits into the memory.

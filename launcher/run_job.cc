@@ -71,9 +71,9 @@ MeshShape launched_mesh(const EngineFlags& flags, const Transport& transport) {
 
 // Calls `body` with the transport of this rank. After an error the ranks have little time to end together.
 template <class Body>
-int with_mpi(const Body& body) {
+int with_mpi(const std::string& wire, const Body& body) {
   std::optional<EndWithin> end_within;  // outlives the transport, whose end waits for the other ranks
-  const std::unique_ptr<Transport> transport = make_mpi_transport();
+  const std::unique_ptr<Transport> transport = make_mpi_transport({.wire = wire_of(wire)});
   try {
     return body(*transport);
   } catch (const Error& error) {
@@ -87,7 +87,7 @@ int with_mpi(const Body& body) {
 }
 
 int run_launched(const EngineFlags& flags, const PrepareFrontEnd& prepare) {
-  return with_mpi([&](Transport& transport) {
+  return with_mpi(flags.options.comm, [&](Transport& transport) {
     const MeshShape mesh = launched_mesh(flags, transport);
     FrontEnd front_end = prepare_on_leader(transport, prepare);
     LoadBar bar(job_title(flags.model, mesh));
@@ -162,7 +162,7 @@ int run_child_rank(const EngineFlags& flags) {
     lifeline->socket().send(FrameKind::kFailed, encode(error));
     return error.exit_code();
   }
-  return with_mpi([&](Transport& transport) {
+  return with_mpi(flags.options.comm, [&](Transport& transport) {
     const bool leads = transport.rank() == 0;
     const LoadReport report = [&](int64_t done, int64_t total) { lifeline->report({done, total}); };
     const FrontEnd front_end = [&](Engine& engine) { return serve_engine(engine, lifeline->socket()); };

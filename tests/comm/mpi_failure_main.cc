@@ -6,7 +6,7 @@
 
 #include "comm/transport.h"
 
-// mpi_failure_main WAIT, on three ranks: the last one stays away from an operation until after the deadline, and
+// mpi_failure_main WAIT [WIRE], on three ranks: the last one stays away from an operation until after the deadline, and
 // the others must notice by themselves. Ends with 5 if they throw kRank naming the operation, with 1 if not.
 // mpi_failure_main abort: one rank aborts with 42 while the others wait.
 // mpi_failure_main leader_ends: rank 0 ends while the others wait for a frame; all end with 5.
@@ -85,7 +85,7 @@ int wait_for_a_leader_that_ends() {
   return 1;
 }
 
-int run(const std::string& name) {
+int run(const std::string& name, Wire wire) {
   if (name == "leader_ends") {
     return wait_for_a_leader_that_ends();
   }
@@ -93,7 +93,7 @@ int run(const std::string& name) {
     const auto transport = make_mpi_transport({.deadline = seconds(20)});
     return abort_while_others_wait(*transport);
   }
-  const auto transport = make_mpi_transport({.deadline = kDeadline});
+  const auto transport = make_mpi_transport({.deadline = kDeadline, .wire = wire});
   return wait_beyond_deadline(*transport, kCases.at(name));
 }
 
@@ -102,7 +102,7 @@ int run(const std::string& name) {
 
 int main(int argc, char** argv) {
   try {
-    return longship::run(argc > 1 ? argv[1] : "");
+    return longship::run(argc > 1 ? argv[1] : "", longship::wire_of(argc > 2 ? argv[2] : "auto"));
   } catch (const std::exception& error) {
     std::fprintf(stderr, "%s\n", error.what());
     return 1;

@@ -3,7 +3,7 @@
 
 #include "tests/comm/conformance.h"
 
-// The suite under mpirun: every process is one rank and runs every test, in the same order.
+// The suite under mpirun: every process is one rank and runs every test, in the same order. Its argument is the wire.
 
 namespace longship::conformance {
 
@@ -55,7 +55,8 @@ INSTANTIATE_TEST_SUITE_P(Mpi, Conformance, testing::ValuesIn(jobs()), [](const a
 int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);
   try {
-    const auto transport = longship::make_mpi_transport({.deadline = std::chrono::seconds(60)});
+    const auto transport = longship::make_mpi_transport(
+        {.deadline = std::chrono::seconds(60), .wire = longship::wire_of(argc > 1 ? argv[1] : "auto")});
     return longship::conformance::run_all_tests(*transport);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "%s\n", error.what());

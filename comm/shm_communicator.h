@@ -1,0 +1,67 @@
+#pragma once
+
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "comm/communicator.h"
+#include "comm/shm_group.h"
+#include "comm/shm_mail.h"
+#include "comm/tree_sum.h"
+
+namespace longship {
+
+/// One rank's end of a group whose ranks are all on one host and move data through memory that they share. Small
+/// reductions take one round, in which everyone adds up everything; in large ones each rank adds up its part of a chunk
+/// while it hands out the sums of the chunk before.
+class ShmCommunicator final : public Communicator {
+ public:
+  /// All ranks of `port` together. Null, on every rank, if one of them cannot share memory with the others; the port is
+  /// then left as it was.
+  static std::unique_ptr<Communicator> make(MpiJob& job, std::unique_ptr<MpiPort>& port);
+
+  int rank() const override { return group_->rank(); }
+  int size() const override { return group_->size(); }
+  void tree_reduce(const Tensor& nodes, const ReductionTree& tree, Tensor& out, Stream& stream) override;
+  void all_reduce(Tensor& x, Stream& stream) override;
+  void all_gather(const Tensor& part, std::span<const int64_t> counts, Tensor& out, Stream& stream) override;
+  void gather(const Tensor& part, std::span<const int64_t> counts, int root, Tensor& out, Stream& stream) override;
+  void reduce_scatter(const Tensor& x, std::span<const int64_t> counts, Tensor& part, Stream& stream) override;
+  void broadcast(Tensor& x, int root, Stream& stream) override;
+  void send(const Tensor& x, int to, Stream& stream) override;
+  void recv(Tensor& x, int from, Stream& stream) override;
+  void progress() override { group_->job().advance(); }
+
+ private:
+  /// Nodes of this rank, the tree of all ranks' nodes, and where its root goes; it may be this rank's only node.
+  struct Reduction {
+    const float* nodes;
+    const ReductionTree& tree;
+    int64_t count;  ///< Values in a node.
+    float* out;
+    std::string_view operation;
+  };
+  struct Chunk {
+    int64_t begin = 0;
+    int64_t count = 0;
+  };
+
+  ShmCommunicator(std::unique_ptr<MpiPort> port, std::unique_ptr<ShmGroup> group);
+
+  void reduce(const Reduction& reduction);
+  void reduce_in_one_round(const Reduction& reduction);
+  void reduce_in_chunks(const Reduction& reduction);
+  void hand_out(const Reduction& reduction, const Chunk& nodes, const Chunk& sums);
+  void add_part(const Reduction& reduction, const Chunk& chunk);
+  void collect_sums(const Reduction& reduction, const Chunk& chunk);
+  void take_parts(const Tensor& part, std::span<const int64_t> counts, std::byte* out, std::string_view operation);
+
+  std::unique_ptr<MpiPort> port_;
+  std::unique_ptr<ShmGroup> group_;
+  ShmMail mail_;
+  ReductionTree ranks_tree_;  ///< One group a rank.
+  TreeSum sum_;
+  std::vector<const float*> addends_;  ///< Kept between calls, so that a step allocates nothing.
+};
+
+}  // namespace longship
