@@ -9,6 +9,7 @@
 #include "comm/launched.h"
 #include "comm/mpi_communicator.h"
 #include "comm/mpi_control.h"
+#include "comm/mpi_native.h"
 #include "comm/mpi_try.h"
 #include "comm/shm_communicator.h"
 #include "comm/transport.h"
@@ -123,22 +124,40 @@ class MpiTransport final : public Transport {
     if (port->size() == 1) {
       return std::make_unique<GroupOfOne>();
     }
-    if (wire_ != Wire::kMpi) {
-      std::unique_ptr<Communicator> group = on_one_host(*port) ? ShmCommunicator::make(job_, port) : nullptr;
-      if (group != nullptr) {
-        return group;
-      }
-      if (wire_ == Wire::kShm) {
-        throw cannot_share_memory();
-      }
+    std::unique_ptr<Communicator> group = wire_ == Wire::kMpi ? nullptr : through_memory(port);
+    if (group == nullptr && wire_ == Wire::kShm) {
+      throw cannot_share_memory();
     }
-    return std::make_unique<MpiCommunicator>(job_, std::move(port));
+    return group != nullptr ? std::move(group) : std::make_unique<MpiCommunicator>(job_, std::move(port));
+  }
+
+  // Shared memory where all ranks can, the messages of this project, and MPI's own operations.
+  std::vector<NamedCommunicator> alternatives() override {
+    std::vector<NamedCommunicator> ways;
+    if (size() == 1) {
+      ways.push_back({"self", std::make_unique<GroupOfOne>()});
+      return ways;
+    }
+    const auto new_port = [&] { return std::make_unique<MpiPort>(job_, &control_->port(), 0, rank()); };
+    std::unique_ptr<MpiPort> port = new_port();
+    if (std::unique_ptr<Communicator> group = through_memory(port)) {
+      ways.push_back({"shm", std::move(group)});
+      port = new_port();
+    }
+    ways.push_back({"mpi", std::make_unique<MpiCommunicator>(job_, std::move(port))});
+    ways.push_back({"mpi_native", make_mpi_native()});
+    return ways;
   }
 
   ControlChannel& control() override { return *control_; }
   void abort(int exit_code) override { MPI_Abort(MPI_COMM_WORLD, exit_code); }
 
  private:
+  // Null, and the port as it was, where the ranks cannot all share memory.
+  std::unique_ptr<Communicator> through_memory(std::unique_ptr<MpiPort>& port) {
+    return on_one_host(*port) ? ShmCommunicator::make(job_, port) : nullptr;
+  }
+
   bool on_one_host(const MpiPort& port) const {
     for (int rank = 1; rank < port.size(); ++rank) {
       if (host_of(port.job_rank(rank)) != host_of(port.job_rank(0))) {

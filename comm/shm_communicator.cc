@@ -12,8 +12,9 @@ namespace {
 constexpr auto kFloatBytes = static_cast<int64_t>(sizeof(float));
 // Up to this many bytes of nodes, one round in which everyone reads all of them beats two that read parts.
 constexpr int64_t kMostBytesInOneRound = 4096;
-// What a rank hands out in a round of a large operation: enough that meeting costs little, and still in its cache.
-constexpr int64_t kChunkBytes = int64_t{1} << 18;
+// What a rank hands out in a round of a large operation. Lines that another core has just written are slow to read, so
+// pieces that leave its own cache for the one that cores share are faster than small ones (measured from 2^15 to 2^20).
+constexpr int64_t kChunkBytes = int64_t{1} << 19;
 static_assert(2 * kChunkBytes <= ShmGroup::kBufferBytes);
 
 void copy(const void* from, int64_t bytes, void* to) {

@@ -21,7 +21,7 @@ namespace longship {
 /// still reads what it wrote in round n - 2, the last to use the same buffer.
 class ShmGroup {
  public:
-  static constexpr int64_t kBufferBytes = int64_t{1} << 19;
+  static constexpr int64_t kBufferBytes = int64_t{1} << 20;
 
   /// Bytes from one rank to another, written and read as a ring. Counters only grow.
   struct Pipe {

@@ -12,6 +12,12 @@
 
 namespace longship {
 
+/// A communicator and what people call that which it moves data over.
+struct NamedCommunicator {
+  std::string name;
+  std::unique_ptr<Communicator> group;
+};
+
 /// Every rank's way to the others. One object a rank; it outlives the communicators made from it.
 class Transport {
  public:
@@ -24,6 +30,12 @@ class Transport {
   virtual std::vector<int> ranks_per_host() const = 0;
   /// All ranks together: ranks of one color form a group, ordered by key (as MPI_Comm_split).
   virtual std::unique_ptr<Communicator> split(int color, int key) = 0;
+  /// Every way to move data between all ranks, for comparisons: the transport's own, and others as they are.
+  virtual std::vector<NamedCommunicator> alternatives() {
+    std::vector<NamedCommunicator> ways;
+    ways.push_back({std::string(name()), split(0, rank())});
+    return ways;
+  }
   virtual ControlChannel& control() = 0;
   /// Ends the job from this rank after a failure that others cannot know of: every rank stops waiting.
   virtual void abort(int exit_code) = 0;

@@ -7,7 +7,8 @@
 #include <unistd.h>
 
 #include <array>
-#include <cstdlib>
+
+#include "launcher/mpirun.h"
 
 namespace longship {
 
@@ -37,46 +38,14 @@ std::string random_secret() {
   return text;
 }
 
-// Open MPI, quiet and without pinning, where ranks may be more than cores. What the user has set stands.
-std::vector<ChildProcess::Variable> launcher_environment(const JobDirectory& directory, const std::string& secret) {
-  std::vector<ChildProcess::Variable> usual = {
-      {"OMPI_MCA_rmaps_base_oversubscribe", "1"},
-      {"OMPI_MCA_mpi_yield_when_idle", "1"},
-      {"OMPI_MCA_hwloc_base_binding_policy", "none"},
-      {"OMPI_MCA_pml", "ob1"},
-      {"OMPI_MCA_odls_base_sigkill_timeout", "0"},
-      {"OMPI_MCA_orte_tmpdir_base", directory.files().native()},
-      {"OMPI_MCA_btl_vader_backing_directory", directory.shared_memory().native()},
-  };
-  if (geteuid() == 0) {
-    usual.emplace_back("OMPI_ALLOW_RUN_AS_ROOT", "1");
-    usual.emplace_back("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1");
-  }
-  std::vector<ChildProcess::Variable> variables = {{kJobSocketVariable, directory.socket().native()},
-                                                   {kJobSecretVariable, secret},
-                                                   {kJobSharedMemoryVariable, directory.shared_memory().native()}};
-  for (const auto& variable : usual) {
-    if (std::getenv(variable.first.c_str()) == nullptr) {
-      variables.push_back(variable);
-    }
-  }
+std::vector<ChildProcess::Variable> job_environment(const JobDirectory& directory, const std::string& secret) {
+  std::vector<ChildProcess::Variable> variables =
+      mpirun_environment({{"OMPI_MCA_orte_tmpdir_base", directory.files().native()},
+                          {"OMPI_MCA_btl_vader_backing_directory", directory.shared_memory().native()}});
+  variables.emplace_back(kJobSocketVariable, directory.socket().native());
+  variables.emplace_back(kJobSecretVariable, secret);
+  variables.emplace_back(kJobSharedMemoryVariable, directory.shared_memory().native());
   return variables;
-}
-
-std::filesystem::path mpirun_program() {
-  std::filesystem::path program = find_program("mpirun");
-  if (program.empty()) {
-    throw Error(ErrorKind::kRank, "there is no mpirun in PATH to start the ranks with",
-                "Install Open MPI (Debian: apt-get install openmpi-bin), or use -tp 1 -pp 1.");
-  }
-  return program;
-}
-
-std::vector<std::string> mpirun_arguments(int ranks, const std::filesystem::path& program,
-                                          const std::vector<std::string>& arguments) {
-  std::vector<std::string> result = {"-n", std::to_string(ranks), program.native()};
-  result.insert(result.end(), arguments.begin(), arguments.end());
-  return result;
 }
 
 }  // namespace
@@ -88,7 +57,7 @@ RankJob::RankJob(const std::filesystem::path& program, const std::vector<std::st
       progress_(std::move(progress)),
       listener_(listen_at(directory_.socket())),
       mpirun_(std::make_unique<ChildProcess>(mpirun_program(), mpirun_arguments(ranks, program, arguments),
-                                             launcher_environment(directory_, secret_))),
+                                             job_environment(directory_, secret_))),
       monitor_([this] { monitor(); }) {}
 
 RankJob::~RankJob() {

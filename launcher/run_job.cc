@@ -3,9 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <mutex>
-#include <new>
 
-#include "launcher/end_within.h"
 #include "launcher/engine_server.h"
 #include "launcher/interrupts.h"
 #include "launcher/lifeline.h"
@@ -13,6 +11,7 @@
 #include "launcher/rank_environment.h"
 #include "launcher/rank_job.h"
 #include "launcher/remote_engine.h"
+#include "launcher/with_mpi.h"
 
 namespace longship {
 
@@ -67,23 +66,6 @@ FrontEnd after_loading(LoadBar& bar, FrontEnd front_end) {
 
 MeshShape launched_mesh(const EngineFlags& flags, const Transport& transport) {
   return resolve_mesh(flags.mesh, transport.ranks_per_host());
-}
-
-// Calls `body` with the transport of this rank. After an error the ranks have little time to end together.
-template <class Body>
-int with_mpi(const std::string& wire, const Body& body) {
-  std::optional<EndWithin> end_within;  // outlives the transport, whose end waits for the other ranks
-  const std::unique_ptr<Transport> transport = make_mpi_transport({.wire = wire_of(wire)});
-  try {
-    return body(*transport);
-  } catch (const Error& error) {
-    end_within.emplace(transport->rank(), error);
-    throw;
-  } catch (const std::bad_alloc&) {
-    const Error error(ErrorKind::kDoesNotFit, "memory ran out", "Use more ranks (-tp, -pp).");
-    end_within.emplace(transport->rank(), error);
-    throw error;
-  }
 }
 
 int run_launched(const EngineFlags& flags, const PrepareFrontEnd& prepare) {

@@ -205,6 +205,31 @@ TEST(Bench, ScalesOverGrowingMeshes) {
   EXPECT_TRUE(std::filesystem::exists(svg));
 }
 
+TEST(Bench, ComparesWaysToCommunicate) {
+  const std::vector<std::string> words = {"bench", "comm", "-b", "8", "-e", "8K", "-f", "32", "-o", "json"};
+  for (const auto& started : {longship(words), mpirun(3, words)}) {
+    const Outcome outcome = run(started);
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+    const auto parsed = parse_json(outcome.out);
+    ASSERT_TRUE(std::holds_alternative<Json>(parsed)) << outcome.out;
+    const Json& all = std::get<Json>(parsed);
+    const Json::Array& rows = all.find("results")->as_array();
+    ASSERT_EQ(rows.size(), 4U * 3 * 3);  // operations, sizes, transports
+    std::set<std::string> transports;
+    for (const Json& row : rows) {
+      transports.insert(row.find("transport")->as_string());
+      EXPECT_EQ(row.find("errors")->as_int(), 0);
+      EXPECT_EQ(row.find("ranks")->as_int(), all.find("machine")->find("ranks")->as_int());
+      EXPECT_NEAR(row.find("time_us")->as_double() * row.find("algbw_gbps")->as_double() * 1e3,
+                  row.find("size_bytes")->as_double(), 0.01);
+      EXPECT_GT(row.find("busbw_gbps")->as_double(), 0);
+    }
+    EXPECT_EQ(transports, (std::set<std::string>{"shm", "mpi", "mpi_native"}));
+  }
+  EXPECT_EQ(run(mpirun(1, words)).exit_code, 2);
+  EXPECT_EQ(run(longship({"bench", "comm", "-b", "1M", "-e", "1K"})).exit_code, 2);
+}
+
 TEST(Bench, RefusesWhatDoesNotFit) {
   const Outcome outcome = run(longship({"bench", "run", fixture("models/llama"), "-p", "600", "-c", "512"}));
   EXPECT_EQ(outcome.exit_code, 2);

@@ -1,0 +1,300 @@
+#include "launcher/bench/comm_bench.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <numeric>
+
+#include "core/error.h"
+#include "launcher/host_memory.h"
+
+namespace longship {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr auto kFloatBytes = static_cast<int64_t>(sizeof(float));
+// A sample of a fast operation lasts about this long.
+constexpr double kSampleSeconds = 200e-6;
+constexpr double kMostRepeats = 200;
+
+// Whole numbers that add up exactly, different on every rank.
+float value_of(int rank, int64_t i) {
+  return static_cast<float>((i * 7 + rank * 13) % 97);
+}
+
+struct Op {
+  std::string name;
+  /// Moves values of `x` into `out`, or within `x`. counts[r] of them belong to rank r.
+  void (*run)(Communicator& group, Tensor& x, Tensor& out, const std::vector<int64_t>& counts);
+  /// What stands at place i of rank r's result.
+  float (*expected)(int ranks, int rank, int64_t i, const std::vector<int64_t>& counts);
+  bool in_place;
+  /// Bytes over the slowest link for each byte of the size, times the number of ranks.
+  int64_t (*bus_bytes)(int64_t ranks);
+};
+
+Tensor front(const Tensor& x, int64_t count) {
+  return x.slice(0, count);
+}
+
+int64_t begin_of(const std::vector<int64_t>& counts, int rank) {
+  return std::accumulate(counts.begin(), counts.begin() + rank, int64_t{0});
+}
+
+void all_reduce(Communicator& group, Tensor& x, Tensor& /*out*/, const std::vector<int64_t>& /*counts*/) {
+  Stream stream;
+  group.all_reduce(x, stream);
+}
+
+void all_gather(Communicator& group, Tensor& x, Tensor& out, const std::vector<int64_t>& counts) {
+  Stream stream;
+  group.all_gather(front(x, counts[static_cast<std::size_t>(group.rank())]), counts, out, stream);
+}
+
+void reduce_scatter(Communicator& group, Tensor& x, Tensor& out, const std::vector<int64_t>& counts) {
+  Stream stream;
+  Tensor part = front(out, counts[static_cast<std::size_t>(group.rank())]);
+  group.reduce_scatter(x, counts, part, stream);
+}
+
+void sendrecv(Communicator& group, Tensor& x, Tensor& out, const std::vector<int64_t>& /*counts*/) {
+  Stream stream;
+  const int size = group.size();
+  group.send(x, (group.rank() + 1) % size, stream);
+  group.recv(out, (group.rank() + size - 1) % size, stream);
+}
+
+float sum_of_ranks(int ranks, int64_t i) {
+  float sum = 0;
+  for (int rank = 0; rank < ranks; ++rank) {
+    sum += value_of(rank, i);
+  }
+  return sum;
+}
+
+float gathered_value(int /*ranks*/, int /*rank*/, int64_t i, const std::vector<int64_t>& counts) {
+  int from = 0;
+  while (i >= counts[static_cast<std::size_t>(from)]) {
+    i -= counts[static_cast<std::size_t>(from++)];
+  }
+  return value_of(from, i);
+}
+
+int64_t all_but_one(int64_t ranks) {
+  return ranks - 1;
+}
+
+const std::vector<Op>& ops() {
+  static const std::vector<Op> kOps = {
+      {"all_reduce", all_reduce,
+       [](int ranks, int, int64_t i, const std::vector<int64_t>&) { return sum_of_ranks(ranks, i); }, true,
+       [](int64_t ranks) { return 2 * (ranks - 1); }},
+      {"all_gather", all_gather, gathered_value, false, all_but_one},
+      {"reduce_scatter", reduce_scatter,
+       [](int ranks, int rank, int64_t i, const std::vector<int64_t>& counts) {
+         return sum_of_ranks(ranks, begin_of(counts, rank) + i);
+       },
+       false, all_but_one},
+      {"sendrecv", sendrecv,
+       [](int ranks, int rank, int64_t i, const std::vector<int64_t>&) {
+         return value_of((rank + ranks - 1) % ranks, i);
+       },
+       false, [](int64_t ranks) { return ranks; }},
+  };
+  return kOps;
+}
+
+const Op& op_named(const std::string& name) {
+  return *std::ranges::find(ops(), name, &Op::name);
+}
+
+std::vector<int64_t> even_counts(int64_t count, int ranks) {
+  std::vector<int64_t> counts;
+  for (int rank = 0; rank < ranks; ++rank) {
+    counts.push_back(count * (rank + 1) / ranks - count * rank / ranks);
+  }
+  return counts;
+}
+
+double median(std::vector<float> values) {
+  std::ranges::sort(values);
+  const std::size_t half = values.size() / 2;
+  return values.size() % 2 != 0 ? values[half] : (values[half - 1] + values[half]) / 2;
+}
+
+class CommBench {
+ public:
+  CommBench(Transport& transport, const CommBenchOptions& options)
+      : transport_(transport), samples_(options.samples), world_(transport.split(0, transport.rank())) {
+    check_memory(options);
+    ways_ = transport.alternatives();
+    x_ = Tensor::allocate(DType::kF32, {options.most_bytes / kFloatBytes});
+    out_ = Tensor::allocate(DType::kF32, {options.most_bytes / kFloatBytes});
+  }
+
+  // One row for each transport.
+  void measure(const Op& op, int64_t bytes, Json::Array& rows) {
+    const int64_t count = bytes / kFloatBytes;
+    const std::vector<int64_t> counts = even_counts(count, world_->size());
+    Tensor x = front(x_, count);
+    Tensor out = front(out_, count);
+    std::vector<int64_t> errors;
+    std::vector<int64_t> repeats;
+    for (const NamedCommunicator& way : ways_) {
+      errors.push_back(count_errors(op, *way.group, x, out, counts));
+      std::ranges::fill(x.values<float>(), 0.0F);  // sums of sums stay finite
+      repeats.push_back(choose_repeats(op, *way.group, x, out, counts));
+    }
+    std::vector<std::vector<float>> times(ways_.size());
+    for (int sample = 0; sample < samples_; ++sample) {
+      for (std::size_t i = 0; i < ways_.size(); ++i) {
+        times[i].push_back(static_cast<float>(time(op, *ways_[i].group, x, out, counts, repeats[i])));
+      }
+    }
+    for (std::size_t i = 0; i < ways_.size(); ++i) {
+      rows.push_back(row(op, ways_[i].name, bytes, median(slowest(times[i])), errors[i]));
+    }
+  }
+
+ private:
+  void check_memory(const CommBenchOptions& options) const {
+    const std::vector<int> hosts = transport_.ranks_per_host();
+    const int64_t needed = 2 * options.most_bytes * *std::ranges::max_element(hosts);
+    const bool fits = needed <= available_memory_bytes();
+    const Error error(ErrorKind::kDoesNotFit,
+                      "the ranks of a host need " + std::to_string(needed >> 20) + " MiB for their buffers",
+                      "Use a smaller -e.");
+    transport_.control().agree(fits ? nullptr : &error, "memory");
+  }
+
+  // The values of all ranks, as many from each.
+  std::vector<float> from_all(const std::vector<float>& mine) {
+    Tensor part = Tensor::allocate(DType::kF32, {static_cast<int64_t>(mine.size())});
+    std::ranges::copy(mine, part.data<float>());
+    Tensor all = Tensor::allocate(DType::kF32, {part.elements() * world_->size()});
+    const std::vector<int64_t> counts(static_cast<std::size_t>(world_->size()), part.elements());
+    Stream stream;
+    world_->all_gather(part, counts, all, stream);
+    return {all.data<float>(), all.data<float>() + all.elements()};
+  }
+
+  // Of each value the largest of all ranks.
+  std::vector<float> slowest(const std::vector<float>& mine) {
+    const std::vector<float> all = from_all(mine);
+    std::vector<float> most(mine.size());
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      most[i % mine.size()] = std::max(most[i % mine.size()], all[i]);
+    }
+    return most;
+  }
+
+  int64_t count_errors(const Op& op, Communicator& group, Tensor& x, Tensor& out, const std::vector<int64_t>& counts) {
+    const int rank = group.rank();
+    for (int64_t i = 0; i < x.elements(); ++i) {
+      x.data<float>()[i] = value_of(rank, i);
+      out.data<float>()[i] = -1;
+    }
+    op.run(group, x, out, counts);
+    const float* result = op.in_place ? x.data<float>() : out.data<float>();
+    const bool part = op.name == "reduce_scatter";
+    const int64_t count = part ? counts[static_cast<std::size_t>(rank)] : x.elements();
+    int64_t wrong = 0;
+    for (int64_t i = 0; i < count; ++i) {
+      wrong += result[i] == op.expected(group.size(), rank, i, counts) ? 0 : 1;
+    }
+    const std::vector<float> all = from_all({static_cast<float>(wrong)});
+    return static_cast<int64_t>(std::accumulate(all.begin(), all.end(), 0.0));
+  }
+
+  int64_t choose_repeats(const Op& op, Communicator& group, Tensor& x, Tensor& out,
+                         const std::vector<int64_t>& counts) {
+    time(op, group, x, out, counts, 2);
+    const double seconds = slowest({static_cast<float>(time(op, group, x, out, counts, 2))})[0];
+    return static_cast<int64_t>(std::clamp(kSampleSeconds / std::max(seconds, 1e-9), 1.0, kMostRepeats));
+  }
+
+  // Seconds of one operation of `repeats`.
+  double time(const Op& op, Communicator& group, Tensor& x, Tensor& out, const std::vector<int64_t>& counts,
+              int64_t repeats) {
+    Tensor one = Tensor::allocate(DType::kF32, {1});
+    Stream stream;
+    group.all_reduce(one, stream);  // nobody begins before all are there
+    const auto begin = Clock::now();
+    for (int64_t i = 0; i < repeats; ++i) {
+      op.run(group, x, out, counts);
+    }
+    return std::chrono::duration<double>(Clock::now() - begin).count() / static_cast<double>(repeats);
+  }
+
+  Json row(const Op& op, const std::string& way, int64_t bytes, double seconds, int64_t errors) const {
+    const double rate = static_cast<double>(bytes) / std::max(seconds, 1e-9) / 1e9;
+    const auto ranks = static_cast<double>(world_->size());
+    Json row;
+    row.set("op", op.name);
+    row.set("transport", way);
+    row.set("type", "float");
+    row.set("size_bytes", bytes);
+    row.set("ranks", static_cast<int64_t>(world_->size()));
+    row.set("time_us", seconds * 1e6);
+    row.set("algbw_gbps", rate);
+    row.set("busbw_gbps", rate * static_cast<double>(op.bus_bytes(world_->size())) / ranks);
+    row.set("errors", errors);
+    return row;
+  }
+
+  Transport& transport_;
+  int samples_;
+  std::unique_ptr<Communicator> world_;
+  std::vector<NamedCommunicator> ways_;
+  Tensor x_;
+  Tensor out_;
+};
+
+}  // namespace
+
+const std::vector<std::string>& comm_ops() {
+  static const std::vector<std::string> kNames = [] {
+    std::vector<std::string> names;
+    for (const Op& op : ops()) {
+      names.push_back(op.name);
+    }
+    return names;
+  }();
+  return kNames;
+}
+
+Json::Array run_comm_benchmarks(Transport& transport, const CommBenchOptions& options,
+                                const std::function<void(const std::string&)>& progress) {
+  if (transport.size() == 1) {
+    throw Error(ErrorKind::kUsage, "there is one rank, which has nobody to talk to",
+                "Start more: mpirun -n 2 longship bench comm, or --ranks 2.");
+  }
+  CommBench bench(transport, options);
+  Json::Array rows;
+  for (const std::string& name : options.ops) {
+    for (int64_t bytes = options.least_bytes; bytes <= options.most_bytes; bytes *= options.factor) {
+      progress(name + ", " + std::to_string(bytes) + " bytes");
+      bench.measure(op_named(name), bytes / kFloatBytes * kFloatBytes, rows);
+    }
+  }
+  return rows;
+}
+
+const std::vector<TableColumn>& comm_columns() {
+  static const std::vector<TableColumn> kColumns = {
+      {"op", "op"},
+      {"size_bytes", "bytes"},
+      {"type", "type"},
+      {"transport", "transport"},
+      {"ranks", "ranks"},
+      {"time_us", "time us", 2},
+      {"algbw_gbps", "algbw GB/s", 3},
+      {"busbw_gbps", "busbw GB/s", 3},
+      {"errors", "errors"},
+  };
+  return kColumns;
+}
+
+}  // namespace longship

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "comm/transport.h"
+#include "core/json.h"
+#include "launcher/bench/table.h"
+
+namespace longship {
+
+struct CommBenchOptions {
+  std::vector<std::string> ops;  ///< Of comm_ops().
+  int64_t least_bytes = 8;
+  int64_t most_bytes = int64_t{1} << 26;
+  int64_t factor = 2;  ///< From one size to the next.
+  int samples = 20;
+};
+
+/// "all_reduce", "all_gather", "reduce_scatter" and "sendrecv" (round a ring, both ways of a pair at two ranks).
+const std::vector<std::string>& comm_ops();
+
+/// Times operations of f32 values over every alternative of the transport. All ranks call it together and return the
+/// same rows: "op", "transport", "type", "size_bytes", "ranks", "time_us" (median over samples of the slowest rank's
+/// time), "algbw_gbps" = size / time, "busbw_gbps" and sizes as nccl-tests define them (doc/PERFORMANCE.md there), and
+/// "errors", wrong values of all ranks together. A sample repeats small operations back to back; the samples of the
+/// transports take turns, so that what disturbs the machine disturbs all of them. `progress` says what runs now.
+/// Errors: kUsage for a job of one rank, kDoesNotFit if two buffers of the largest size do not fit every rank's memory.
+Json::Array run_comm_benchmarks(Transport& transport, const CommBenchOptions& options,
+                                const std::function<void(const std::string&)>& progress);
+
+const std::vector<TableColumn>& comm_columns();
+
+}  // namespace longship

@@ -1,0 +1,114 @@
+#include <CLI/CLI.hpp>
+
+#include "launcher/bench/comm_bench.h"
+#include "launcher/bench/machine.h"
+#include "launcher/commands/bench.h"
+#include "launcher/commands/bench_tests.h"
+#include "launcher/mpirun.h"
+#include "launcher/text_output.h"
+#include "launcher/with_mpi.h"
+
+namespace longship {
+
+namespace {
+
+constexpr const char* kExamples =
+    "Examples:\n"
+    "  longship bench comm --ranks 2                      two ranks of this host, every operation\n"
+    "  mpirun -n 4 longship bench comm --op all_reduce    the ranks of a job\n"
+    "  mpirun -n 2 longship bench comm -b 8K -e 16K       the sizes of decoding\n"
+    "Transports: shm (memory of one host), mpi (this engine's messages), mpi_native (MPI's own operation).\n";
+
+struct BenchCommFlags {
+  CommBenchOptions options{.ops = comm_ops()};
+  std::string op = "all";
+  int ranks = 2;
+  std::string format = "md";
+
+  void resolve() {
+    if (op != "all") {
+      options.ops = {op};
+    }
+    if (options.least_bytes > options.most_bytes) {
+      throw Error(ErrorKind::kUsage, "the smallest size is above the largest", "Give -b less than or equal to -e.");
+    }
+  }
+
+  std::vector<std::string> arguments() const {
+    return {"bench", "comm",
+            "--op",  op,
+            "-b",    std::to_string(options.least_bytes),
+            "-e",    std::to_string(options.most_bytes),
+            "-f",    std::to_string(options.factor),
+            "-r",    std::to_string(options.samples),
+            "-o",    format};
+  }
+};
+
+Json describe_job(const Transport& transport) {
+  Json machine = describe_machine();
+  machine.set("ranks", transport.size());
+  machine.set("hosts", static_cast<int64_t>(transport.ranks_per_host().size()));
+  return machine;
+}
+
+int bench_comm(BenchCommFlags flags) {
+  flags.resolve();
+  if (!launched_as_rank()) {
+    become_mpirun(flags.ranks, flags.arguments());
+  }
+  return with_mpi("auto", [&](Transport& transport) {
+    const bool speaks = transport.rank() == 0;
+    const auto progress = [&](const std::string& what) {
+      if (speaks) show_bench_progress(what);
+    };
+    const Json::Array rows = run_comm_benchmarks(transport, flags.options, progress);
+    progress("");
+    if (speaks) {
+      write_output(format_results(rows, describe_job(transport), comm_columns(), table_format(flags.format)));
+    }
+    return 0;
+  });
+}
+
+void add_size(CLI::App& command, const char* name, int64_t& bytes, const char* help) {
+  command.add_option(name, bytes, help)
+      ->type_name("SIZE")
+      ->transform(CLI::AsSizeValue(false))
+      ->check(CLI::Range(int64_t{4}, int64_t{1} << 32U))
+      ->capture_default_str();
+}
+
+}  // namespace
+
+void add_bench_comm(CLI::App& bench, std::function<int()>& action) {
+  auto flags = std::make_shared<BenchCommFlags>();
+  CLI::App* command =
+      bench.add_subcommand("comm", "Speed of the collectives between ranks, beside MPI's own")->footer(kExamples);
+  std::vector<std::string> names = comm_ops();
+  names.emplace_back("all");
+  command->add_option("--op", flags->op, "all_reduce, all_gather, reduce_scatter, sendrecv, or all of them")
+      ->type_name("OP")
+      ->check(CLI::IsMember(names))
+      ->capture_default_str();
+  add_size(*command, "-b,--min-bytes", flags->options.least_bytes, "Smallest size");
+  add_size(*command, "-e,--max-bytes", flags->options.most_bytes, "Largest size, e.g. 64M");
+  command->add_option("-f,--step-factor", flags->options.factor, "From one size to the next")
+      ->type_name("N")
+      ->check(CLI::Range(int64_t{2}, int64_t{1} << 20U))
+      ->capture_default_str();
+  command->add_option("-r,--repetitions", flags->options.samples, "Samples, of which the median counts")
+      ->type_name("N")
+      ->check(CLI::Range(1, 10000))
+      ->capture_default_str();
+  command->add_option("--ranks", flags->ranks, "Ranks to start where no launcher has")
+      ->type_name("N")
+      ->check(CLI::Range(2, 4096))
+      ->capture_default_str();
+  command->add_option("-o,--output", flags->format, "Output: md, csv or json")
+      ->check(CLI::IsMember({"md", "csv", "json"}))
+      ->capture_default_str();
+  command->callback([flags, &action] { action = [flags] { return bench_comm(*flags); }; });
+}
+
+}  // namespace longship
