@@ -19,9 +19,9 @@ constexpr int kLeader = 0;
 // Far above what a window of plans needs; it bounds the memory of a leader whose follower is stuck.
 constexpr std::size_t kFramesUnderWay = 4096;
 
-// The longer a rank has been idle, the later it may notice work: a sixteenth of that time, at most 1 ms.
+// The longer a rank has been idle, the later it may notice work: a sixteenth of that time, at most 2.5 ms.
 constexpr std::chrono::microseconds kAwake(200);
-constexpr std::chrono::microseconds kLongestNap(1000);
+constexpr std::chrono::microseconds kLongestNap(2500);
 
 }  // namespace
 
