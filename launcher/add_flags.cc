@@ -137,8 +137,10 @@ void add_engine_flags(CLI::App& command, EngineFlags& flags) {
       ->capture_default_str()
       ->group("Engine");
   command.add_flag("--exact", options.exact, "Dequantised weights, f32 activations, keys and values")->group("Engine");
-  command.add_option("--kv-cache-dtype", options.kv_cache_dtype, "Type of keys and values: auto (f16), f16 or f32")
-      ->check(CLI::IsMember({"auto", "f16", "f32"}))
+  command
+      .add_option("--kv-cache-dtype", options.kv_cache_dtype,
+                  "Type of keys and values: auto (f16), f32, f16, bf16 or q8_0")
+      ->check(CLI::IsMember({"auto", "f32", "f16", "bf16", "q8_0"}))
       ->capture_default_str()
       ->group("Engine");
   add_size_flags(command, options);

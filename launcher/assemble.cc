@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "comm/traced.h"
+#include "engine/backend/kv_page.h"
 #include "engine/local_engine.h"
 #include "engine/models/families.h"
 #include "engine/rank_loop.h"
@@ -28,14 +29,16 @@ int64_t default_model_len(const EngineOptions& options, const ModelConfig& confi
 }
 
 DType kv_dtype(const EngineOptions& options) {
-  if (options.kv_cache_dtype == "auto") {
+  const std::string& name = options.kv_cache_dtype;
+  if (name == "auto") {
     return options.exact ? DType::kF32 : DType::kF16;
   }
-  if (options.kv_cache_dtype == "f16" || options.kv_cache_dtype == "f32") {
-    return options.kv_cache_dtype == "f16" ? DType::kF16 : DType::kF32;
-  }
-  throw Error(ErrorKind::kUsage, "there is no key/value type \"" + options.kv_cache_dtype + "\"",
-              "Use --kv-cache-dtype auto, f16 or f32.");
+  if (name == "f16") return DType::kF16;
+  if (name == "bf16") return DType::kBF16;
+  if (name == "q8_0") return DType::kQ8_0;
+  if (name == "f32") return DType::kF32;
+  throw Error(ErrorKind::kUsage, "there is no key/value type \"" + name + "\"",
+              "Use --kv-cache-dtype auto, f32, f16, bf16 or q8_0.");
 }
 
 int64_t pages_for(int64_t tokens) {
@@ -54,7 +57,13 @@ StageLimits stage_limits(const EngineOptions& options, int64_t kv_pages) {
           .kv_dtype = kv_dtype(options)};
 }
 
-void check_mesh(const EngineOptions& options, const ModelConfig& config) {
+void check_options(const EngineOptions& options, const ModelConfig& config) {
+  if (kv_dtype(options) == DType::kQ8_0 && config.head_dim % kKvBlock != 0) {
+    throw Error(ErrorKind::kUsage,
+                "--kv-cache-dtype q8_0 needs heads that are a multiple of 32 wide; this model's have " +
+                    std::to_string(config.head_dim),
+                "Use f16 or bf16.");
+  }
   if (options.pp > config.layers) {
     throw Error(ErrorKind::kUsage,
                 "-pp " + std::to_string(options.pp) + " asks for more stages than the model's " +
@@ -126,7 +135,7 @@ class Rank {
     ControlChannel& control = transport_.control();
     phase(control, "configuration", [&] {
       checkpoint_ = open_model(options_);
-      check_mesh(options_, checkpoint_->config);
+      check_options(options_, checkpoint_->config);
       kernels_ = kernels_for(options_);
     });
     phase(control, "plan", [&] { choose_sizes(); });
@@ -292,7 +301,7 @@ int run_rank(const EngineOptions& options, Transport& transport, const LoadRepor
 }
 
 MemoryPlan plan_memory(const EngineOptions& options, const Checkpoint& checkpoint) {
-  check_mesh(options, checkpoint.config);
+  check_options(options, checkpoint.config);
   const std::unique_ptr<Kernels> kernels = kernels_for(options);
   const Mesh mesh(1, options.pp, 1, options.tp);
   MemoryPlan plan;

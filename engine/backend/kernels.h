@@ -73,7 +73,8 @@ struct Batch {
 };
 
 /// Keys and values of one layer, heads of this rank only. `keys` [pages, Hkv, Dh, 64] (a key is a column, so
-/// that one lane holds one key), `values` [pages, Hkv, 64, Dh]; f32 or f16.
+/// that one lane holds one key), `values` [pages, Hkv, 64, Dh]; f32, f16, bf16, or q8_0 (see kv_page.h), which needs
+/// heads that are a multiple of 32 wide.
 struct KvLayer {
   Tensor keys;
   Tensor values;

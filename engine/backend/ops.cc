@@ -1,4 +1,5 @@
 #include "engine/backend/ops.h"
+#include "engine/backend/kv_page.h"
 
 #include <algorithm>
 #include <string>
@@ -40,8 +41,10 @@ bool pages_hold(const Batch& batch, const KvLayer& kv) {
 
 bool is_kv(const KvLayer& kv, int64_t head_dim) {
   const DType type = kv.keys.dtype();
-  return (type == DType::kF32 || type == DType::kF16) && kv.values.dtype() == type && kv.keys.ndim() == 4 &&
-         kv.keys.dim(2) == head_dim && kv.keys.dim(3) == kPageTokens &&
+  const bool known = type == DType::kF32 || type == DType::kF16 || type == DType::kBF16 ||
+                     (type == DType::kQ8_0 && head_dim % kKvBlock == 0);
+  return known && kv.values.dtype() == type && kv.keys.ndim() == 4 && kv.keys.dim(2) == head_dim &&
+         kv.keys.dim(3) == kPageTokens &&
          kv.values.shape() == Shape{kv.keys.dim(0), kv.keys.dim(1), kPageTokens, head_dim};
 }
 

@@ -31,10 +31,9 @@ struct SequenceData {
 class AttentionInvarianceTest : public BackendTest {
  protected:
   static std::vector<Case> every_case() {
-    return {{DType::kF16, 9, 3, 64, 0},
-            {DType::kF32, 4, 4, 12, 0},
-            {DType::kF16, 5, 1, 20, 70},
-            {DType::kF32, 6, 2, 128, 64}};
+    return {{DType::kF16, 9, 3, 64, 0},   {DType::kF32, 4, 4, 12, 0},  {DType::kF16, 5, 1, 20, 70},
+            {DType::kF32, 6, 2, 128, 64}, {DType::kBF16, 7, 1, 40, 0}, {DType::kQ8_0, 6, 2, 96, 0},
+            {DType::kQ8_0, 8, 1, 64, 100}};
   }
 
   static KvLayer store(const Case& c, int64_t pages) {

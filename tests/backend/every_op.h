@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "engine/backend/kv_page.h"
 #include "variants.h"
 
 namespace longship {
@@ -60,6 +61,10 @@ class EveryOp {
     rope();
     attention(DType::kF32);
     attention(DType::kF16);
+    attention(DType::kBF16);
+    if (sizes_.head_dim % kKvBlock == 0) {
+      attention(DType::kQ8_0);
+    }
   }
 
   const std::vector<Outcome>& outcomes() const { return outcomes_; }

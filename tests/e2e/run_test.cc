@@ -50,6 +50,20 @@ TEST(Run, ASeedFixesTheTextOnEveryMesh) {
   EXPECT_NE(run(longship(other_seed)).out, once.out);
 }
 
+TEST(Run, KeepsKeysAndValuesInEveryType) {
+  const std::string model = fixture("gguf-models/llama-Q8_0.gguf");
+  for (const char* type : {"f32", "f16", "bf16", "q8_0"}) {
+    const std::vector<std::string> words = {"run", model, "-p", "abc", "-n", "40", "--greedy", "--kv-cache-dtype",
+                                            type};
+    const Outcome alone = run(longship(with(words, {"-t", "3"})));
+    ASSERT_EQ(alone.exit_code, 0) << alone.err;
+    EXPECT_EQ(run(longship(with(words, {"-tp", "2", "-pp", "2"}))).out, alone.out) << type;
+  }
+  const Outcome narrow = run(longship({"run", fixture("models/llama"), "-p", "abc", "--kv-cache-dtype", "q8_0"}));
+  EXPECT_EQ(narrow.exit_code, 2);
+  EXPECT_NE(narrow.err.find("multiple of 32"), std::string::npos) << narrow.err;
+}
+
 TEST(Run, ReadsAPipedPrompt) {
   std::vector<std::string> words = kStory;
   words.erase(words.begin() + 4, words.begin() + 6);

@@ -2,32 +2,6 @@
 
 namespace longship::LONGSHIP_CPU_NAMESPACE {
 
-constexpr int kChunkVectors = static_cast<int>(cpu::kChunkKeys / cpu::kLanes);
-
-/// Keys and values of type kHalf ? f16 : f32.
-template <bool kHalf>
-struct KvValues {
-  static constexpr int64_t kBytes = kHalf ? 2 : 4;
-
-  static LONGSHIP_INLINE F32 vector(const std::byte* base, int64_t index) {
-    if constexpr (kHalf) {
-      return load_f16(reinterpret_cast<const uint16_t*>(base) + index);
-    } else {
-      return load(reinterpret_cast<const float*>(base) + index);
-    }
-  }
-
-  static LONGSHIP_INLINE F32 vector_n(const std::byte* base, int64_t index, int64_t lanes) {
-    if constexpr (kHalf) {
-      uint16_t last[cpu::kLanes] = {};
-      __builtin_memcpy(last, base + index * kBytes, static_cast<size_t>(lanes * kBytes));
-      return load_f16(last);
-    } else {
-      return load_n(reinterpret_cast<const float*>(base) + index, lanes);
-    }
-  }
-};
-
 /// Sum of exp(score - maximum) v over some keys, not yet divided by `sum`, in a buffer of kMaxHeadDim values.
 struct AttentionPartial {
   float maximum;
@@ -85,21 +59,19 @@ struct Gatherer {
 /// One query row of one head, which sees the keys [begin, end).
 struct Query {
   const float* values;
-  float* out;
   int64_t begin;
   int64_t end;
 };
 
 /// Q queries against the keys of one chunk.
-template <bool kHalf, int Q>
+template <cpu::KvType kType, int Q>
 class Chunk {
  public:
-  using Values = KvValues<kHalf>;
-
-  Chunk(const cpu::AttentionTask& task, const Query (&queries)[Q], int64_t first, int64_t origin)
+  /// The page of this number of the store, which holds keys from `first` on.
+  Chunk(const cpu::AttentionTask& task, const Query (&queries)[Q], int64_t first, int64_t page)
       : head_dim_(task.head_dim),
-        keys_(static_cast<const std::byte*>(task.keys) + origin * Values::kBytes),
-        values_(static_cast<const std::byte*>(task.values) + origin * Values::kBytes) {
+        keys_(static_cast<const std::byte*>(task.keys) + page * page_bytes<kType>(task.head_dim), task.head_dim),
+        values_(static_cast<const std::byte*>(task.values) + page * page_bytes<kType>(task.head_dim), task.head_dim) {
     for (int q = 0; q < Q; ++q) {
       const int64_t begin = queries[q].begin - first;
       const int64_t end = queries[q].end - first;
@@ -160,10 +132,7 @@ class Chunk {
     }
     for (int64_t i = 0; i < head_dim_; ++i) {
       F32 keys[kChunkVectors];
-#pragma GCC unroll 8
-      for (int v = 0; v < kChunkVectors; ++v) {
-        keys[v] = Values::vector(keys_, i * cpu::kChunkKeys + v * cpu::kLanes);
-      }
+      keys_.row(i, keys);
 #pragma GCC unroll 8
       for (int q = 0; q < Q; ++q) {
         const F32 value = broadcast(queries[q].values[i]);
@@ -195,7 +164,7 @@ class Chunk {
       F32 values[V];
 #pragma GCC unroll 8
       for (int v = 0; v < V; ++v) {
-        values[v] = Values::vector(values_, key * head_dim_ + column + v * cpu::kLanes);
+        values[v] = values_.vector(key, column + v * cpu::kLanes);
       }
 #pragma GCC unroll 8
       for (int q = 0; q < N; ++q) {
@@ -219,7 +188,7 @@ class Chunk {
   LONGSHIP_INLINE void accumulate_last(int first, int64_t begin, int64_t end, int64_t column, float* const* out) const {
     const int64_t lanes = head_dim_ - column;
     for (int64_t key = begin; key < end; ++key) {
-      const F32 value = Values::vector_n(values_, key * head_dim_ + column, lanes);
+      const F32 value = values_.vector_n(key, column, lanes);
       for (int q = 0; q < N; ++q) {
         const F32 sum = load_n(out[q] + column, lanes);
         store_n(out[q] + column, fma(broadcast(weights_[first + q][key]), value, sum), lanes);
@@ -228,8 +197,8 @@ class Chunk {
   }
 
   int64_t head_dim_;
-  const std::byte* keys_;
-  const std::byte* values_;
+  KeyPage<kType> keys_;
+  ValuePage<kType> values_;
   int64_t begin_[Q];
   int64_t end_[Q];
   alignas(64) float weights_[Q][cpu::kChunkKeys];
@@ -237,8 +206,8 @@ class Chunk {
 
 /// The values of one chunk, weighted, for all its queries. Keys that all of them see are read once; each query's sum
 /// runs over its own keys in order.
-template <bool kHalf, int Q>
-void gather_values(const Chunk<kHalf, Q>& chunk, float* const (&out)[Q], int64_t head_dim) {
+template <cpu::KvType kType, int Q>
+void gather_values(const Chunk<kType, Q>& chunk, float* const (&out)[Q], int64_t head_dim) {
   int64_t begin = 0;
   int64_t end = cpu::kChunkKeys;
   for (int q = 0; q < Q; ++q) {
@@ -265,14 +234,40 @@ void gather_values(const Chunk<kHalf, Q>& chunk, float* const (&out)[Q], int64_t
   }
 }
 
-/// All keys of Q queries of one unit, chunk by chunk. Rows are in order: the first query's keys begin first, the
-/// last one's end last.
-template <bool kHalf, int Q>
+/// Writes what one query gathered: its output, or a partial of the unit.
+inline void write_total(const cpu::AttentionTask& task, const AttentionPartial& total, float* out) {
+  for_each_vector(task.head_dim, [&](int64_t i, int64_t lanes) {
+    store_n(out + i, div(load_n(total.out + i, lanes), broadcast(total.sum)), lanes);
+  });
+}
+
+inline void write_partial(const cpu::AttentionTask& task, const AttentionPartial& total, float* partial) {
+  partial[0] = total.maximum;
+  partial[1] = total.sum;
+  for_each_vector(task.head_dim, [&](int64_t i, int64_t lanes) {
+    store_n(partial + cpu::kLanes + i, load_n(total.out + i, lanes), lanes);
+  });
+}
+
+inline float* partial_of(const cpu::AttentionTask& task, const cpu::AttentionUnit& unit, int64_t query) {
+  return task.partials + (unit.partial + query) * cpu::partial_values(task.head_dim);
+}
+
+/// Output of query q of the unit.
+inline float* output_of(const cpu::AttentionTask& task, const cpu::AttentionUnit& unit, int64_t q) {
+  return task.out + (unit.row + q / unit.heads) * task.out_stride + (unit.head + q % unit.heads) * task.head_dim;
+}
+
+/// Those of the unit's keys that Q queries see, chunk by chunk. Rows are in order: the first query's keys begin first,
+/// the last one's end last.
+template <cpu::KvType kType, int Q>
 void attend(const cpu::AttentionTask& task, const cpu::AttentionUnit& unit, const Query (&queries)[Q],
             Gatherer* const (&gatherers)[Q]) {
-  for (int64_t index = queries[0].begin / cpu::kChunkKeys; index * cpu::kChunkKeys < queries[Q - 1].end; ++index) {
-    const int64_t origin = (unit.pages[index] * task.kv_heads + unit.kv_head) * task.head_dim * cpu::kChunkKeys;
-    Chunk<kHalf, Q> chunk(task, queries, index * cpu::kChunkKeys, origin);
+  const int64_t first_seen = queries[0].begin / cpu::kChunkKeys;
+  const int64_t end_seen = (queries[Q - 1].end + cpu::kChunkKeys - 1) / cpu::kChunkKeys;
+  const int64_t end = end_seen < unit.end_chunk ? end_seen : unit.end_chunk;
+  for (int64_t index = first_seen > unit.first_chunk ? first_seen : unit.first_chunk; index < end; ++index) {
+    Chunk<kType, Q> chunk(task, queries, index * cpu::kChunkKeys, unit.pages[index] * task.kv_heads + unit.kv_head);
     AttentionPartial partials[Q];
     float* out[Q];
     for (int q = 0; q < Q; ++q) {
@@ -292,49 +287,81 @@ void attend(const cpu::AttentionTask& task, const cpu::AttentionUnit& unit, cons
   }
   for (int q = 0; q < Q; ++q) {
     const AttentionPartial total = gatherers[q]->merger.finish();
-    for_each_vector(task.head_dim, [&](int64_t i, int64_t lanes) {
-      store_n(queries[q].out + i, div(load_n(total.out + i, lanes), broadcast(total.sum)), lanes);
-    });
+    if (unit.partial < 0) {
+      write_total(task, total, output_of(task, unit, q));
+    } else {
+      write_partial(task, total, partial_of(task, unit, q));
+    }
   }
 }
 
-template <bool kHalf, int Q>
+template <cpu::KvType kType, int Q>
 void attend_unit(const cpu::AttentionTask& task, const cpu::AttentionUnit& unit) {
   Query queries[Q];
   for (int q = 0; q < Q; ++q) {
     const int64_t row = q / unit.heads;
-    const int64_t column = (unit.head + q % unit.heads) * task.head_dim;
     const int64_t end = unit.position + row + 1;
     const int64_t begin = task.window == 0 || end < task.window ? 0 : end - task.window;
-    queries[q] = {task.query + (unit.row + row) * task.query_stride + column,
-                  task.out + (unit.row + row) * task.out_stride + column, begin, end};
+    queries[q] = {task.query + (unit.row + row) * task.query_stride + (unit.head + q % unit.heads) * task.head_dim,
+                  begin, end};
   }
   Gatherer gatherers[cpu::kMaxQueries] = {Gatherer(task.head_dim), Gatherer(task.head_dim), Gatherer(task.head_dim),
-                                          Gatherer(task.head_dim)};
+                                          Gatherer(task.head_dim), Gatherer(task.head_dim), Gatherer(task.head_dim)};
   Gatherer* pointers[Q];
   for (int q = 0; q < Q; ++q) {
     pointers[q] = &gatherers[q];
   }
-  attend<kHalf, Q>(task, unit, queries, pointers);
+  attend<kType, Q>(task, unit, queries, pointers);
 }
 
-template <bool kHalf>
+template <cpu::KvType kType>
 void attend_unit(const cpu::AttentionTask& task, const cpu::AttentionUnit& unit) {
-  switch (unit.rows * unit.heads) {
+  static_assert(cpu::kMaxQueries == 6);
+  switch (unit.queries()) {
     case 1:
-      return attend_unit<kHalf, 1>(task, unit);
+      return attend_unit<kType, 1>(task, unit);
     case 2:
-      return attend_unit<kHalf, 2>(task, unit);
+      return attend_unit<kType, 2>(task, unit);
     case 3:
-      return attend_unit<kHalf, 3>(task, unit);
+      return attend_unit<kType, 3>(task, unit);
+    case 4:
+      return attend_unit<kType, 4>(task, unit);
+    case 5:
+      return attend_unit<kType, 5>(task, unit);
     default:
-      return attend_unit<kHalf, 4>(task, unit);
+      return attend_unit<kType, 6>(task, unit);
   }
 }
 
 inline void attention(const cpu::AttentionTask& task, const cpu::AttentionUnit& unit) {
-  static_assert(cpu::kMaxQueries == 4);
-  return task.half ? attend_unit<true>(task, unit) : attend_unit<false>(task, unit);
+  switch (task.type) {
+    case cpu::KvType::kF16:
+      return attend_unit<cpu::KvType::kF16>(task, unit);
+    case cpu::KvType::kBF16:
+      return attend_unit<cpu::KvType::kBF16>(task, unit);
+    case cpu::KvType::kQ8:
+      return attend_unit<cpu::KvType::kQ8>(task, unit);
+    default:
+      return attend_unit<cpu::KvType::kF32>(task, unit);
+  }
+}
+
+/// Segments are nodes of the same merge as the chunks in them, so they carry as chunks do.
+inline void merge_segments(const cpu::AttentionTask& task, const cpu::AttentionUnit* units,
+                           const cpu::SplitUnits& split) {
+  const cpu::AttentionUnit& first = units[split.first_unit];
+  for (int64_t q = 0; q < first.queries(); ++q) {
+    Gatherer gatherer(task.head_dim);
+    for (int64_t i = 0; i < split.count; ++i) {
+      const float* partial = partial_of(task, units[split.first_unit + i], q);
+      float* out = gatherer.buffers.take();
+      for_each_vector(task.head_dim, [&](int64_t k, int64_t lanes) {
+        store_n(out + k, load_n(partial + cpu::kLanes + k, lanes), lanes);
+      });
+      gatherer.merger.add(split.first_segment + i, AttentionPartial{partial[0], partial[1], out});
+    }
+    write_total(task, gatherer.merger.finish(), output_of(task, first, q));
+  }
 }
 
 }  // namespace longship::LONGSHIP_CPU_NAMESPACE

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "engine/backend/kv_page.h"
+
 namespace longship::cpu {
 
 namespace {
@@ -9,6 +11,10 @@ namespace {
 // Values or multiply-adds below which another thread is not worth waking.
 constexpr int64_t kGrainValues = 16384;
 constexpr int64_t kGrainProducts = 65536;
+// Units for each thread, so that threads of unequal speed end together.
+constexpr int64_t kUnitsPerThread = 4;
+// Chunks of keys from which reading them once for all heads is worth a merge.
+constexpr int64_t kDeepChunks = 4;
 
 int64_t items_per_grain(int64_t grain, int64_t size) {
   return std::max<int64_t>(1, grain / std::max<int64_t>(1, size));
@@ -27,30 +33,32 @@ void write_token(const Isa& isa, const HeadsView& keys, const HeadsView& values,
                  int64_t column, KvLayer& kv) {
   const int64_t dh = keys.head_dim;
   for (int64_t head = 0; head < keys.heads; ++head) {
-    const int64_t origin = (page * keys.heads + head) * dh * kPageTokens;
+    const KvPage store(kv, page, head);
     const float* key = keys.row(row) + head * dh;
     const float* value = values.row(row) + head * dh;
-    if (kv.keys.dtype() == DType::kF32) {
-      write_head(key, value, dh, column, kv.keys.data<float>() + origin, kv.values.data<float>() + origin);
-    } else {
+    if (kv.keys.dtype() == DType::kF16) {
       uint16_t half_key[kMaxHeadDim];
       uint16_t half_value[kMaxHeadDim];
       isa.to_f16(key, dh, half_key);
       isa.to_f16(value, dh, half_value);
-      write_head(half_key, half_value, dh, column, kv.keys.data<uint16_t>() + origin,
-                 kv.values.data<uint16_t>() + origin);
+      write_head(half_key, half_value, dh, column, reinterpret_cast<uint16_t*>(store.keys()),
+                 reinterpret_cast<uint16_t*>(store.values()));
+    } else {
+      store.write(column, key, value);
     }
   }
 }
 
-// Query heads [begin, end) that read the same key/value head, from `begin` on and at most `most`.
-int32_t shared_heads(const std::vector<int32_t>& kv_head, int32_t begin, int32_t most) {
+// Heads [begin, end) of those that read one key/value head: as few groups of at most `most` as there can be, of about
+// the same size.
+int32_t heads_together(const std::vector<int32_t>& kv_head, int32_t begin, int32_t most) {
   int32_t end = begin + 1;
-  while (end < std::ssize(kv_head) && end - begin < most &&
+  while (end < std::ssize(kv_head) &&
          kv_head[static_cast<std::size_t>(end)] == kv_head[static_cast<std::size_t>(begin)]) {
     ++end;
   }
-  return end - begin;
+  const int32_t groups = (end - begin + most - 1) / most;
+  return (end - begin + groups - 1) / groups;
 }
 
 // Appends the units of one sequence; heads that share keys go together, up to `most_heads`. Returns the products of
@@ -59,7 +67,7 @@ int64_t plan_slice(const BatchSlice& slice, const std::vector<int32_t>& kv_head,
                    std::vector<AttentionUnit>& units) {
   int64_t keys = 0;
   for (int32_t head = 0; head < std::ssize(kv_head);) {
-    const int32_t heads = shared_heads(kv_head, head, most_heads);
+    const int32_t heads = heads_together(kv_head, head, most_heads);
     const int32_t most_rows = static_cast<int32_t>(kMaxQueries) / heads;
     for (int64_t row = 0; row < slice.rows; row += most_rows) {
       const auto rows = static_cast<int32_t>(std::min<int64_t>(most_rows, slice.rows - row));
@@ -72,7 +80,76 @@ int64_t plan_slice(const BatchSlice& slice, const std::vector<int32_t>& kv_head,
   return keys;
 }
 
+// Chunks of keys that the unit's rows see.
+Range chunks_of(const AttentionTask& task, const AttentionUnit& unit) {
+  const int64_t end = unit.position + unit.rows;
+  const int64_t begin = task.window == 0 ? 0 : std::max<int64_t>(0, unit.position + 1 - task.window);
+  return {begin / kPageTokens, (end + kPageTokens - 1) / kPageTokens};
+}
+
 }  // namespace
+
+// Segments of 2^level chunks, aligned, so that the merge of a segment's chunks is a node of the whole merge.
+void AttentionPlan::split(const AttentionTask& task, std::size_t index, int64_t wanted) {
+  const AttentionUnit whole = units_[index];
+  const Range chunks = chunks_of(task, whole);
+  int level = 1;
+  while (chunks.size() > wanted << level) {
+    ++level;
+  }
+  const Range segments = {chunks.begin >> level, ((chunks.end - 1) >> level) + 1};
+  splits_.push_back({std::ssize(split_units_), segments.size(), segments.begin});
+  for (int64_t segment = segments.begin; segment < segments.end; ++segment) {
+    AttentionUnit& unit = split_units_.emplace_back(whole);
+    unit.first_chunk = segment << level;
+    unit.end_chunk = (segment + 1) << level;
+    unit.partial = partials_;
+    partials_ += whole.queries();
+  }
+}
+
+// Few tokens that see many keys: each unit in several segments, so that every thread gets some. Fewer keys: a unit for
+// each head.
+void AttentionPlan::make(const AttentionTask& task, const Batch& batch, const std::vector<int32_t>& kv_head,
+                         int threads) {
+  const int64_t enough = threads == 1 ? 0 : kUnitsPerThread * threads;
+  plan_all(task, batch, kv_head, static_cast<int32_t>(kMaxQueries));
+  const int64_t wanted = (enough + std::ssize(units_) - 1) / std::max<int64_t>(1, std::ssize(units_));
+  if (wanted < 2 || batch.rows() != std::ssize(batch.slices)) {
+    return;
+  }
+  const bool deep = std::ranges::any_of(
+      units_, [&](const AttentionUnit& unit) { return chunks_of(task, unit).size() >= kDeepChunks; });
+  if (!deep) {
+    plan_all(task, batch, kv_head, 1);
+    return;
+  }
+  split_units_.clear();
+  for (std::size_t i = 0; i < units_.size(); ++i) {
+    split(task, i, wanted);
+  }
+  units_.swap(split_units_);
+}
+
+void AttentionPlan::plan_all(const AttentionTask& task, const Batch& batch, const std::vector<int32_t>& kv_head,
+                             int32_t most_heads) {
+  units_.clear();
+  splits_.clear();
+  partials_ = 0;
+  int64_t keys = 0;
+  for (const BatchSlice& slice : batch.slices) {
+    LONGSHIP_CHECK(std::ssize(slice.pages) < int64_t{1} << kMergeLevels, "a context longer than the merge's levels");
+    keys += plan_slice(slice, kv_head, most_heads, units_);
+  }
+  const int64_t window = task.window == 0 ? keys : batch.rows() * std::ssize(kv_head) * task.window;
+  products_ = 2 * std::min(keys, window) * task.head_dim;
+}
+
+int64_t AttentionPlan::scratch_bytes(int threads) {
+  // make() splits fewer than kUnitsPerThread x threads units, into at most 2 x (wanted + 1) segments in all.
+  const int64_t segments = 4 * kUnitsPerThread * threads;
+  return threads == 1 ? 0 : segments * kMaxQueries * partial_values(kMaxHeadDim) * static_cast<int64_t>(sizeof(float));
+}
 
 void write_kv(const Isa& isa, ThreadPool& pool, const HeadsView& keys, const HeadsView& values, const Batch& batch,
               KvLayer& kv) {
@@ -89,24 +166,28 @@ void write_kv(const Isa& isa, ThreadPool& pool, const HeadsView& keys, const Hea
   }
 }
 
-void attend(const Isa& isa, ThreadPool& pool, const AttentionTask& task, const Batch& batch,
-            const std::vector<int32_t>& kv_head, std::vector<AttentionUnit>& units) {
-  // Few tokens: a unit for each head, so that every thread gets some.
-  const bool few = pool.threads() > 1 && batch.rows() * task.kv_heads < int64_t{4} * pool.threads();
-  units.clear();
-  int64_t keys = 0;
-  for (const BatchSlice& slice : batch.slices) {
-    LONGSHIP_CHECK(std::ssize(slice.pages) < int64_t{1} << kMergeLevels, "a context longer than the merge's levels");
-    keys += plan_slice(slice, kv_head, few ? 1 : static_cast<int32_t>(kMaxQueries), units);
-  }
-  const int64_t count = std::ssize(units);
-  const int64_t window = task.window == 0 ? keys : batch.rows() * std::ssize(kv_head) * task.window;
-  const int64_t products = 2 * std::min(keys, window) * task.head_dim;
-  pool.parallel_for(count, items_per_grain(kGrainProducts, products / std::max<int64_t>(1, count)),
+void attend(const Isa& isa, ThreadPool& pool, AttentionTask task, const Batch& batch,
+            const std::vector<int32_t>& kv_head, AttentionPlan& plan, const Tensor& partials) {
+  plan.make(task, batch, kv_head, pool.threads());
+  task.partials = partials.data<float>();
+  LONGSHIP_CHECK(plan.partials() * partial_values(task.head_dim) * static_cast<int64_t>(sizeof(float)) <=
+                     std::max<int64_t>(0, partials.bytes()),
+                 "more partial results than reserved");
+  const std::span<const AttentionUnit> units = plan.units();
+  pool.parallel_for(std::ssize(units),
+                    items_per_grain(kGrainProducts, plan.products() / std::max<int64_t>(1, std::ssize(units))),
                     [&](int64_t begin, int64_t end) {
                       flush_denormals();
                       for (int64_t i = begin; i < end; ++i) {
                         isa.attention(task, units[static_cast<std::size_t>(i)]);
+                      }
+                    });
+  const std::span<const SplitUnits> splits = plan.splits();
+  pool.parallel_for(std::ssize(splits), items_per_grain(kGrainValues, kMaxQueries * task.head_dim),
+                    [&](int64_t begin, int64_t end) {
+                      flush_denormals();
+                      for (int64_t i = begin; i < end; ++i) {
+                        isa.merge_segments(task, units.data(), splits[static_cast<std::size_t>(i)]);
                       }
                     });
 }

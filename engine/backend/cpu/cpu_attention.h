@@ -1,5 +1,6 @@
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include "core/thread_pool.h"
@@ -12,8 +13,32 @@ namespace longship::cpu {
 void write_kv(const Isa& isa, ThreadPool& pool, const HeadsView& keys, const HeadsView& values, const Batch& batch,
               KvLayer& kv);
 
-/// See Kernels::attention. `units` is memory for the plan of the work, kept by the caller between calls.
-void attend(const Isa& isa, ThreadPool& pool, const AttentionTask& task, const Batch& batch,
-            const std::vector<int32_t>& kv_head, std::vector<AttentionUnit>& units);
+/// How the attention of a step is divided. Keeps its memory between steps.
+class AttentionPlan {
+ public:
+  void make(const AttentionTask& task, const Batch& batch, const std::vector<int32_t>& kv_head, int threads);
+
+  std::span<const AttentionUnit> units() const { return units_; }
+  std::span<const SplitUnits> splits() const { return splits_; }
+  int64_t partials() const { return partials_; }  ///< Of all units.
+  int64_t products() const { return products_; }  ///< Multiply-adds, about.
+
+  /// Memory for the partials of any step.
+  static int64_t scratch_bytes(int threads);
+
+ private:
+  void plan_all(const AttentionTask& task, const Batch& batch, const std::vector<int32_t>& kv_head, int32_t most_heads);
+  void split(const AttentionTask& task, std::size_t index, int64_t wanted);
+
+  std::vector<AttentionUnit> units_;
+  std::vector<AttentionUnit> split_units_;
+  std::vector<SplitUnits> splits_;
+  int64_t partials_ = 0;
+  int64_t products_ = 0;
+};
+
+/// See Kernels::attention. `partials` has AttentionPlan::scratch_bytes().
+void attend(const Isa& isa, ThreadPool& pool, AttentionTask task, const Batch& batch,
+            const std::vector<int32_t>& kv_head, AttentionPlan& plan, const Tensor& partials);
 
 }  // namespace longship::cpu

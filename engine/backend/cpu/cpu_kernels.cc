@@ -16,7 +16,6 @@ namespace {
 
 using cpu::ActivationBlock;
 using cpu::AttentionTask;
-using cpu::AttentionUnit;
 using cpu::Isa;
 using cpu::kBlock;
 using cpu::Layout;
@@ -33,6 +32,19 @@ constexpr int64_t kGrainWeightBytes = 32768;
 // Items of `size` values each that make up a grain.
 int64_t grain(int64_t size) {
   return std::max<int64_t>(1, kGrainValues / std::max<int64_t>(1, size));
+}
+
+cpu::KvType kv_type(DType dtype) {
+  switch (dtype) {
+    case DType::kF16:
+      return cpu::KvType::kF16;
+    case DType::kBF16:
+      return cpu::KvType::kBF16;
+    case DType::kQ8_0:
+      return cpu::KvType::kQ8;
+    default:
+      return cpu::KvType::kF32;
+  }
 }
 
 int max_partials(std::span<const GroupStep> steps) {
@@ -64,12 +76,13 @@ class CpuKernels : public Kernels {
   }
 
   int64_t scratch_bytes(int64_t max_rows, int64_t max_columns) const override {
-    return quant_bytes(max_rows, max_columns) + block_bytes(max_rows, max_columns);
+    return quant_bytes(max_rows, max_columns) + block_bytes(max_rows, max_columns) + partial_bytes();
   }
 
   void reserve(int64_t max_rows, int64_t max_columns) override {
     quants_ = Tensor::allocate(DType::kU8, {quant_bytes(max_rows, max_columns)});
     blocks_ = Tensor::allocate(DType::kU8, {block_bytes(max_rows, max_columns)});
+    partials_ = Tensor::allocate(DType::kU8, {partial_bytes()});
   }
 
   void embed(const StoredMatrix& table, const Tensor& ids, Tensor& out, Stream&) override {
@@ -137,12 +150,13 @@ class CpuKernels : public Kernels {
                              .out_stride = out.dim(1),
                              .keys = kv.keys.data<void>(),
                              .values = kv.values.data<void>(),
-                             .half = kv.keys.dtype() == DType::kF16,
+                             .type = kv_type(kv.keys.dtype()),
                              .kv_heads = kv.keys.dim(1),
                              .head_dim = query.head_dim,
                              .scale = spec.scale,
-                             .window = spec.window};
-    cpu::attend(isa_, pool_, task, batch, spec.kv_head, units_);
+                             .window = spec.window,
+                             .partials = nullptr};
+    cpu::attend(isa_, pool_, task, batch, spec.kv_head, attention_plan_, partials_);
   }
 
   Roofline measure_roofline(DType dtype) override {
@@ -163,6 +177,8 @@ class CpuKernels : public Kernels {
     const int64_t blocks = rows * (columns / kBlock);
     return exact_ ? 0 : Tensor::aligned_bytes(blocks * static_cast<int64_t>(sizeof(ActivationBlock)));
   }
+
+  int64_t partial_bytes() const { return Tensor::aligned_bytes(cpu::AttentionPlan::scratch_bytes(pool_.threads())); }
 
   static float* row_of(const Tensor& x, int64_t row) { return x.data<float>() + row * x.dim(1); }
 
@@ -203,7 +219,8 @@ class CpuKernels : public Kernels {
   Tensor quants_;  // int8 activations of one linear, [rows, columns]
   Tensor blocks_;  // their ActivationBlocks
   std::vector<LinearPart> parts_;
-  std::vector<AttentionUnit> units_;
+  cpu::AttentionPlan attention_plan_;
+  Tensor partials_;  // of attention
 };
 
 void CpuKernels::quantise(const Tensor& x) {

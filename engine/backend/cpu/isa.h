@@ -25,7 +25,7 @@ inline constexpr int64_t kMaxHeadDim = 512;
 /// Levels of the merge of chunks: contexts below 64 x 2^kMergeLevels keys.
 inline constexpr int kMergeLevels = 24;
 /// Most query rows of one AttentionUnit.
-inline constexpr int64_t kMaxQueries = 4;
+inline constexpr int64_t kMaxQueries = 6;
 
 /// How a weight is packed: row blocks of kLanes rows; of each the columns in order, so that memory is read straight on.
 /// kF32, kF16, kBF16: for each column the 16 rows' values.
@@ -111,6 +111,9 @@ struct LinearPart {
   Layout layout;
 };
 
+/// Types of keys and values.
+enum class KvType : uint8_t { kF32, kF16, kBF16, kQ8 };
+
 struct AttentionTask {
   const float* query;  ///< Head 0 of row 0.
   int64_t query_stride;
@@ -118,14 +121,21 @@ struct AttentionTask {
   int64_t out_stride;
   const void* keys;    ///< [pages, Hkv, Dh, 64]
   const void* values;  ///< [pages, Hkv, 64, Dh]
-  bool half;           ///< f16, else f32.
+  KvType type;
   int64_t kv_heads;
   int64_t head_dim;
   float scale;
   int64_t window;
+  float* partials;  ///< Of units that see only some keys, partial_values(head_dim) values each.
 };
 
-/// Some rows of one sequence, times some query heads that read the same key/value head.
+/// Values of a partial result of one query: maximum, sum, then the output at kLanes.
+constexpr int64_t partial_values(int64_t head_dim) {
+  return kLanes + (head_dim + kLanes - 1) / kLanes * kLanes;
+}
+
+/// Some rows of one sequence, times some query heads that read the same key/value head, and all keys or, if `partial`
+/// is not negative, those of some chunks: its queries' results then are partials from there on.
 struct AttentionUnit {
   const int32_t* pages;
   int64_t row;       ///< First row in the batch.
@@ -134,6 +144,19 @@ struct AttentionUnit {
   int32_t head;  ///< First query head.
   int32_t heads;
   int32_t kv_head;
+  int64_t first_chunk = 0;
+  int64_t end_chunk = INT64_MAX;
+  int64_t partial = -1;
+
+  int64_t queries() const { return int64_t{rows} * heads; }
+};
+
+/// Units of one run of aligned equal segments of chunks, in order: `count` of them from `first_unit` on, the first one
+/// segment number `first_segment` of its sequence.
+struct SplitUnits {
+  int64_t first_unit;
+  int64_t count;
+  int64_t first_segment;
 };
 
 /// The compute functions of one instruction set. They allocate nothing and touch only what they are given; each output
@@ -144,6 +167,8 @@ struct Isa {
   /// Row blocks [begin, end) of the part, all tokens.
   void (*linear)(const LinearTask& task, const LinearPart& part, int64_t begin, int64_t end);
   void (*attention)(const AttentionTask& task, const AttentionUnit& unit);
+  /// The outputs of the queries of a split unit from its segments' partials, which have equal queries.
+  void (*merge_segments)(const AttentionTask& task, const AttentionUnit* units, const SplitUnits& split);
   void (*to_f16)(const float* x, int64_t n, uint16_t* y);
   void (*add)(const float* x, const float* bias, const float* residual, int64_t n, float* y);
   void (*rms_norm)(const float* x, const float* gain, float eps, int64_t n, float* y);

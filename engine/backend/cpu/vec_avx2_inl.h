@@ -72,6 +72,15 @@ inline __m256 load_bf16_half(const uint16_t* from) {
 inline F32 load_bf16(const uint16_t* from) {
   return {load_bf16_half(from), load_bf16_half(from + 8)};
 }
+inline __m256 load_i8_half(const int8_t* from) {
+  return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from))));
+}
+inline F32 load_i8(const int8_t* from) {
+  return {load_i8_half(from), load_i8_half(from + 8)};
+}
+inline F32 broadcast_f16(uint16_t value) {
+  return {_mm256_set1_ps(_cvtsh_ss(value)), _mm256_set1_ps(_cvtsh_ss(value))};
+}
 inline void store_f16(uint16_t* to, F32 value) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm256_cvtps_ph(value.low, _MM_FROUND_TO_NEAREST_INT));
   _mm_storeu_si128(reinterpret_cast<__m128i*>(to + 8), _mm256_cvtps_ph(value.high, _MM_FROUND_TO_NEAREST_INT));

@@ -4,30 +4,13 @@
 #include <cmath>
 #include <vector>
 
-#include "core/half.h"
 #include "core/range.h"
 #include "engine/backend/attention_merge.h"
+#include "engine/backend/kv_page.h"
 
 namespace longship {
 
 namespace {
-
-void store(const Tensor& x, int64_t index, float value) {
-  if (x.dtype() == DType::kF16) {
-    x.data<uint16_t>()[index] = f32_to_f16(value);
-  } else {
-    x.data<float>()[index] = value;
-  }
-}
-
-double load(const Tensor& x, int64_t index) {
-  return static_cast<double>(x.dtype() == DType::kF16 ? f16_to_f32(x.data<uint16_t>()[index]) : x.data<float>()[index]);
-}
-
-// Where a head's keys and values of one page begin; a key is a column of its page.
-int64_t page_origin(const KvLayer& kv, int32_t page, int64_t head) {
-  return (page * kv.keys.dim(1) + head) * kv.keys.dim(2) * kPageTokens;
-}
 
 // Unnormalised output of some keys: sum of exp(score - maximum) v, and the sum of the weights.
 struct Partial {
@@ -48,14 +31,13 @@ Partial merge(const Partial& older, const Partial& newer) {
 }
 
 // Keys [begin, end) of the page that holds them.
-Partial attend_chunk(const float* q, const KvLayer& kv, int64_t origin, Range keys, double scale) {
-  const int64_t dh = kv.keys.dim(2);
+Partial attend_chunk(const float* q, int64_t dh, const KvPage& page, Range keys, double scale) {
   Partial partial{-INFINITY, 0, std::vector<double>(static_cast<std::size_t>(dh), 0.0)};
   std::vector<double> scores;
   for (int64_t key = keys.begin; key < keys.end; ++key) {
     double dot = 0;
     for (int64_t i = 0; i < dh; ++i) {
-      dot += static_cast<double>(q[i]) * load(kv.keys, origin + i * kPageTokens + key);
+      dot += static_cast<double>(q[i]) * static_cast<double>(page.key(i, key));
     }
     scores.push_back(dot * scale);
     partial.maximum = std::max(partial.maximum, scores.back());
@@ -64,7 +46,7 @@ Partial attend_chunk(const float* q, const KvLayer& kv, int64_t origin, Range ke
     const double weight = std::exp(scores[static_cast<std::size_t>(key - keys.begin)] - partial.maximum);
     partial.sum += weight;
     for (int64_t i = 0; i < dh; ++i) {
-      partial.out[static_cast<std::size_t>(i)] += weight * load(kv.values, origin + key * dh + i);
+      partial.out[static_cast<std::size_t>(i)] += weight * static_cast<double>(page.value(key, i));
     }
   }
   return partial;
@@ -79,12 +61,9 @@ void reference_kv_write(const HeadsView& keys, const HeadsView& values, const Ba
       const int64_t position = slice.begin + row;
       const int32_t page = slice.pages[static_cast<std::size_t>(position / kPageTokens)];
       for (int64_t head = 0; head < keys.heads; ++head) {
-        const int64_t origin = page_origin(kv, page, head);
-        const int64_t key = position % kPageTokens;
-        for (int64_t i = 0; i < dh; ++i) {
-          store(kv.keys, origin + i * kPageTokens + key, keys.row(slice.first_row + row)[head * dh + i]);
-          store(kv.values, origin + key * dh + i, values.row(slice.first_row + row)[head * dh + i]);
-        }
+        KvPage(kv, page, head)
+            .write(position % kPageTokens, keys.row(slice.first_row + row) + head * dh,
+                   values.row(slice.first_row + row) + head * dh);
       }
     }
   }
@@ -101,11 +80,10 @@ void reference_attention(const HeadsView& query, const KvLayer& kv, const Batch&
         ChunkMerger<Partial, decltype(&merge)> merger(&merge);
         for (int64_t chunk = begin / kPageTokens; chunk * kPageTokens < end; ++chunk) {
           const int64_t first = chunk * kPageTokens;
-          const int64_t origin = page_origin(kv, slice.pages[static_cast<std::size_t>(chunk)],
-                                             spec.kv_head[static_cast<std::size_t>(head)]);
+          const KvPage page(kv, slice.pages[static_cast<std::size_t>(chunk)],
+                            spec.kv_head[static_cast<std::size_t>(head)]);
           const Range keys = {std::max(begin - first, int64_t{0}), std::min(end - first, kPageTokens)};
-          merger.add(chunk,
-                     attend_chunk(query.row(row) + head * dh, kv, origin, keys, static_cast<double>(spec.scale)));
+          merger.add(chunk, attend_chunk(query.row(row) + head * dh, dh, page, keys, static_cast<double>(spec.scale)));
         }
         const Partial total = merger.finish();
         for (int64_t i = 0; i < dh; ++i) {
