@@ -118,9 +118,7 @@ class MpiTransport final : public Transport {
   }
 
   std::unique_ptr<Communicator> split(int color, int key) override {
-    // MPI's own split has no deadline, so everyone is known to be there first.
-    control_->agree(nullptr, "meeting to split");
-    auto port = std::make_unique<MpiPort>(job_, &control_->port(), color, key);
+    std::unique_ptr<MpiPort> port = new_port(color, key);
     if (port->size() == 1) {
       return std::make_unique<GroupOfOne>();
     }
@@ -138,11 +136,10 @@ class MpiTransport final : public Transport {
       ways.push_back({"self", std::make_unique<GroupOfOne>()});
       return ways;
     }
-    const auto new_port = [&] { return std::make_unique<MpiPort>(job_, &control_->port(), 0, rank()); };
-    std::unique_ptr<MpiPort> port = new_port();
+    std::unique_ptr<MpiPort> port = new_port(0, rank());
     if (std::unique_ptr<Communicator> group = through_memory(port)) {
       ways.push_back({"shm", std::move(group)});
-      port = new_port();
+      port = new_port(0, rank());
     }
     ways.push_back({"mpi", std::make_unique<MpiCommunicator>(job_, std::move(port))});
     ways.push_back({"mpi_native", make_mpi_native()});
@@ -153,6 +150,12 @@ class MpiTransport final : public Transport {
   void abort(int exit_code) override { MPI_Abort(MPI_COMM_WORLD, exit_code); }
 
  private:
+  std::unique_ptr<MpiPort> new_port(int color, int key) {
+    // MPI's own split has no deadline, so everyone is known to be there first.
+    control_->agree(nullptr, "meeting to split");
+    return std::make_unique<MpiPort>(job_, &control_->port(), color, key);
+  }
+
   // Null, and the port as it was, where the ranks cannot all share memory.
   std::unique_ptr<Communicator> through_memory(std::unique_ptr<MpiPort>& port) {
     return on_one_host(*port) ? ShmCommunicator::make(job_, port) : nullptr;

@@ -26,11 +26,6 @@ class MpiNative final : public Communicator {
   int rank() const override { return rank_; }
   int size() const override { return size_; }
 
-  void tree_reduce(const Tensor& nodes, const ReductionTree& tree, Tensor& out, Stream& /*stream*/) override {
-    LONGSHIP_CHECK(tree.node_count() == size(), "MPI adds up one node of each rank");
-    MPI_TRY(MPI_Allreduce(nodes.data<float>(), out.data<float>(), count_of(out), MPI_FLOAT, MPI_SUM, comm_));
-  }
-
   void all_reduce(Tensor& x, Stream& /*stream*/) override {
     MPI_TRY(MPI_Allreduce(MPI_IN_PLACE, x.data<float>(), count_of(x), MPI_FLOAT, MPI_SUM, comm_));
   }
@@ -45,13 +40,6 @@ class MpiNative final : public Communicator {
     }
   }
 
-  void gather(const Tensor& part, std::span<const int64_t> counts, int root, Tensor& out, Stream& /*stream*/) override {
-    take_counts(counts);
-    MPI_TRY(MPI_Gatherv(part.data<std::byte>(), count_of(part), MPI_FLOAT,
-                        rank() == root ? out.data<std::byte>() : nullptr, counts_.data(), begins_.data(), MPI_FLOAT,
-                        root, comm_));
-  }
-
   void reduce_scatter(const Tensor& x, std::span<const int64_t> counts, Tensor& part, Stream& /*stream*/) override {
     const auto* from = x.data<float>();
     if (take_counts(counts)) {
@@ -59,10 +47,6 @@ class MpiNative final : public Communicator {
     } else {
       MPI_TRY(MPI_Reduce_scatter(from, part.data<float>(), counts_.data(), MPI_FLOAT, MPI_SUM, comm_));
     }
-  }
-
-  void broadcast(Tensor& x, int root, Stream& /*stream*/) override {
-    MPI_TRY(MPI_Bcast(x.data<std::byte>(), static_cast<int>(x.bytes()), MPI_BYTE, root, comm_));
   }
 
   // The tensor stays as it is until the next recv().
@@ -80,7 +64,14 @@ class MpiNative final : public Communicator {
 
   void progress() override {}
 
+  // MPI has no like of the first, and nobody compares the others.
+  void tree_reduce(const Tensor&, const ReductionTree&, Tensor&, Stream&) override { not_compared(); }
+  void gather(const Tensor&, std::span<const int64_t>, int, Tensor&, Stream&) override { not_compared(); }
+  void broadcast(Tensor&, int, Stream&) override { not_compared(); }
+
  private:
+  static void not_compared() { LONGSHIP_CHECK(false, "MPI's own operation is not compared"); }
+
   static int count_of(const Tensor& x) {
     LONGSHIP_CHECK(x.dtype() == DType::kF32 || x.empty(), "MPI's own operations are compared in f32");
     return static_cast<int>(x.elements());

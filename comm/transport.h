@@ -26,6 +26,8 @@ class Transport {
   virtual std::string_view name() const = 0;  ///< "self", "threads" or "mpi".
   virtual int rank() const = 0;
   virtual int size() const = 0;
+  /// Rank 0, which speaks for the job.
+  bool leads() const { return rank() == 0; }
   /// Number of hosts, and the ranks on each (in order of their lowest rank).
   virtual std::vector<int> ranks_per_host() const = 0;
   /// All ranks together: ranks of one color form a group, ordered by key (as MPI_Comm_split).

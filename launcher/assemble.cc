@@ -159,7 +159,7 @@ class Rank {
     RankContext ctx{mesh_, me_, *tp_, *pp_, ops, stage_->workspace(), stream};
     Reporter reporter({mesh_, stage_->cost(), *kernels_, spans, *world_});
     StageExecutor executor(*stage_, ctx, spans, reporter);
-    if (transport_.rank() == 0) {
+    if (transport_.leads()) {
       return lead(executor, front_end);
     }
     run_rank_loop(*make_follower_source(transport_.control()), executor);

@@ -43,7 +43,7 @@ FrontEnd prepare_on_leader(Transport& transport, const PrepareFrontEnd& prepare)
   FrontEnd front_end;
   std::optional<Error> failure;
   try {
-    if (transport.rank() == 0) {
+    if (transport.leads()) {
       front_end = prepare();
     }
   } catch (const Error& error) {
@@ -73,7 +73,7 @@ int run_launched(const EngineFlags& flags, const PrepareFrontEnd& prepare) {
     const MeshShape mesh = launched_mesh(flags, transport);
     FrontEnd front_end = prepare_on_leader(transport, prepare);
     LoadBar bar(job_title(flags.model, mesh));
-    const bool shows = transport.rank() == 0;
+    const bool shows = transport.leads();
     const LoadReport report = [&](int64_t done, int64_t total) {
       if (shows) bar.update(done, total);
     };
@@ -145,7 +145,7 @@ int run_child_rank(const EngineFlags& flags) {
     return error.exit_code();
   }
   return with_mpi(flags.options.comm, [&](Transport& transport) {
-    const bool leads = transport.rank() == 0;
+    const bool leads = transport.leads();
     const LoadReport report = [&](int64_t done, int64_t total) { lifeline->report({done, total}); };
     const FrontEnd front_end = [&](Engine& engine) { return serve_engine(engine, lifeline->socket()); };
     try {

@@ -1,8 +1,9 @@
 #include "engine/backend/ops.h"
-#include "engine/backend/kv_page.h"
 
 #include <algorithm>
 #include <string>
+
+#include "engine/backend/kv_page.h"
 
 namespace longship {
 

@@ -26,11 +26,10 @@ float value_of(int rank, int64_t i) {
 
 struct Op {
   std::string name;
-  /// Moves values of `x` into `out`, or within `x`. counts[r] of them belong to rank r.
-  void (*run)(Communicator& group, Tensor& x, Tensor& out, const std::vector<int64_t>& counts);
+  /// Moves values of `x` into `out`, or within `x`, and returns the result. counts[r] values belong to rank r.
+  Tensor (*run)(Communicator& group, Tensor& x, Tensor& out, const std::vector<int64_t>& counts);
   /// What stands at place i of rank r's result.
   float (*expected)(int ranks, int rank, int64_t i, const std::vector<int64_t>& counts);
-  bool in_place;
   /// Bytes over the slowest link for each byte of the size, times the number of ranks.
   int64_t (*bus_bytes)(int64_t ranks);
 };
@@ -43,27 +42,31 @@ int64_t begin_of(const std::vector<int64_t>& counts, int rank) {
   return std::accumulate(counts.begin(), counts.begin() + rank, int64_t{0});
 }
 
-void all_reduce(Communicator& group, Tensor& x, Tensor& /*out*/, const std::vector<int64_t>& /*counts*/) {
+Tensor all_reduce(Communicator& group, Tensor& x, Tensor& /*out*/, const std::vector<int64_t>& /*counts*/) {
   Stream stream;
   group.all_reduce(x, stream);
+  return x;
 }
 
-void all_gather(Communicator& group, Tensor& x, Tensor& out, const std::vector<int64_t>& counts) {
+Tensor all_gather(Communicator& group, Tensor& x, Tensor& out, const std::vector<int64_t>& counts) {
   Stream stream;
   group.all_gather(front(x, counts[static_cast<std::size_t>(group.rank())]), counts, out, stream);
+  return out;
 }
 
-void reduce_scatter(Communicator& group, Tensor& x, Tensor& out, const std::vector<int64_t>& counts) {
+Tensor reduce_scatter(Communicator& group, Tensor& x, Tensor& out, const std::vector<int64_t>& counts) {
   Stream stream;
   Tensor part = front(out, counts[static_cast<std::size_t>(group.rank())]);
   group.reduce_scatter(x, counts, part, stream);
+  return part;
 }
 
-void sendrecv(Communicator& group, Tensor& x, Tensor& out, const std::vector<int64_t>& /*counts*/) {
+Tensor sendrecv(Communicator& group, Tensor& x, Tensor& out, const std::vector<int64_t>& /*counts*/) {
   Stream stream;
   const int size = group.size();
   group.send(x, (group.rank() + 1) % size, stream);
   group.recv(out, (group.rank() + size - 1) % size, stream);
+  return out;
 }
 
 float sum_of_ranks(int ranks, int64_t i) {
@@ -89,19 +92,19 @@ int64_t all_but_one(int64_t ranks) {
 const std::vector<Op>& ops() {
   static const std::vector<Op> kOps = {
       {"all_reduce", all_reduce,
-       [](int ranks, int, int64_t i, const std::vector<int64_t>&) { return sum_of_ranks(ranks, i); }, true,
+       [](int ranks, int, int64_t i, const std::vector<int64_t>&) { return sum_of_ranks(ranks, i); },
        [](int64_t ranks) { return 2 * (ranks - 1); }},
-      {"all_gather", all_gather, gathered_value, false, all_but_one},
+      {"all_gather", all_gather, gathered_value, all_but_one},
       {"reduce_scatter", reduce_scatter,
        [](int ranks, int rank, int64_t i, const std::vector<int64_t>& counts) {
          return sum_of_ranks(ranks, begin_of(counts, rank) + i);
        },
-       false, all_but_one},
+       all_but_one},
       {"sendrecv", sendrecv,
        [](int ranks, int rank, int64_t i, const std::vector<int64_t>&) {
          return value_of((rank + ranks - 1) % ranks, i);
        },
-       false, [](int64_t ranks) { return ranks; }},
+       [](int64_t ranks) { return ranks; }},
   };
   return kOps;
 }
@@ -127,7 +130,7 @@ double median(std::vector<float> values) {
 class CommBench {
  public:
   CommBench(Transport& transport, const CommBenchOptions& options)
-      : transport_(transport), samples_(options.samples), world_(transport.split(0, transport.rank())) {
+      : transport_(transport), samples_(options.repetitions), world_(transport.split(0, transport.rank())) {
     check_memory(options);
     ways_ = transport.alternatives();
     x_ = Tensor::allocate(DType::kF32, {options.most_bytes / kFloatBytes});
@@ -196,13 +199,10 @@ class CommBench {
       x.data<float>()[i] = value_of(rank, i);
       out.data<float>()[i] = -1;
     }
-    op.run(group, x, out, counts);
-    const float* result = op.in_place ? x.data<float>() : out.data<float>();
-    const bool part = op.name == "reduce_scatter";
-    const int64_t count = part ? counts[static_cast<std::size_t>(rank)] : x.elements();
+    const Tensor result = op.run(group, x, out, counts);
     int64_t wrong = 0;
-    for (int64_t i = 0; i < count; ++i) {
-      wrong += result[i] == op.expected(group.size(), rank, i, counts) ? 0 : 1;
+    for (int64_t i = 0; i < result.elements(); ++i) {
+      wrong += result.data<float>()[i] == op.expected(group.size(), rank, i, counts) ? 0 : 1;
     }
     const std::vector<float> all = from_all({static_cast<float>(wrong)});
     return static_cast<int64_t>(std::accumulate(all.begin(), all.end(), 0.0));

@@ -14,8 +14,8 @@ struct CommBenchOptions {
   std::vector<std::string> ops;  ///< Of comm_ops().
   int64_t least_bytes = 8;
   int64_t most_bytes = int64_t{1} << 26;
-  int64_t factor = 2;  ///< From one size to the next.
-  int samples = 20;
+  int64_t factor = 2;    ///< From one size to the next.
+  int repetitions = 20;  ///< Samples, of which the median counts.
 };
 
 /// "all_reduce", "all_gather", "reduce_scatter" and "sendrecv" (round a ring, both ways of a pair at two ranks).

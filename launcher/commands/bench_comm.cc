@@ -40,7 +40,7 @@ struct BenchCommFlags {
             "-b",    std::to_string(options.least_bytes),
             "-e",    std::to_string(options.most_bytes),
             "-f",    std::to_string(options.factor),
-            "-r",    std::to_string(options.samples),
+            "-r",    std::to_string(options.repetitions),
             "-o",    format};
   }
 };
@@ -58,7 +58,7 @@ int bench_comm(BenchCommFlags flags) {
     become_mpirun(flags.ranks, flags.arguments());
   }
   return with_mpi("auto", [&](Transport& transport) {
-    const bool speaks = transport.rank() == 0;
+    const bool speaks = transport.leads();
     const auto progress = [&](const std::string& what) {
       if (speaks) show_bench_progress(what);
     };
@@ -97,17 +97,11 @@ void add_bench_comm(CLI::App& bench, std::function<int()>& action) {
       ->type_name("N")
       ->check(CLI::Range(int64_t{2}, int64_t{1} << 20U))
       ->capture_default_str();
-  command->add_option("-r,--repetitions", flags->options.samples, "Samples, of which the median counts")
-      ->type_name("N")
-      ->check(CLI::Range(1, 10000))
-      ->capture_default_str();
   command->add_option("--ranks", flags->ranks, "Ranks to start where no launcher has")
       ->type_name("N")
       ->check(CLI::Range(2, 4096))
       ->capture_default_str();
-  command->add_option("-o,--output", flags->format, "Output: md, csv or json")
-      ->check(CLI::IsMember({"md", "csv", "json"}))
-      ->capture_default_str();
+  add_bench_output_flags(*command, flags->options.repetitions, flags->format);
   command->callback([flags, &action] { action = [flags] { return bench_comm(*flags); }; });
 }
 

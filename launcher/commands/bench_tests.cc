@@ -55,6 +55,16 @@ RunBenchOptions BenchTestFlags::options() const {
   return {.tests = tests_of(*this), .repetitions = repetitions, .chunk_tokens = engine.options.max_batched_tokens};
 }
 
+void add_bench_output_flags(CLI::App& command, int& repetitions, std::string& format) {
+  command.add_option("-r,--repetitions", repetitions, "Timed runs of each test")
+      ->type_name("N")
+      ->check(CLI::Range(1, 10000))
+      ->capture_default_str();
+  command.add_option("-o,--output", format, "Output: md, csv or json")
+      ->check(CLI::IsMember({"md", "csv", "json"}))
+      ->capture_default_str();
+}
+
 void add_bench_test_flags(CLI::App& command, BenchTestFlags& flags) {
   const auto tokens = CLI::Range(int64_t{0}, int64_t{1} << 24U);
   command.add_option("-p,--n-prompt", flags.prompts, "Lengths of prompts; 0: none")
@@ -72,13 +82,7 @@ void add_bench_test_flags(CLI::App& command, BenchTestFlags& flags) {
       ->delimiter(',')
       ->check(tokens)
       ->capture_default_str();
-  command.add_option("-r,--repetitions", flags.repetitions, "Timed runs of each test")
-      ->type_name("N")
-      ->check(CLI::Range(1, 10000))
-      ->capture_default_str();
-  command.add_option("-o,--output", flags.format, "Output: md, csv or json")
-      ->check(CLI::IsMember({"md", "csv", "json"}))
-      ->capture_default_str();
+  add_bench_output_flags(command, flags.repetitions, flags.format);
   add_engine_flags(command, flags.engine);
   add_synthetic_flags(command, flags.engine);
 }

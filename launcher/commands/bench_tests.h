@@ -29,7 +29,10 @@ struct BenchTestFlags {
 
 void add_bench_test_flags(CLI::App& command, BenchTestFlags& flags);
 
-/// Says on a terminal what runs now; nothing removes it.
+/// -r and -o of every bench.
+void add_bench_output_flags(CLI::App& command, int& repetitions, std::string& format);
+
+/// Says on a terminal what runs now; an empty text removes that.
 void show_bench_progress(const std::string& what);
 
 }  // namespace longship

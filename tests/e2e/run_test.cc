@@ -147,6 +147,12 @@ TEST(Run, TracesEveryRank) {
   }
 }
 
+// What a program that succeeded printed, which is JSON and nothing else; throws where it is not.
+Json json_of(const Outcome& outcome) {
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  return std::get<Json>(parse_json(outcome.out));
+}
+
 // What a row of `bench run` says must fit together.
 void expect_sound(const Json& row) {
   const double speed = row.find("avg_ts")->as_double();
@@ -170,11 +176,7 @@ TEST(Bench, MeasuresPromptsAndGenerationAtDepths) {
       "-o",    "json"};
   for (const auto& started :
        {longship(words), longship(with(words, {"-tp", "2"})), mpirun(4, with(words, {"-pp", "2"}))}) {
-    const Outcome outcome = run(started);
-    ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
-    const auto parsed = parse_json(outcome.out);
-    ASSERT_TRUE(std::holds_alternative<Json>(parsed)) << outcome.out;
-    const Json& all = std::get<Json>(parsed);
+    const Json all = json_of(run(started));
     const Json::Array& rows = all.find("results")->as_array();
     ASSERT_EQ(rows.size(), 4U);
     const std::vector<std::string> names = {"pp32", "tg8", "pp32 @ d100", "tg8 @ d100"};
@@ -194,8 +196,7 @@ TEST(Bench, MeasuresAModelThatHasNoWeights) {
   ASSERT_EQ(alone.exit_code, 0) << alone.err;
   EXPECT_EQ(run(longship(with(words, {"-tp", "2"}))).exit_code, 0);
   const Outcome plan = run(longship({"plan", "--synthetic", config, "-tp", "2", "--json"}));
-  ASSERT_EQ(plan.exit_code, 0) << plan.err;
-  EXPECT_EQ(std::get<Json>(parse_json(plan.out)).find("ranks")->as_array().size(), 2U);
+  EXPECT_EQ(json_of(plan).find("ranks")->as_array().size(), 2U);
   EXPECT_EQ(run(longship({"plan", "--synthetic", config, "--synthetic-type", "Q9"})).exit_code, 2);
   EXPECT_EQ(run(longship({"plan", "--synthetic", "/nonexistent/config.json"})).exit_code, 3);
 }
@@ -205,8 +206,7 @@ TEST(Bench, ScalesOverGrowingMeshes) {
   const Outcome outcome =
       run(longship({"bench", "scale", fixture("gguf-models/llama-Q8_0.gguf"), "--ranks", "1,3", "--mode", "both", "-p",
                     "16", "-n", "4", "-r", "2", "-o", "json", "--svg", svg}));
-  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
-  const Json all = std::get<Json>(parse_json(outcome.out));
+  const Json all = json_of(outcome);
   const Json::Array& rows = all.find("results")->as_array();
   ASSERT_EQ(rows.size(), 8U);
   for (const Json& row : rows) {
@@ -222,11 +222,7 @@ TEST(Bench, ScalesOverGrowingMeshes) {
 TEST(Bench, ComparesWaysToCommunicate) {
   const std::vector<std::string> words = {"bench", "comm", "-b", "8", "-e", "8K", "-f", "32", "-o", "json"};
   for (const auto& started : {longship(words), mpirun(3, words)}) {
-    const Outcome outcome = run(started);
-    ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
-    const auto parsed = parse_json(outcome.out);
-    ASSERT_TRUE(std::holds_alternative<Json>(parsed)) << outcome.out;
-    const Json& all = std::get<Json>(parsed);
+    const Json all = json_of(run(started));
     const Json::Array& rows = all.find("results")->as_array();
     ASSERT_EQ(rows.size(), 4U * 3 * 3);  // operations, sizes, transports
     std::set<std::string> transports;

@@ -12,12 +12,13 @@ struct AttentionPartial {
 /// The buffers of one query: at most one partial a level, and the one being added.
 class PartialBuffers {
  public:
-  explicit PartialBuffers(int64_t head_dim) : head_dim_(head_dim) {
+  PartialBuffers() {
     for (float* buffer = storage_; free_count_ < kCount; buffer += cpu::kMaxHeadDim) {
       free_[free_count_++] = buffer;
     }
   }
 
+  void set_head_dim(int64_t head_dim) { head_dim_ = head_dim; }
   int64_t head_dim() const { return head_dim_; }
   float* take() { return free_[--free_count_]; }
   void give_back(float* buffer) { free_[free_count_++] = buffer; }
@@ -25,7 +26,7 @@ class PartialBuffers {
  private:
   static constexpr int kCount = cpu::kMergeLevels + 1;
   alignas(64) float storage_[kCount * cpu::kMaxHeadDim];
-  int64_t head_dim_;
+  int64_t head_dim_ = 0;
   float* free_[kCount];
   int free_count_ = 0;
 };
@@ -49,7 +50,7 @@ struct MergePartials {
 
 /// Where one query gathers its chunks.
 struct Gatherer {
-  explicit Gatherer(int64_t head_dim) : buffers(head_dim) {}
+  Gatherer() = default;
   Gatherer(const Gatherer&) = delete;
 
   PartialBuffers buffers;
@@ -70,8 +71,8 @@ class Chunk {
   /// The page of this number of the store, which holds keys from `first` on.
   Chunk(const cpu::AttentionTask& task, const Query (&queries)[Q], int64_t first, int64_t page)
       : head_dim_(task.head_dim),
-        keys_(static_cast<const std::byte*>(task.keys) + page * page_bytes<kType>(task.head_dim), task.head_dim),
-        values_(static_cast<const std::byte*>(task.values) + page * page_bytes<kType>(task.head_dim), task.head_dim) {
+        keys_(static_cast<const std::byte*>(task.keys) + page * task.page_bytes, task.head_dim),
+        values_(static_cast<const std::byte*>(task.values) + page * task.page_bytes, task.head_dim) {
     for (int q = 0; q < Q; ++q) {
       const int64_t begin = queries[q].begin - first;
       const int64_t end = queries[q].end - first;
@@ -262,7 +263,7 @@ inline float* output_of(const cpu::AttentionTask& task, const cpu::AttentionUnit
 /// the last one's end last.
 template <cpu::KvType kType, int Q>
 void attend(const cpu::AttentionTask& task, const cpu::AttentionUnit& unit, const Query (&queries)[Q],
-            Gatherer* const (&gatherers)[Q]) {
+            Gatherer (&gatherers)[Q]) {
   const int64_t first_seen = queries[0].begin / cpu::kChunkKeys;
   const int64_t end_seen = (queries[Q - 1].end + cpu::kChunkKeys - 1) / cpu::kChunkKeys;
   const int64_t end = end_seen < unit.end_chunk ? end_seen : unit.end_chunk;
@@ -271,7 +272,7 @@ void attend(const cpu::AttentionTask& task, const cpu::AttentionUnit& unit, cons
     AttentionPartial partials[Q];
     float* out[Q];
     for (int q = 0; q < Q; ++q) {
-      out[q] = gatherers[q]->buffers.take();
+      out[q] = gatherers[q].buffers.take();
       if (chunk.sees_keys(q)) {
         partials[q] = chunk.weigh(q, out[q]);
       }
@@ -279,14 +280,14 @@ void attend(const cpu::AttentionTask& task, const cpu::AttentionUnit& unit, cons
     gather_values(chunk, out, task.head_dim);
     for (int q = 0; q < Q; ++q) {
       if (chunk.sees_keys(q)) {
-        gatherers[q]->merger.add(index, partials[q]);
+        gatherers[q].merger.add(index, partials[q]);
       } else {
-        gatherers[q]->buffers.give_back(out[q]);
+        gatherers[q].buffers.give_back(out[q]);
       }
     }
   }
   for (int q = 0; q < Q; ++q) {
-    const AttentionPartial total = gatherers[q]->merger.finish();
+    const AttentionPartial total = gatherers[q].merger.finish();
     if (unit.partial < 0) {
       write_total(task, total, output_of(task, unit, q));
     } else {
@@ -305,13 +306,11 @@ void attend_unit(const cpu::AttentionTask& task, const cpu::AttentionUnit& unit)
     queries[q] = {task.query + (unit.row + row) * task.query_stride + (unit.head + q % unit.heads) * task.head_dim,
                   begin, end};
   }
-  Gatherer gatherers[cpu::kMaxQueries] = {Gatherer(task.head_dim), Gatherer(task.head_dim), Gatherer(task.head_dim),
-                                          Gatherer(task.head_dim), Gatherer(task.head_dim), Gatherer(task.head_dim)};
-  Gatherer* pointers[Q];
-  for (int q = 0; q < Q; ++q) {
-    pointers[q] = &gatherers[q];
+  Gatherer gatherers[Q];
+  for (Gatherer& gatherer : gatherers) {
+    gatherer.buffers.set_head_dim(task.head_dim);
   }
-  attend<kType, Q>(task, unit, queries, pointers);
+  attend<kType, Q>(task, unit, queries, gatherers);
 }
 
 template <cpu::KvType kType>
@@ -351,7 +350,8 @@ inline void merge_segments(const cpu::AttentionTask& task, const cpu::AttentionU
                            const cpu::SplitUnits& split) {
   const cpu::AttentionUnit& first = units[split.first_unit];
   for (int64_t q = 0; q < first.queries(); ++q) {
-    Gatherer gatherer(task.head_dim);
+    Gatherer gatherer;
+    gatherer.buffers.set_head_dim(task.head_dim);
     for (int64_t i = 0; i < split.count; ++i) {
       const float* partial = partial_of(task, units[split.first_unit + i], q);
       float* out = gatherer.buffers.take();

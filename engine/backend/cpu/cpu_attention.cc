@@ -8,6 +8,8 @@ namespace longship::cpu {
 
 namespace {
 
+static_assert(kBlock == kKvBlock);
+
 // Values or multiply-adds below which another thread is not worth waking.
 constexpr int64_t kGrainValues = 16384;
 constexpr int64_t kGrainProducts = 65536;
@@ -21,8 +23,8 @@ int64_t items_per_grain(int64_t grain, int64_t size) {
 }
 
 // One head of one token into its page; a key is a column of its page.
-template <class Value>
-void write_head(const Value* key, const Value* value, int64_t head_dim, int64_t column, Value* keys, Value* values) {
+void write_head(const uint16_t* key, const uint16_t* value, int64_t head_dim, int64_t column, uint16_t* keys,
+                uint16_t* values) {
   for (int64_t i = 0; i < head_dim; ++i) {
     keys[i * kPageTokens + column] = key[i];
   }
@@ -146,8 +148,8 @@ void AttentionPlan::plan_all(const AttentionTask& task, const Batch& batch, cons
 }
 
 int64_t AttentionPlan::scratch_bytes(int threads) {
-  // make() splits fewer than kUnitsPerThread x threads units, into at most 2 x (wanted + 1) segments in all.
-  const int64_t segments = 4 * kUnitsPerThread * threads;
+  // make() splits fewer units than `enough`, each into at most wanted + 1 segments: below 3 x enough in all.
+  const int64_t segments = 3 * kUnitsPerThread * threads;
   return threads == 1 ? 0 : segments * kMaxQueries * partial_values(kMaxHeadDim) * static_cast<int64_t>(sizeof(float));
 }
 

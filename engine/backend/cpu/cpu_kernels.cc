@@ -151,6 +151,7 @@ class CpuKernels : public Kernels {
                              .keys = kv.keys.data<void>(),
                              .values = kv.values.data<void>(),
                              .type = kv_type(kv.keys.dtype()),
+                             .page_bytes = bytes_of(kv.keys.dtype(), query.head_dim * kPageTokens),
                              .kv_heads = kv.keys.dim(1),
                              .head_dim = query.head_dim,
                              .scale = spec.scale,

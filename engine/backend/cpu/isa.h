@@ -122,6 +122,7 @@ struct AttentionTask {
   const void* keys;    ///< [pages, Hkv, Dh, 64]
   const void* values;  ///< [pages, Hkv, 64, Dh]
   KvType type;
+  int64_t page_bytes;  ///< Of the keys, or of the values, of one head in one page.
   int64_t kv_heads;
   int64_t head_dim;
   float scale;

@@ -4,19 +4,6 @@ namespace longship::LONGSHIP_CPU_NAMESPACE {
 
 constexpr int kChunkVectors = static_cast<int>(cpu::kChunkKeys / cpu::kLanes);
 
-/// Bytes of the keys, or of the values, of one head in one page.
-template <cpu::KvType kType>
-constexpr int64_t page_bytes(int64_t head_dim) {
-  switch (kType) {
-    case cpu::KvType::kF32:
-      return head_dim * cpu::kChunkKeys * 4;
-    case cpu::KvType::kQ8:
-      return head_dim * cpu::kChunkKeys + head_dim / cpu::kBlock * cpu::kChunkKeys * 2;
-    default:
-      return head_dim * cpu::kChunkKeys * 2;
-  }
-}
-
 template <cpu::KvType kType>
 LONGSHIP_INLINE F32 load_kv(const std::byte* base, int64_t index) {
   if constexpr (kType == cpu::KvType::kF32) {
