@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 
 #include "core/error.h"
+#include "launcher/default_model.h"
 
 namespace longship {
 
@@ -60,6 +61,23 @@ void add_size_flags(CLI::App& command, EngineOptions& options) {
   command.add_option("--least-model-len", options.least_model_len)->group("");
   command.add_flag("--prompt-logits", options.prompt_logits)->group("");
   command.add_option("--recording", options.recording)->check(CLI::Range(0, 2))->group("");
+}
+
+void add_pack_cache_flags(CLI::App& command, EngineOptions& options) {
+  command
+      .add_flag_callback(
+          "--pack-cache",
+          [&options] {
+            if (options.pack_cache.empty()) options.pack_cache = longship_cache() / "packed";
+          },
+          "Keep the weights as they lie in memory on disk: the next start maps them")
+      ->group("Engine");
+  command
+      .add_option_function<std::string>(
+          "--pack-cache-dir", [&options](const std::string& folder) { options.pack_cache = folder; },
+          "The same, in this folder (default: " + (longship_cache() / "packed").native() + ")")
+      ->type_name("DIR")
+      ->group("Engine");
 }
 
 CLI::Option* add_real(CLI::App& command, const char* names, double& value, const char* help, double least,
@@ -143,6 +161,7 @@ void add_engine_flags(CLI::App& command, EngineFlags& flags) {
       ->check(CLI::IsMember({"auto", "f32", "f16", "bf16", "q8_0"}))
       ->capture_default_str()
       ->group("Engine");
+  add_pack_cache_flags(command, options);
   add_size_flags(command, options);
   add_override_flag(command, options.overrides);
 }

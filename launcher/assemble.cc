@@ -16,6 +16,8 @@ namespace longship {
 
 namespace {
 
+namespace fs = std::filesystem;
+
 // Tokens of the cache by default, if that many sequences of the model's length can use them.
 constexpr int64_t kUsualKvTokens = 16384;
 // A context below this is not worth starting for.
@@ -141,7 +143,7 @@ class Rank {
     phase(control, "plan", [&] { choose_sizes(); });
     const int64_t affordable = smallest_over_ranks(affordable_pages());
     phase(control, "memory", [&] { fit_into(affordable); });
-    phase(control, "allocation", [&] { stage_->allocate(); });
+    phase(control, "allocation", [&] { allocate(); });
     phase(control, "load", [&] { load(); });
     tp_ = transport_.split(me_.pp, me_.tp);
     pp_ = transport_.split(me_.tp, me_.pp);
@@ -223,6 +225,21 @@ class Rank {
     make_stage();
   }
 
+  void allocate() {
+    if (!options_.pack_cache.empty()) {
+      packed_.emplace(PackFile::open_or_create(options_.pack_cache, pack_identity(), stage_->memory().weights_bytes));
+    }
+    stage_->allocate(packed_ ? &*packed_ : nullptr);
+  }
+
+  PackIdentity pack_identity() const {
+    const fs::path path = fs::canonical(checkpoint_->path);
+    return {.name = path.filename().native() + (options_.exact ? ".exact" : "") + ".tp" + std::to_string(me_.tp) +
+                    "of" + std::to_string(options_.tp) + ".pp" + std::to_string(me_.pp) + "of" +
+                    std::to_string(options_.pp),
+            .facts = checkpoint_facts(path) + stage_->weights_facts()};
+  }
+
   void load() {
     int64_t done = 0;
     const int64_t total = stage_->source_bytes();
@@ -281,6 +298,7 @@ class Rank {
   std::unique_ptr<Communicator> pp_;
   std::optional<Checkpoint> checkpoint_;
   std::unique_ptr<Kernels> kernels_;
+  std::optional<PackFile> packed_;
   std::optional<Stage> stage_;
   int64_t max_model_len_ = 0;
   int64_t kv_pages_ = 0;

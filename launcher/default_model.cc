@@ -13,13 +13,17 @@ namespace {
 constexpr const char* kDefaultModel = "SmolLM2-135M-Instruct.Q4_1.gguf";
 }
 
-fs::path model_cache() {
+fs::path longship_cache() {
   const char* cache = std::getenv("XDG_CACHE_HOME");
   if (cache != nullptr && *cache != '\0') {
-    return fs::path(cache) / "longship" / "models";
+    return fs::path(cache) / "longship";
   }
   const char* home = std::getenv("HOME");
-  return fs::path(home == nullptr ? "." : home) / ".cache" / "longship" / "models";
+  return fs::path(home == nullptr ? "." : home) / ".cache" / "longship";
+}
+
+fs::path model_cache() {
+  return longship_cache() / "models";
 }
 
 fs::path default_model() {

@@ -4,7 +4,9 @@
 
 namespace longship {
 
-/// Folder of downloaded models: ${XDG_CACHE_HOME:-~/.cache}/longship/models.
+/// What can be made again: ${XDG_CACHE_HOME:-~/.cache}/longship.
+std::filesystem::path longship_cache();
+/// Folder of downloaded models in it.
 std::filesystem::path model_cache();
 
 /// The model for commands that were given none: what scripts/fetch-model has put into the cache. Errors: kUsage, saying

@@ -21,6 +21,7 @@ std::vector<std::string> engine_arguments(const EngineFlags& flags) {
   add("--backend", options.backend);
   add("--comm", options.comm);
   add("--kv-cache-dtype", options.kv_cache_dtype);
+  if (!options.pack_cache.empty()) add("--pack-cache-dir", std::filesystem::absolute(options.pack_cache).native());
   if (options.max_model_len != 0) add_number("--max-model-len", options.max_model_len);
   add_number("--max-num-seqs", options.max_num_seqs);
   add_number("--max-num-batched-tokens", options.max_batched_tokens);

@@ -26,6 +26,7 @@ struct EngineOptions {
   std::string comm = "auto";            ///< What ranks exchange data over: "auto", "shm" or "mpi".
   bool exact = false;                   ///< Dequantised weights, f32 activations and f32 keys and values.
   std::string kv_cache_dtype = "auto";  ///< "auto" (f16; f32 if exact), "f32", "f16", "bf16", "q8_0".
+  std::filesystem::path pack_cache{};   ///< Folder that keeps packed weights; empty: none.
   int64_t max_model_len = 0;            ///< 0: the model's, or as much as fits into the memory.
   int64_t max_num_seqs = 16;
   int64_t max_batched_tokens = 512;  ///< Tokens of a step: the size of a prefill chunk.

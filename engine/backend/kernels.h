@@ -99,6 +99,8 @@ class Kernels {
   virtual std::string_view name() const = 0;  ///< "reference", "cpu/avx512", ...
 
   // Weights.
+  /// Names the layouts of packed weights: another name whenever pack() gives other bytes.
+  virtual std::string_view packing() const = 0;
   virtual int64_t packed_bytes(DType dtype, int64_t rows, int64_t columns) const = 0;
   /// Converts stored rows to rows [first_row, first_row + stored.rows) of `weight`. first_row is a multiple of
   /// kPackRows, and so is stored.rows unless these are the last.

@@ -120,25 +120,56 @@ int64_t ParamTable::max_columns() const {
   return most;
 }
 
-void ParamTable::allocate() {
+std::string ParamTable::facts() const {
+  std::string text = std::string(kernels_.packing()) + '\n';
+  for (const Param& param : params_) {
+    text += param.spec.name + ' ' + shape_text(param.spec.global);
+    for (const Slice& slice : slices(param.spec, tp_, tp_rank_)) {
+      const Segment& segment = param.spec.shard.segments[slice.segment];
+      text += ' ' + segment.source + ' ' + std::string(name(param.spec.dtypes[slice.segment]));
+      for (const int64_t number : {int64_t{param.spec.shard.dim}, slice.global.begin, slice.global.end,
+                                   slice.local_begin, segment.source_begin, static_cast<int64_t>(segment.row_order),
+                                   segment.row_unit, int64_t{segment.transposed}}) {
+        text += ' ' + std::to_string(number);
+      }
+    }
+    text += '\n';
+  }
+  return text;
+}
+
+void ParamTable::allocate(PackFile* packed) {
+  packed_ = packed;
+  if (packed == nullptr) {
+    memory_ = Tensor::allocate(DType::kU8, {bytes()});
+  }
+  std::byte* next = packed == nullptr ? memory_.data<std::byte>() : packed->data();
   for (Param& param : params_) {
     if (!param.is_matrix()) {
-      param.values = Tensor::allocate(DType::kF32, param.local);
+      param.values = Tensor::wrap(DType::kF32, param.local, next);
+      next += Tensor::aligned_bytes(param.values.bytes());
     }
     for (Weight& part : param.parts) {
-      memory_.push_back(Tensor::allocate(DType::kU8, {kernels_.packed_bytes(part.dtype, part.rows, part.columns)}));
-      part.data = memory_.back().data<std::byte>();
+      part.data = next;
+      next += Tensor::aligned_bytes(kernels_.packed_bytes(part.dtype, part.rows, part.columns));
     }
   }
 }
 
 void ParamTable::load(const LoadProgress& progress) {
+  if (packed_ != nullptr && packed_->complete()) {
+    progress(source_bytes());
+    return;
+  }
   for (Param& param : params_) {
     if (param.is_matrix()) {
       load_matrix(param, progress);
     } else {
       load_vector(param, progress);
     }
+  }
+  if (packed_ != nullptr) {
+    packed_->publish();
   }
 }
 

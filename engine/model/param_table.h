@@ -7,6 +7,7 @@
 
 #include "core/tensor.h"
 #include "engine/backend/kernels.h"
+#include "engine/weights/pack_file.h"
 #include "engine/weights/weight_source.h"
 #include "parallel/shard.h"
 
@@ -53,8 +54,13 @@ class ParamTable {
   /// Largest number of columns of a matrix here.
   int64_t max_columns() const;
 
-  void allocate();
-  /// Reads exactly this rank's slices. Errors: kModelFile.
+  /// All that the packed bytes depend on besides the checkpoint's files.
+  std::string facts() const;
+
+  /// Takes memory of its own, or that of `packed`, of bytes() bytes, which outlives the table.
+  void allocate(PackFile* packed = nullptr);
+  /// Reads exactly this rank's slices, unless a complete pack file has them; publishes one that had not. Errors:
+  /// kModelFile, kUsage.
   void load(const LoadProgress& progress);
 
  private:
@@ -67,7 +73,8 @@ class ParamTable {
   int tp_;
   int tp_rank_;
   std::deque<Param> params_;
-  std::vector<Tensor> memory_;
+  Tensor memory_;
+  PackFile* packed_ = nullptr;
 };
 
 }  // namespace longship

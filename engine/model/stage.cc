@@ -83,8 +83,8 @@ StageCost Stage::cost() const {
   return cost;
 }
 
-void Stage::allocate() {
-  params_.allocate();
+void Stage::allocate(PackFile* packed) {
+  params_.allocate(packed);
   kv_.allocate();
   workspace_.allocate();
   kernels_.reserve(limits_.step.rows, params_.max_columns());

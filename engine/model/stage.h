@@ -39,7 +39,9 @@ class Stage {
   StageCost cost() const;
   /// Bytes that load() reads.
   int64_t source_bytes() const { return params_.source_bytes(); }
-  void allocate();
+  /// What its packed weights depend on, and where they may be kept: see ParamTable.
+  std::string weights_facts() const { return params_.facts(); }
+  void allocate(PackFile* packed = nullptr);
   void load(const LoadProgress& progress);
 
   const Workspace& workspace() const { return workspace_; }

@@ -1,35 +1,55 @@
 #include "engine/text/bpe.h"
 
+#include <boost/unordered/unordered_flat_map.hpp>
 #include <queue>
+#include <utility>
 
 #include "engine/text/unicode.h"
 
 namespace longship {
 
-Bpe::Bpe(std::vector<std::string> tokens) : tokens_(std::move(tokens)) {
-  ids_.reserve(tokens_.size());
+struct Bpe::Tables {
+  struct Merge {
+    int32_t rank;
+    int32_t result;
+  };
+  static uint64_t key(int32_t left, int32_t right) {
+    return static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32U | static_cast<uint32_t>(right);
+  }
+
+  boost::unordered_flat_map<std::string_view, int32_t> ids;
+  boost::unordered_flat_map<uint64_t, Merge> merges;
+};
+
+Bpe::Bpe(std::vector<std::string> tokens) : tokens_(std::move(tokens)), tables_(std::make_unique<Tables>()) {
+  tables_->ids.reserve(tokens_.size());
   for (std::size_t id = 0; id < tokens_.size(); ++id) {
-    if (!tokens_[id].empty() && !ids_.emplace(tokens_[id], static_cast<int32_t>(id)).second) {
+    if (!tokens_[id].empty() && !tables_->ids.emplace(tokens_[id], static_cast<int32_t>(id)).second) {
       duplicate_ = tokens_[id];
     }
   }
 }
 
+Bpe::~Bpe() = default;
+
+void Bpe::reserve_merges(std::size_t count) {
+  tables_->merges.reserve(count);
+}
+
 std::optional<int32_t> Bpe::find(std::string_view token) const {
-  const auto found = ids_.find(token);
-  return found == ids_.end() ? std::nullopt : std::optional(found->second);
+  const auto found = tables_->ids.find(token);
+  return found == tables_->ids.end() ? std::nullopt : std::optional(found->second);
 }
 
 bool Bpe::add_merge(std::string_view left, std::string_view right) {
-  std::string whole(left);
-  whole.append(right);
+  whole_.assign(left).append(right);
   const auto a = find(left);
   const auto b = find(right);
-  const auto result = find(whole);
+  const auto result = find(whole_);
   if (!a || !b || !result || left.empty() || right.empty()) {
     return false;
   }
-  merges_.emplace(key(*a, *b), Merge{static_cast<int32_t>(merges_.size()), *result});
+  tables_->merges.emplace(Tables::key(*a, *b), Tables::Merge{static_cast<int32_t>(tables_->merges.size()), *result});
   return true;
 }
 
@@ -75,6 +95,7 @@ void Bpe::encode(std::string_view piece, std::vector<int32_t>& ids) const {
     return;
   }
   symbols.back().next = -1;
+  const auto& merges = tables_->merges;
   std::priority_queue<Candidate> queue;
   const auto consider = [&](int32_t left) {
     if (left < 0 || symbols[static_cast<std::size_t>(left)].next < 0) {
@@ -82,7 +103,7 @@ void Bpe::encode(std::string_view piece, std::vector<int32_t>& ids) const {
     }
     const Symbol& a = symbols[static_cast<std::size_t>(left)];
     const Symbol& b = symbols[static_cast<std::size_t>(a.next)];
-    if (const auto merge = merges_.find(key(a.id, b.id)); merge != merges_.end()) {
+    if (const auto merge = merges.find(Tables::key(a.id, b.id)); merge != merges.end()) {
       queue.push({merge->second.rank, left, a.id, b.id, merge->second.result});
     }
   };

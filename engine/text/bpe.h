@@ -1,10 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
+
 #include <vector>
 
 namespace longship {
@@ -13,13 +14,9 @@ namespace longship {
 /// filled; any thread may encode.
 class Bpe {
  public:
-  struct Merge {
-    int32_t rank = 0;
-    int32_t result = 0;
-  };
-
   /// tokens[id]: text of each token in the byte alphabet; an empty text is an id that nothing stands for.
   explicit Bpe(std::vector<std::string> tokens);
+  ~Bpe();
 
   int32_t size() const { return static_cast<int32_t>(tokens_.size()); }
   const std::string& token(int32_t id) const { return tokens_[static_cast<std::size_t>(id)]; }
@@ -29,6 +26,8 @@ class Bpe {
 
   /// Adds the next merge of the list. False if a part or the result is not a token.
   bool add_merge(std::string_view left, std::string_view right);
+  /// Makes room for that many merges.
+  void reserve_merges(std::size_t count);
   /// A piece that is a token as a whole is not merged at all.
   void set_ignore_merges(bool ignore) { ignore_merges_ = ignore; }
 
@@ -37,14 +36,12 @@ class Bpe {
   void encode(std::string_view piece, std::vector<int32_t>& ids) const;
 
  private:
-  static uint64_t key(int32_t left, int32_t right) {
-    return static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32 | static_cast<uint32_t>(right);
-  }
+  struct Tables;
 
   std::vector<std::string> tokens_;
-  std::unordered_map<std::string_view, int32_t> ids_;
-  std::unordered_map<uint64_t, Merge> merges_;
+  std::unique_ptr<Tables> tables_;
   std::optional<std::string> duplicate_;
+  std::string whole_;  // of add_merge
   bool ignore_merges_ = false;
 };
 

@@ -208,6 +208,7 @@ class GgufTokenizerReader {
 
   void read_merges() {
     const Json::Array& merges = array("merges");
+    parts_.bpe->reserve_merges(merges.size());
     for (std::size_t i = 0; i < merges.size(); ++i) {
       const std::string_view merge =
           merges[i].is_string() ? std::string_view(merges[i].as_string()) : std::string_view();

@@ -1,5 +1,6 @@
 // `longship run` and `longship eval` as their users start them.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -62,6 +63,30 @@ TEST(Run, KeepsKeysAndValuesInEveryType) {
   const Outcome narrow = run(longship({"run", fixture("models/llama"), "-p", "abc", "--kv-cache-dtype", "q8_0"}));
   EXPECT_EQ(narrow.exit_code, 2);
   EXPECT_NE(narrow.err.find("multiple of 32"), std::string::npos) << narrow.err;
+}
+
+TEST(Run, KeepsPackedWeights) {
+  const std::filesystem::path folder =
+      std::filesystem::path(testing::TempDir()) / ("packed" + std::to_string(getpid()));
+  const auto files = [&folder] {
+    return std::distance(std::filesystem::directory_iterator(folder), std::filesystem::directory_iterator());
+  };
+  const std::string text = run(longship(kStory)).out;
+  for (const auto& mesh : std::vector<std::vector<std::string>>{{}, {"-tp", "3"}, {"-tp", "2", "-pp", "2"}}) {
+    const std::vector<std::string> words = with(kStory, with(mesh, {"--pack-cache-dir", folder.native()}));
+    for (int start = 0; start < 2; ++start) {
+      const Outcome outcome = run(longship(words));
+      EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+      EXPECT_EQ(outcome.out, text) << testing::PrintToString(words);
+    }
+  }
+  EXPECT_EQ(files(), 1 + 3 + 4);
+  EXPECT_EQ(run(longship(with(kStory, {"--exact", "--pack-cache-dir", folder.native()}))).exit_code, 0);
+  EXPECT_EQ(files(), 1 + 3 + 4 + 1);
+  std::filesystem::remove_all(folder);
+  const Outcome nowhere = run(longship(with(kStory, {"-tp", "2", "--pack-cache-dir", "/proc/nowhere"})));
+  EXPECT_EQ(nowhere.exit_code, 2);
+  EXPECT_NE(nowhere.err.find("--pack-cache"), std::string::npos) << nowhere.err;
 }
 
 TEST(Run, ReadsAPipedPrompt) {

@@ -67,6 +67,8 @@ class CpuKernels : public Kernels {
 
   std::string_view name() const override { return name_; }
 
+  std::string_view packing() const override { return exact_ ? "cpu exact 1" : "cpu 1"; }
+
   int64_t packed_bytes(DType dtype, int64_t rows, int64_t columns) const override {
     return cpu::row_blocks(rows) * cpu::row_block_bytes(layout(dtype), columns);
   }

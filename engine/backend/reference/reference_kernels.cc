@@ -17,6 +17,8 @@ class ReferenceKernels : public Kernels {
  public:
   std::string_view name() const override { return "reference"; }
 
+  std::string_view packing() const override { return "as stored 1"; }
+
   int64_t packed_bytes(DType, int64_t rows, int64_t columns) const override {
     return rows * columns * static_cast<int64_t>(sizeof(float));
   }
