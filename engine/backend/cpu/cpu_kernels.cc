@@ -74,7 +74,7 @@ class CpuKernels : public Kernels {
   }
 
   void pack(const StoredMatrix& stored, int64_t first_row, Weight& weight) override {
-    cpu::pack_rows(stored, first_row, layout(stored.dtype), weight.data, pool_);
+    cpu::pack_rows(stored, first_row, layout(stored.dtype), weight.data, isa_, pool_);
   }
 
   int64_t scratch_bytes(int64_t max_rows, int64_t max_columns) const override {

@@ -39,51 +39,64 @@ void pack_plain(const StoredMatrix& stored, int64_t row, int64_t k, Layout layou
   }
 }
 
-// 32 integers, four a word.
-using Words = std::array<uint32_t, 8>;
+// 32 integers of each row of a row block, four a word.
+using Words = std::array<std::array<uint32_t, 8>, kLanes>;
 
-void put_word(uint32_t word, int64_t step, int64_t lane, std::byte* out) {
-  std::memcpy(out + (step * kLanes + lane) * 4, &word, sizeof(word));
+// Writes word(row) for every row.
+template <class Word>
+void put_words(std::byte* out, int64_t step, const Word& word) {
+  uint32_t words[kLanes];
+  for (std::size_t lane = 0; lane < kLanes; ++lane) {
+    words[lane] = word(lane);
+  }
+  std::memcpy(out + step * kLanes * 4, words, sizeof(words));
 }
 
 // Low four bits of each, two to a byte.
-void pack_nibbles(const Words& words, int64_t lane, std::byte* out) {
+void pack_nibbles(const Words& words, std::byte* out) {
   for (std::size_t step = 0; step < 4; ++step) {
-    const uint32_t high = (words[step + 4] & 0x0f0f0f0fU) << 4U;
-    put_word((words[step] & 0x0f0f0f0fU) | high, static_cast<int64_t>(step), lane, out);
+    put_words(out, static_cast<int64_t>(step), [&](std::size_t lane) {
+      return (words[lane][step] & 0x0f0f0f0fU) | (words[lane][step + 4] & 0x0f0f0f0fU) << 4U;
+    });
   }
 }
 
 // Bit 4 of 32 integers, in one word.
-void pack_fifth_bits(const Words& words, int64_t lane, std::byte* out) {
-  uint32_t bits = 0;
-  for (std::size_t i = 0; i < 8; ++i) {
-    bits |= ((words[i] >> 4U) & 0x01010101U) << static_cast<uint32_t>(i);
-  }
-  put_word(bits, 4, lane, out);
+void pack_fifth_bits(const Words& words, std::byte* out) {
+  put_words(out, 4, [&](std::size_t lane) {
+    uint32_t bits = 0;
+    for (std::size_t i = 0; i < 8; ++i) {
+      bits |= ((words[lane][i] >> 4U) & 0x01010101U) << static_cast<uint32_t>(i);
+    }
+    return bits;
+  });
 }
 
 // Bits 4 and 5, in a word for the low nibbles' columns and one for the high ones'.
-void pack_high_pairs(const Words& words, int64_t lane, std::byte* out) {
-  uint32_t pairs[2] = {0, 0};
-  for (std::size_t i = 0; i < 8; ++i) {
-    pairs[i / 4] |= ((words[i] >> 4U) & 0x03030303U) << static_cast<uint32_t>(2 * (i % 4));
+void pack_high_pairs(const Words& words, std::byte* out) {
+  for (std::size_t half = 0; half < 2; ++half) {
+    put_words(out, static_cast<int64_t>(4 + half), [&](std::size_t lane) {
+      uint32_t pairs = 0;
+      for (std::size_t i = 0; i < 4; ++i) {
+        pairs |= ((words[lane][4 * half + i] >> 4U) & 0x03030303U) << static_cast<uint32_t>(2 * i);
+      }
+      return pairs;
+    });
   }
-  put_word(pairs[0], 4, lane, out);
-  put_word(pairs[1], 5, lane, out);
 }
 
 // Integers of MXFP4 back to the nibbles that number them. Zero has two, of which the first is taken.
-void number_fp4(uint8_t* quants) {
-  for (int64_t i = 0; i < kBlock; ++i) {
-    quants[i] = static_cast<uint8_t>(std::ranges::find(kFp4Integers, quants[i]) - std::begin(kFp4Integers));
+void number_fp4(Quants& block) {
+  static const auto kNumbers = [] {
+    std::array<uint8_t, 256> numbers{};
+    for (std::size_t i = 16; i-- > 0;) {
+      numbers[kFp4Integers[i]] = static_cast<uint8_t>(i);
+    }
+    return numbers;
+  }();
+  for (uint8_t& quant : block.quants) {
+    quant = kNumbers[quant];
   }
-}
-
-// Above the largest f16 there is none that is near.
-uint16_t scale_bits(float scale) {
-  constexpr float kLargest = 65504.0F;
-  return f32_to_f16(std::clamp(scale, -kLargest, kLargest));
 }
 
 // What packing a matrix in a layout of integers needs to know.
@@ -102,57 +115,77 @@ QuantPacking packing_of(DType dtype, Layout layout) {
           static_cast<uint32_t>(lift) * 0x01010101U};
 }
 
-void pack_quants(Quants& block, const QuantPacking& packing, int64_t index, int64_t lane, std::byte* row_block) {
+// 32 columns of each row of a row block.
+using QuantBlock = std::array<Quants, kLanes>;
+
+void pack_scales(const QuantBlock& rows, const BlockShape& shape, const Isa& isa, std::byte* out) {
+  constexpr float kLargest = 65504.0F;  // above it there is no f16 that is near
+  float scales[2 * kLanes];
+  for (std::size_t lane = 0; lane < kLanes; ++lane) {
+    scales[lane] = std::clamp(rows[lane].scale[0], -kLargest, kLargest);
+    const float second = shape.minimum ? rows[lane].minimum[0] : rows[lane].scale[1];
+    scales[kLanes + lane] = std::clamp(second, -kLargest, kLargest);
+  }
+  uint16_t halves[2 * kLanes];
+  isa.to_f16(scales, 2 * kLanes, halves);
+  std::memcpy(out, halves, static_cast<std::size_t>(shape.scales * kLanes * 2));
+}
+
+void pack_quants(const QuantBlock& rows, const QuantPacking& packing, int64_t index, const Isa& isa,
+                 std::byte* row_block) {
   const BlockShape& shape = packing.shape;
   const int64_t in_run = index % shape.blocks_per_run();
   std::byte* run = row_block + index / shape.blocks_per_run() * shape.run_bytes();
-  const uint16_t scales[2] = {scale_bits(block.scale[0]),
-                              scale_bits(shape.minimum ? block.minimum[0] : block.scale[1])};
-  for (int64_t i = 0; i < shape.scales; ++i) {
-    std::memcpy(run + ((in_run * shape.scales + i) * kLanes + lane) * 2, &scales[i], 2);
-  }
-  if (shape.table) {
-    number_fp4(block.quants);
-  }
+  pack_scales(rows, shape, isa, run + in_run * shape.scales * kLanes * 2);
   Words words;
-  std::memcpy(words.data(), block.quants, sizeof(words));
-  for (uint32_t& word : words) {
-    word += packing.lift;
+  for (std::size_t lane = 0; lane < kLanes; ++lane) {
+    std::memcpy(words[lane].data(), rows[lane].quants, sizeof(words[lane]));
+    for (uint32_t& word : words[lane]) {
+      word += packing.lift;
+    }
   }
   std::byte* quants = run + 64 + in_run * shape.quant_bytes();
   if (shape.bits == 8) {
     for (std::size_t step = 0; step < 8; ++step) {
-      put_word(words[step], static_cast<int64_t>(step), lane, quants);
+      put_words(quants, static_cast<int64_t>(step), [&](std::size_t lane) { return words[lane][step]; });
     }
     return;
   }
-  pack_nibbles(words, lane, quants);
+  pack_nibbles(words, quants);
   if (shape.bits == 5) {
-    pack_fifth_bits(words, lane, quants);
+    pack_fifth_bits(words, quants);
   } else if (shape.bits == 6) {
-    pack_high_pairs(words, lane, quants);
+    pack_high_pairs(words, quants);
   }
 }
 
-void pack_quantised(const StoredMatrix& stored, int64_t first_row, int64_t rows, Layout layout, std::byte* row_block) {
+void pack_quantised(const StoredMatrix& stored, int64_t first_row, int64_t rows, Layout layout, const Isa& isa,
+                    std::byte* row_block) {
   const QuantPacking packing = packing_of(stored.dtype, layout);
-  Quants block;
+  QuantBlock blocks{};  // rows that fill up stay zero
   for (int64_t k = 0; k < stored.columns; k += kBlock) {
     const int64_t index = (stored.skip + k) / kBlock;
     const int64_t offset = index / packing.runs * packing.block_bytes;
     for (int64_t lane = 0; lane < rows; ++lane) {
+      Quants& block = blocks[static_cast<std::size_t>(lane)];
       packing.unpack(stored.row(first_row + lane) + offset, static_cast<int>(index % packing.runs), block);
-      pack_quants(block, packing, k / kBlock, lane, row_block);
+      if (packing.shape.table) {
+        number_fp4(block);
+      }
     }
+    pack_quants(blocks, packing, k / kBlock, isa, row_block);
   }
 }
 
-void pack_row_block(const StoredMatrix& stored, int64_t first_row, Layout layout, std::byte* row_block) {
+void pack_row_block(const StoredMatrix& stored, int64_t first_row, Layout layout, const Isa& isa,
+                    std::byte* row_block) {
   const int64_t rows = std::min(kLanes, stored.rows - first_row);
-  std::memset(row_block, 0, static_cast<std::size_t>(row_block_bytes(layout, stored.columns)));
   if (is_quantised(layout)) {
-    pack_quantised(stored, first_row, rows, layout, row_block);
+    pack_quantised(stored, first_row, rows, layout, isa, row_block);
     return;
+  }
+  if (rows < kLanes) {
+    std::memset(row_block, 0, static_cast<std::size_t>(row_block_bytes(layout, stored.columns)));
   }
   for (int64_t k = 0; k < stored.columns; k += kBlock) {
     for (int64_t lane = 0; lane < rows; ++lane) {
@@ -208,12 +241,13 @@ int64_t row_block_bytes(Layout layout, int64_t columns) {
   return columns * kLanes * plain_value_bytes(layout);
 }
 
-void pack_rows(const StoredMatrix& stored, int64_t first_row, Layout layout, std::byte* data, ThreadPool& pool) {
+void pack_rows(const StoredMatrix& stored, int64_t first_row, Layout layout, std::byte* data, const Isa& isa,
+               ThreadPool& pool) {
   const int64_t bytes = row_block_bytes(layout, stored.columns);
   std::byte* first = data + first_row / kLanes * bytes;
   pool.parallel_for(row_blocks(stored.rows), 1, [&](int64_t begin, int64_t end) {
     for (int64_t block = begin; block < end; ++block) {
-      pack_row_block(stored, block * kLanes, layout, first + block * bytes);
+      pack_row_block(stored, block * kLanes, layout, isa, first + block * bytes);
     }
   });
 }

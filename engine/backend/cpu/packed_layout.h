@@ -16,7 +16,9 @@ inline int64_t row_blocks(int64_t rows) {
   return (rows + kLanes - 1) / kLanes;
 }
 
-/// Packs `stored` as rows from `first_row` on of a weight at `data`; rows that fill up the last row block are zero.
-void pack_rows(const StoredMatrix& stored, int64_t first_row, Layout layout, std::byte* data, ThreadPool& pool);
+/// Packs `stored` as rows from `first_row` on of a weight at `data`; rows that fill up the last row block have
+/// scales, or values, of zero.
+void pack_rows(const StoredMatrix& stored, int64_t first_row, Layout layout, std::byte* data, const Isa& isa,
+               ThreadPool& pool);
 
 }  // namespace longship::cpu
