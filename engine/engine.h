@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/schedule/rank_report.h"
@@ -20,6 +21,15 @@ struct SamplingParams {
   double presence_penalty = 0.0;    ///< Over the output, as in the OpenAI API.
   double frequency_penalty = 0.0;
   uint64_t seed = 0;
+  uint32_t choice = 0;  ///< Which of several answers to one prompt: each draws numbers of its own.
+  /// Added to the logits of these tokens, ids within the vocabulary.
+  std::vector<std::pair<int32_t, float>> logit_bias{};
+};
+
+/// A token and the logarithm of its probability, before penalties and temperature.
+struct TokenLogprob {
+  int32_t token = 0;
+  float logprob = 0;
 };
 
 struct GenerationRequest {
@@ -27,6 +37,8 @@ struct GenerationRequest {
   int64_t max_tokens = 16;      ///< Tokens to generate; 0: only run the prompt.
   SamplingParams sampling;
   std::vector<int32_t> stop_ids;  ///< Tokens that end the generation (they are not reported).
+  int64_t min_tokens = 0;         ///< Before so many tokens, none of stop_ids is chosen.
+  int64_t logprobs = -1;          ///< Report each token's logprob, and those of so many most probable ones; -1: none.
   bool prompt_logits = false;     ///< Report the logits of every prompt position.
   uint64_t session = 0;           ///< Not 0: keys and values stay for the next request of this session, of which only
                                   ///< the tokens after the longest common prefix are then run.
@@ -44,6 +56,8 @@ struct EngineEvent {
   RequestId request = 0;  ///< 0 for a report.
   Kind kind = Kind::kToken;
   int32_t token = 0;                          ///< kToken
+  float logprob = 0;                          ///< kToken, if asked for.
+  std::vector<TokenLogprob> top_logprobs;     ///< kToken, if asked for: the most probable first.
   int64_t first_position = 0;                 ///< kLogits
   std::vector<float> logits;                  ///< kLogits: rows of V values from first_position on.
   FinishReason reason = FinishReason::kStop;  ///< kFinished

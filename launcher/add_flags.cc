@@ -46,6 +46,17 @@ void add_size_flags(CLI::App& command, EngineOptions& options) {
       ->type_name("TOKENS")
       ->check(CLI::Range(int64_t{1}, kMostTokens))
       ->group("Engine");
+  command
+      .add_option("--kv-cache-memory", options.kv_cache_bytes, "Memory of each rank for keys and values, such as 8GiB")
+      ->transform(CLI::AsSizeValue(false))
+      ->type_name("SIZE")
+      ->group("Engine");
+  command
+      .add_option("--kv-cache-fraction,--gpu-memory-utilization", options.kv_cache_fraction,
+                  "The same, as part of the host's free memory (serve: 0.4; else room for one sequence)")
+      ->type_name("X")
+      ->check(CLI::Range(0.0, 1.0))
+      ->group("Engine");
   command.add_option("--max-num-seqs", options.max_num_seqs, "Sequences in one batch")
       ->type_name("N")
       ->check(CLI::Range(int64_t{1}, kMostSequences))

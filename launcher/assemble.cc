@@ -142,7 +142,8 @@ class Rank {
     });
     phase(control, "plan", [&] { choose_sizes(); });
     const int64_t affordable = smallest_over_ranks(affordable_pages());
-    phase(control, "memory", [&] { fit_into(affordable); });
+    const int64_t wanted = smallest_over_ranks(wanted_pages());
+    phase(control, "memory", [&] { fit_into(affordable, wanted); });
     phase(control, "allocation", [&] { allocate(); });
     phase(control, "load", [&] { load(); });
     tp_ = transport_.split(me_.pp, me_.tp);
@@ -190,8 +191,15 @@ class Rank {
   int64_t affordable_pages() const {
     const MemoryUse use = stage_->memory();
     const int64_t rest = budget_bytes() - use.weights_bytes - use.workspace_bytes;
-    const int64_t page_bytes = std::max<int64_t>(1, use.kv_bytes / kv_pages_);
-    return rest < 0 ? -1 : rest / page_bytes;
+    return rest < 0 ? -1 : rest / page_bytes();
+  }
+
+  int64_t page_bytes() const { return std::max<int64_t>(1, stage_->memory().kv_bytes / kv_pages_); }
+
+  // Key/value pages that the memory given for them holds; 0 if none was given.
+  int64_t wanted_pages() const {
+    const auto part = static_cast<int64_t>(options_.kv_cache_fraction * static_cast<double>(budget_bytes()));
+    return (options_.kv_cache_bytes != 0 ? options_.kv_cache_bytes : part) / page_bytes();
   }
 
   int64_t smallest_over_ranks(int64_t value) {
@@ -207,8 +215,9 @@ class Rank {
   }
 
   // The same on every rank: less context if none was asked for and the default does not fit.
-  void fit_into(int64_t affordable) {
-    if (affordable >= kv_pages_) {
+  void fit_into(int64_t affordable, int64_t wanted) {
+    const bool given = options_.kv_cache_bytes != 0 || options_.kv_cache_fraction != 0;
+    if (!given && affordable >= kv_pages_) {
       return;
     }
     const int64_t needed =
@@ -220,7 +229,7 @@ class Rank {
                       std::to_string(budget_bytes() >> 20) + " MiB for it",
                   "Use more ranks (-tp, -pp), or a smaller --max-model-len.");
     }
-    kv_pages_ = affordable;
+    kv_pages_ = given ? std::clamp(wanted, needed, affordable) : affordable;
     max_model_len_ = std::min(max_model_len_, kv_pages_ * kPageTokens);
     make_stage();
   }

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "core/json.h"
-#include "engine/text/tokenizer.h"
+#include "launcher/prompt_text.h"
 
 namespace longship {
 
@@ -30,13 +30,10 @@ class Conversation {
   void answer(const std::string& text, const std::vector<int32_t>& ids, bool whole);
 
  private:
-  std::string guard(std::string_view text) const;
-  void encode(std::string_view rendered, std::vector<int32_t>& ids) const;
   void add_message(const char* role, std::string text);
 
-  std::shared_ptr<const Tokenizer> tokenizer_;
+  PromptText text_;
   Render render_;
-  std::vector<std::string> special_texts_;
   std::string system_;
   Json::Array messages_;
   std::string known_text_;  ///< Rendered text that known_ids_ stand for.

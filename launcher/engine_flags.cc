@@ -23,6 +23,8 @@ std::vector<std::string> engine_arguments(const EngineFlags& flags) {
   add("--kv-cache-dtype", options.kv_cache_dtype);
   if (!options.pack_cache.empty()) add("--pack-cache-dir", std::filesystem::absolute(options.pack_cache).native());
   if (options.max_model_len != 0) add_number("--max-model-len", options.max_model_len);
+  if (options.kv_cache_bytes != 0) add_number("--kv-cache-memory", options.kv_cache_bytes);
+  if (options.kv_cache_fraction != 0) add("--kv-cache-fraction", std::to_string(options.kv_cache_fraction));
   add_number("--max-num-seqs", options.max_num_seqs);
   add_number("--max-num-batched-tokens", options.max_batched_tokens);
   add_number("--least-model-len", options.least_model_len);

@@ -28,6 +28,8 @@ struct EngineOptions {
   std::string kv_cache_dtype = "auto";  ///< "auto" (f16; f32 if exact), "f32", "f16", "bf16", "q8_0".
   std::filesystem::path pack_cache{};   ///< Folder that keeps packed weights; empty: none.
   int64_t max_model_len = 0;            ///< 0: the model's, or as much as fits into the memory.
+  int64_t kv_cache_bytes = 0;           ///< Of each rank; 0: see kv_cache_fraction.
+  double kv_cache_fraction = 0;         ///< Of the host's free memory, for all its ranks; 0: room for max_model_len.
   int64_t max_num_seqs = 16;
   int64_t max_batched_tokens = 512;  ///< Tokens of a step: the size of a prefill chunk.
   int64_t least_model_len = 0;       ///< Without max_model_len: at least this, where positions are not learned.

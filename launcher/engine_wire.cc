@@ -117,6 +117,8 @@ Bytes encode(const EngineEvent& event) {
   writer.put(event.request);
   writer.put(static_cast<uint8_t>(event.kind));
   writer.put(event.token);
+  writer.put(event.logprob);
+  writer.put_span(std::span<const TokenLogprob>(event.top_logprobs));
   writer.put(event.first_position);
   writer.put_span(std::span<const float>(event.logits));
   writer.put(static_cast<uint8_t>(event.reason));
@@ -135,6 +137,8 @@ EngineEvent decode_event(std::span<const std::byte> payload) {
     event.request = reader.get<RequestId>();
     event.kind = get_enum(reader, EngineEvent::Kind::kReport);
     event.token = reader.get<int32_t>();
+    event.logprob = reader.get<float>();
+    event.top_logprobs = reader.get_vector<TokenLogprob>();
     event.first_position = reader.get<int64_t>();
     event.logits = reader.get_vector<float>();
     event.reason = get_enum(reader, FinishReason::kError);
@@ -163,7 +167,15 @@ Bytes encode(const SubmitMessage& message) {
   writer.put(sampling.presence_penalty);
   writer.put(sampling.frequency_penalty);
   writer.put(sampling.seed);
+  writer.put(sampling.choice);
+  writer.put(static_cast<uint64_t>(sampling.logit_bias.size()));
+  for (const auto& [token, bias] : sampling.logit_bias) {
+    writer.put(token);
+    writer.put(bias);
+  }
   writer.put_span(std::span<const int32_t>(request.stop_ids));
+  writer.put(request.min_tokens);
+  writer.put(request.logprobs);
   writer.put(static_cast<uint8_t>(request.prompt_logits));
   writer.put(request.session);
   return writer.take();
@@ -185,7 +197,15 @@ SubmitMessage decode_submit(std::span<const std::byte> payload) {
     sampling.presence_penalty = reader.get<double>();
     sampling.frequency_penalty = reader.get<double>();
     sampling.seed = reader.get<uint64_t>();
+    sampling.choice = reader.get<uint32_t>();
+    const auto biases = reader.get<uint64_t>();
+    for (uint64_t i = 0; i < biases; ++i) {
+      const auto token = reader.get<int32_t>();
+      sampling.logit_bias.emplace_back(token, reader.get<float>());
+    }
     request.stop_ids = reader.get_vector<int32_t>();
+    request.min_tokens = reader.get<int64_t>();
+    request.logprobs = reader.get<int64_t>();
     request.prompt_logits = get_bool(reader);
     request.session = reader.get<uint64_t>();
     return message;

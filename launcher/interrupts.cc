@@ -24,7 +24,7 @@ sigset_t handled_signals() {
 
 }  // namespace
 
-Interrupts::Interrupts(std::function<bool()> consume, std::function<void()> before_exit)
+Interrupts::Interrupts(std::function<bool(int signal)> consume, std::function<void()> before_exit)
     : consume_(std::move(consume)), before_exit_(std::move(before_exit)) {
   const sigset_t signals = handled_signals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
@@ -55,7 +55,7 @@ void Interrupts::wait() {
     if (read(signals_, &info, sizeof(info)) != static_cast<ssize_t>(sizeof(info))) {
       continue;
     }
-    if (info.ssi_signo != SIGINT || !consume_()) {
+    if (!consume_(static_cast<int>(info.ssi_signo))) {
       before_exit_();
       _exit(128 + static_cast<int>(info.ssi_signo));
     }

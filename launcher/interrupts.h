@@ -9,9 +9,9 @@ namespace longship {
 /// inherit that these signals are blocked; one object at a time.
 class Interrupts {
  public:
-  /// `consume` may take a SIGINT (and returns true); otherwise `before_exit` runs and the process ends at once, with
+  /// `consume` may take a signal (and returns true); otherwise `before_exit` runs and the process ends at once, with
   /// 128 plus the signal's number.
-  Interrupts(std::function<bool()> consume, std::function<void()> before_exit);
+  Interrupts(std::function<bool(int signal)> consume, std::function<void()> before_exit);
   ~Interrupts();
   Interrupts(const Interrupts&) = delete;
   Interrupts& operator=(const Interrupts&) = delete;
@@ -19,7 +19,7 @@ class Interrupts {
  private:
   void wait();
 
-  std::function<bool()> consume_;
+  std::function<bool(int signal)> consume_;
   std::function<void()> before_exit_;
   int signals_ = -1;
   int stop_ = -1;

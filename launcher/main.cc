@@ -42,6 +42,7 @@ void set_up(CLI::App& app, std::function<int()>& action) {
   app.set_version_flag("--version", kVersion, "Print the version and end");
   app.require_subcommand(1);
   add_run_command(app, action);
+  add_serve_command(app, action);
   add_eval_command(app, action);
   add_bench_command(app, action);
   add_plan_command(app, action);

@@ -82,8 +82,8 @@ int run_launched(const EngineFlags& flags, const PrepareFrontEnd& prepare) {
   });
 }
 
-int run_alone(const EngineFlags& flags, const FrontEnd& front_end, const std::function<bool()>& on_interrupt) {
-  const Interrupts interrupts(on_interrupt, [] {});
+int run_alone(const EngineFlags& flags, const FrontEnd& front_end, const OnSignal& on_signal) {
+  const Interrupts interrupts(on_signal, [] {});
   const MeshShape one;
   LoadBar bar(job_title(flags.model, one));
   const std::unique_ptr<Transport> transport = make_self_transport();
@@ -92,10 +92,10 @@ int run_alone(const EngineFlags& flags, const FrontEnd& front_end, const std::fu
 }
 
 int run_with_children(const EngineFlags& flags, const MeshShape& mesh, const FrontEnd& front_end,
-                      const std::function<bool()>& on_interrupt) {
+                      const OnSignal& on_signal) {
   std::mutex mutex;
   std::unique_ptr<RankJob> job;
-  const Interrupts interrupts(on_interrupt, [&] {
+  const Interrupts interrupts(on_signal, [&] {
     const std::lock_guard lock(mutex);
     if (job) job->kill();
   });
@@ -121,18 +121,18 @@ int run_with_children(const EngineFlags& flags, const MeshShape& mesh, const Fro
 
 }  // namespace
 
-int run_job(EngineFlags flags, const PrepareFrontEnd& prepare, const std::function<bool()>& on_interrupt) {
+int run_job(EngineFlags flags, const PrepareFrontEnd& prepare, const OnSignal& on_signal) {
   if (launched_as_rank()) {
     return run_launched(flags, prepare);
   }
   const MeshShape mesh = resolve_mesh_alone(flags.mesh);
   const FrontEnd front_end = prepare();
   if (mesh.ranks() == 1) {
-    return run_alone(flags, front_end, on_interrupt);
+    return run_alone(flags, front_end, on_signal);
   }
   flags.model = fs::absolute(flags.model).native();
   flags.mesh = {.tp = mesh.tp, .pp = mesh.pp};
-  return run_with_children(flags, mesh, front_end, on_interrupt);
+  return run_with_children(flags, mesh, front_end, on_signal);
 }
 
 int run_child_rank(const EngineFlags& flags) {

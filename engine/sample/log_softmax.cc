@@ -2,16 +2,39 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 namespace longship {
 
-double negative_log_likelihood(std::span<const float> logits, int32_t token) {
+double log_sum_exp(std::span<const float> logits) {
   const double largest = static_cast<double>(*std::max_element(logits.begin(), logits.end()));
   double sum = 0;
   for (const float logit : logits) {
     sum += std::exp(static_cast<double>(logit) - largest);
   }
-  return largest + std::log(sum) - static_cast<double>(logits[static_cast<std::size_t>(token)]);
+  return largest + std::log(sum);
+}
+
+double negative_log_likelihood(std::span<const float> logits, int32_t token) {
+  return log_sum_exp(logits) - static_cast<double>(logits[static_cast<std::size_t>(token)]);
+}
+
+std::vector<TokenLogprob> top_logprobs(std::span<const float> logits, int64_t count) {
+  std::vector<int32_t> ids(logits.size());
+  std::iota(ids.begin(), ids.end(), 0);
+  const auto end = ids.begin() + std::clamp<std::ptrdiff_t>(count, 0, std::ssize(ids));
+  std::partial_sort(ids.begin(), end, ids.end(), [&](int32_t a, int32_t b) {
+    const float x = logits[static_cast<std::size_t>(a)];
+    const float y = logits[static_cast<std::size_t>(b)];
+    return x != y ? x > y : a < b;
+  });
+  const double total = log_sum_exp(logits);
+  std::vector<TokenLogprob> top;
+  for (auto id = ids.begin(); id != end; ++id) {
+    const double logit = static_cast<double>(logits[static_cast<std::size_t>(*id)]);
+    top.push_back({*id, static_cast<float>(logit - total)});
+  }
+  return top;
 }
 
 }  // namespace longship

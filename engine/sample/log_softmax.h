@@ -2,10 +2,19 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
+
+#include "engine/engine.h"
 
 namespace longship {
 
 /// -ln of the probability that softmax(logits) gives to `token`, in double.
 double negative_log_likelihood(std::span<const float> logits, int32_t token);
+
+/// ln of the sum of exp(logits), in double: a token's logprob is its logit less this.
+double log_sum_exp(std::span<const float> logits);
+
+/// The `count` tokens of the largest logits with their logprobs, the most probable first, the lowest of equals first.
+std::vector<TokenLogprob> top_logprobs(std::span<const float> logits, int64_t count);
 
 }  // namespace longship

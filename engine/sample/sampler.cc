@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <unordered_map>
 #include <unordered_set>
 #include <vector>
@@ -122,12 +123,20 @@ int32_t argmax(std::span<const float> values) {
 }
 
 int32_t sample(std::span<const float> logits, std::span<const int32_t> prompt, std::span<const int32_t> output,
-               const SamplingParams& params) {
-  std::vector<float> penalised;
-  if (has_penalties(params)) {
-    penalised.assign(logits.begin(), logits.end());
-    penalise(penalised, prompt, output, params);
-    logits = penalised;
+               const SamplingParams& params, std::span<const int32_t> banned) {
+  std::vector<float> edited;
+  if (has_penalties(params) || !params.logit_bias.empty() || !banned.empty()) {
+    edited.assign(logits.begin(), logits.end());
+    for (const auto& [token, bias] : params.logit_bias) {
+      edited[static_cast<std::size_t>(token)] += bias;
+    }
+    penalise(edited, prompt, output, params);
+    for (const int32_t token : banned) {
+      if (token >= 0 && token < std::ssize(edited)) {
+        edited[static_cast<std::size_t>(token)] = -std::numeric_limits<float>::infinity();
+      }
+    }
+    logits = edited;
   }
   if (params.temperature <= 0) {
     return argmax(logits);
@@ -138,7 +147,7 @@ int32_t sample(std::span<const float> logits, std::span<const int32_t> prompt, s
   }
   cut_top_k(candidates, params.top_k);
   cut_top_p(candidates, params.top_p);
-  return draw(candidates, Philox::uniform(params.seed, 0, output.size()));
+  return draw(candidates, Philox::uniform(params.seed, params.choice, output.size()));
 }
 
 }  // namespace longship

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/sample/log_softmax.h"
 #include "engine/sample/sampler.h"
 
 namespace longship {
@@ -30,6 +31,11 @@ std::string refusal(const GenerationRequest& request, const SchedulerLimits& lim
   if (prompt > room || (prompt == room && request.max_tokens > 0)) {
     return "the prompt has " + std::to_string(prompt) + " tokens, but there is room for " + std::to_string(room) +
            " with the answer";
+  }
+  const auto& bias = request.sampling.logit_bias;
+  const auto outside = [&](int32_t id) { return id < 0 || id >= limits.vocab; };
+  if (std::any_of(bias.begin(), bias.end(), [&](const auto& entry) { return outside(entry.first); })) {
+    return "a biased token is outside the vocabulary of " + std::to_string(limits.vocab);
   }
   if (request.max_tokens < 0) {
     return "the number of tokens to generate is negative";
@@ -326,25 +332,36 @@ void Scheduler::commit_slice(Sequence& sequence, const PlanSlice& slice, const f
   }
   const std::span<const float> last_row(logits + (slice.logit_rows - 1) * limits_.vocab,
                                         static_cast<std::size_t>(limits_.vocab));
-  const std::span<const int32_t> tokens(sequence.tokens);
-  const auto prompt = static_cast<std::size_t>(sequence.prompt_tokens());
-  append(sequence, sample(last_row, tokens.first(prompt), tokens.subspan(prompt), sequence.request.sampling));
+  choose(sequence, last_row);
 }
 
-void Scheduler::append(Sequence& sequence, int32_t token) {
+void Scheduler::choose(Sequence& sequence, std::span<const float> logits) {
+  const GenerationRequest& request = sequence.request;
+  const std::span<const int32_t> tokens(sequence.tokens);
+  const auto prompt = static_cast<std::size_t>(sequence.prompt_tokens());
+  const bool may_stop = sequence.generated() >= request.min_tokens;
+  EngineEvent event;
+  event.request = sequence.id;
+  event.kind = EngineEvent::Kind::kToken;
+  event.token = sample(logits, tokens.first(prompt), tokens.subspan(prompt), request.sampling,
+                       may_stop ? std::span<const int32_t>() : request.stop_ids);
+  if (request.logprobs >= 0) {
+    event.logprob = static_cast<float>(-negative_log_likelihood(logits, event.token));
+    event.top_logprobs = top_logprobs(logits, request.logprobs);
+  }
+  append(sequence, std::move(event));
+}
+
+void Scheduler::append(Sequence& sequence, EngineEvent chosen) {
   const RequestId id = sequence.id;
   const auto& stops = sequence.request.stop_ids;
-  if (std::find(stops.begin(), stops.end(), token) != stops.end()) {
+  if (std::find(stops.begin(), stops.end(), chosen.token) != stops.end()) {
     finish(sequence, FinishReason::kStop);
     remove(id);
     return;
   }
-  sequence.tokens.push_back(token);
-  EngineEvent event;
-  event.request = id;
-  event.kind = EngineEvent::Kind::kToken;
-  event.token = token;
-  events_.push_back(std::move(event));
+  sequence.tokens.push_back(chosen.token);
+  events_.push_back(std::move(chosen));
   if (sequence.generated() >= sequence.max_tokens) {
     finish(sequence, FinishReason::kLength);
     remove(id);

@@ -71,7 +71,8 @@ class Scheduler {
   void plan_decodes(StepPlan& plan);
   void plan_prompts(StepPlan& plan);
   void commit_slice(Sequence& sequence, const PlanSlice& slice, const float* logits);
-  void append(Sequence& sequence, int32_t token);
+  void choose(Sequence& sequence, std::span<const float> logits);
+  void append(Sequence& sequence, EngineEvent chosen);
   void finish(Sequence& sequence, FinishReason reason, std::string error = {});
   void remove(RequestId id);
   Sequence* find_running(RequestId id) const;

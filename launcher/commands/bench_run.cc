@@ -52,7 +52,7 @@ int bench_run(BenchRunFlags flags) {
     flags.tests.engine.options.recording = Recording::kOperations;
   }
   return run_job(
-      flags.tests.engine, [&] { return make_front_end(flags); }, [] { return false; });
+      flags.tests.engine, [&] { return make_front_end(flags); }, [](int) { return false; });
 }
 
 }  // namespace

@@ -42,7 +42,7 @@ Json::Array measure(const BenchScaleFlags& flags, const ScalePoint& point) {
       return 0;
     };
   };
-  run_job(engine, prepare, [] { return false; });
+  run_job(engine, prepare, [](int) { return false; });
   return rows;
 }
 

@@ -101,7 +101,8 @@ int eval_command(EvalFlags flags) {
   flags.engine.options.prompt_logits = true;
   flags.engine.options.least_model_len = jsonl ? kLeastModelLen : flags.context;
   return run_job(
-      flags.engine, [&] { return jsonl ? prepare_jsonl(flags) : prepare_perplexity(flags); }, [] { return false; });
+      flags.engine, [&] { return jsonl ? prepare_jsonl(flags) : prepare_perplexity(flags); },
+      [](int) { return false; });
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <csignal>
 #include <iostream>
 #include <iterator>
 
@@ -71,7 +72,8 @@ int run_command(RunFlags flags) {
   CancelSwitch cancel;
   const bool chat = wants_chat(flags);
   return run_job(
-      flags.engine, [&] { return prepare(flags, cancel); }, [&] { return chat && cancel.trigger(); });
+      flags.engine, [&] { return prepare(flags, cancel); },
+      [&](int signal) { return signal == SIGINT && chat && cancel.trigger(); });
 }
 
 }  // namespace

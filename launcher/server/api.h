@@ -1,0 +1,77 @@
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "launcher/model_text.h"
+#include "launcher/server/completion.h"
+#include "launcher/server/http_server.h"
+
+namespace longship {
+
+struct ApiOptions {
+  std::vector<std::string> served_names;  ///< The first is what answers carry.
+  std::vector<std::string> api_keys;      ///< Empty: none is asked for.
+  int64_t most_requests = 512;            ///< Accepted at a time; more are refused with 429.
+  std::string version;
+};
+
+/// The routes of the server. All but the flags belong to the server's thread.
+class Api {
+ public:
+  Api(ApiOptions options, std::shared_ptr<const ModelText> model);
+
+  /// The engine is there: requests are taken from now on.
+  void attach(Engine& engine);
+  void handle(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange);
+  EngineHub* hub() { return hub_.get(); }
+  const Metrics& metrics() const { return metrics_; }
+
+  /// No new requests; those accepted go on. Any thread.
+  void drain() { draining_ = true; }
+  bool draining() const { return draining_; }
+
+ private:
+  using Action = void (Api::*)(const HttpRequest&, const std::shared_ptr<HttpExchange>&);
+  struct Route {
+    const char* method;
+    Action action;
+    bool open = false;  ///< Without a key.
+  };
+
+  static const std::map<std::string, Route>& routes();
+  void dispatch(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange);
+  void require_key(const HttpRequest& request) const;
+  void require_engine() const;
+  Json body_of(const HttpRequest& request);
+  void warn_of_unknown(const Json& body);
+  void complete(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange, bool chat);
+
+  void health(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange);
+  void live(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange);
+  void version(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange);
+  void models(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange);
+  void metrics_text(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange);
+  void tokenize(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange);
+  void detokenize(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange);
+  void completions(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange);
+  void chat_completions(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange);
+
+  ApiOptions options_;
+  std::shared_ptr<const ModelText> model_;
+  int64_t created_;
+  EngineInfo info_;
+  std::unique_ptr<EngineHub> hub_;
+  std::unique_ptr<CompletionParser> parser_;
+  std::unique_ptr<CompletionContext> context_;
+  Metrics metrics_;
+  std::set<std::string> unknown_keys_;  ///< That were warned of.
+  std::atomic<bool> draining_ = false;
+};
+
+}  // namespace longship

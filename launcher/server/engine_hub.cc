@@ -1,0 +1,94 @@
+#include "launcher/server/engine_hub.h"
+
+#include <chrono>
+#include <utility>
+
+namespace longship {
+
+RequestId EngineHub::submit(GenerationRequest request, Sink sink) {
+  const auto prompt = static_cast<int64_t>(request.prompt.size());
+  const RequestId id = engine_.submit(std::move(request));
+  requests_[id] = {std::move(sink), prompt, 0};
+  ++counters_.waiting;
+  counters_.prompt_tokens += prompt;
+  return id;
+}
+
+// Keeps the counters of what goes on; `request` is about to leave the map.
+void EngineHub::forget(const Request& request) {
+  if (request.tokens == 0) {
+    --counters_.waiting;
+  } else {
+    --counters_.running;
+    counters_.kv_tokens -= request.prompt_tokens + request.tokens;
+  }
+}
+
+void EngineHub::cancel(RequestId request) {
+  const auto found = requests_.find(request);
+  if (found != requests_.end()) {
+    forget(found->second);
+    requests_.erase(found);
+    engine_.cancel(request);
+  }
+}
+
+void EngineHub::deliver(const EngineEvent& event) {
+  const auto found = requests_.find(event.request);
+  if (found == requests_.end()) {  // cancelled
+    return;
+  }
+  Request& request = found->second;
+  if (event.kind == EngineEvent::Kind::kToken) {
+    if (request.tokens == 0) {
+      --counters_.waiting;
+      ++counters_.running;
+      counters_.kv_tokens += request.prompt_tokens;
+    }
+    ++request.tokens;
+    ++counters_.kv_tokens;
+    ++counters_.generated_tokens;
+    const Sink sink = request.sink;  // it may cancel the request
+    sink(event);
+    return;
+  }
+  if (event.kind == EngineEvent::Kind::kFinished) {
+    const Sink sink = std::move(request.sink);
+    forget(request);
+    requests_.erase(found);
+    sink(event);
+  }
+}
+
+void EngineHub::fail(const std::string& message) {
+  std::vector<RequestId> all;
+  for (const auto& [id, request] : requests_) {
+    all.push_back(id);
+  }
+  for (const RequestId id : all) {
+    EngineEvent event;
+    event.request = id;
+    event.kind = EngineEvent::Kind::kFinished;
+    event.reason = FinishReason::kError;
+    event.error = message;
+    deliver(event);
+  }
+}
+
+void EngineHub::pump(const std::function<bool()>& stopped,
+                     const std::function<void(std::vector<EngineEvent>)>& deliver) {
+  constexpr std::chrono::milliseconds kOneWait(50);
+  while (!stopped()) {
+    std::vector<EngineEvent> events;
+    auto deadline = std::chrono::steady_clock::now() + kOneWait;
+    while (std::optional<EngineEvent> event = engine_.next_event(deadline)) {
+      events.push_back(std::move(*event));
+      deadline = {};  // only what is there
+    }
+    if (!events.empty()) {
+      deliver(std::move(events));
+    }
+  }
+}
+
+}  // namespace longship

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/engine.h"
+
+namespace longship {
+
+/// What the requests of a server have cost so far.
+struct EngineCounters {
+  int64_t waiting = 0;  ///< Accepted, without a token yet.
+  int64_t running = 0;  ///< Accepted, with a token.
+  int64_t prompt_tokens = 0;
+  int64_t generated_tokens = 0;
+  int64_t kv_tokens = 0;  ///< Held by those that run.
+};
+
+/// Shares one engine among many requests: each gets its own events. Everything but pump() is for the server's thread.
+class EngineHub {
+ public:
+  using Sink = std::function<void(const EngineEvent&)>;
+
+  explicit EngineHub(Engine& engine) : engine_(engine) {}
+
+  RequestId submit(GenerationRequest request, Sink sink);
+  /// Its sink hears no more.
+  void cancel(RequestId request);
+  /// Hands an event to the sink of its request.
+  void deliver(const EngineEvent& event);
+  /// Ends all requests with an error.
+  void fail(const std::string& message);
+
+  const EngineCounters& counters() const { return counters_; }
+  bool idle() const { return requests_.empty(); }
+  EngineInfo info() const { return engine_.info(); }
+
+  /// The engine's events, taken in the calling thread until `stopped`; each batch goes to `deliver`. Errors: kRank.
+  void pump(const std::function<bool()>& stopped, const std::function<void(std::vector<EngineEvent>)>& deliver);
+
+ private:
+  struct Request {
+    Sink sink;
+    int64_t prompt_tokens = 0;
+    int64_t tokens = 0;
+  };
+
+  void forget(const Request& request);
+
+  Engine& engine_;
+  std::unordered_map<RequestId, Request> requests_;
+  EngineCounters counters_;
+};
+
+}  // namespace longship

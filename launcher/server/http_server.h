@@ -1,0 +1,84 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace longship {
+
+struct HttpRequest {
+  std::string method;
+  std::string path;                            ///< Without the query.
+  std::map<std::string, std::string> headers;  ///< Names in lower case; of repeated ones the last.
+  std::string body;
+  std::string id;  ///< The client's x-request-id, or one of ours.
+
+  std::string_view header(const std::string& name) const;
+};
+
+struct HttpResponse {
+  int status = 200;
+  std::string body;
+  std::string content_type = "application/json";
+  std::vector<std::pair<std::string, std::string>> headers{};
+};
+
+/// One request being answered: respond() once, or start_stream(), any number of write(), finish(). Used by the server's
+/// thread alone; calls after the client has gone do nothing.
+class HttpExchange {
+ public:
+  virtual ~HttpExchange() = default;
+
+  virtual void respond(HttpResponse response) = 0;
+  /// Status 200 and headers; what follows goes out at once, in chunks.
+  virtual void start_stream(const std::string& content_type) = 0;
+  virtual void write(std::string data) = 0;
+  virtual void finish() = 0;
+  /// Called once if the client goes, or does not read what is sent, before the answer is complete.
+  virtual void on_abandoned(std::function<void()> abandoned) = 0;
+};
+
+/// What a client may cost. Past them a request is refused (431, 413, 408) or its connection closed.
+struct HttpLimits {
+  std::size_t header_bytes = std::size_t{16} << 10U;
+  std::size_t body_bytes = std::size_t{16} << 20U;
+  std::size_t unsent_bytes = std::size_t{1} << 20U;  ///< Of one response; a client that reads slower is let go.
+  std::chrono::seconds header_time{10};
+  std::chrono::seconds body_idle_time{30};  ///< Between two pieces of a body.
+  std::chrono::seconds send_idle_time{30};  ///< Without progress of what is sent.
+  std::chrono::seconds keep_alive{75};
+  int requests_per_connection = 10000;
+  int connections = 4096;
+};
+
+/// HTTP/1.1 on one thread of its own, which runs the handler and all that is posted.
+class HttpServer {
+ public:
+  using Handler = std::function<void(const HttpRequest&, const std::shared_ptr<HttpExchange>&)>;
+
+  /// Binds and begins to serve; `port` 0 takes a free one. Errors: kUsage if the address cannot be bound.
+  HttpServer(const std::string& host, uint16_t port, const HttpLimits& limits, Handler handler);
+  /// Closes all connections.
+  ~HttpServer();
+  HttpServer(const HttpServer&) = delete;
+  HttpServer& operator=(const HttpServer&) = delete;
+
+  uint16_t port() const;
+  int connections() const;
+  /// Runs `work` on the server's thread; any thread may call.
+  void post(std::function<void()> work);
+  /// Waits until what was written has gone out, at most so long.
+  void flush(std::chrono::milliseconds patience);
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace longship

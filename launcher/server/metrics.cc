@@ -1,0 +1,111 @@
+#include "launcher/server/metrics.h"
+
+#include <algorithm>
+#include <cstdio>
+
+namespace longship {
+
+namespace {
+
+std::string number(double value) {
+  char text[40];
+  std::snprintf(text, sizeof(text), "%.10g", value);
+  return text;
+}
+
+std::string escaped(const std::string& label) {
+  std::string text;
+  for (const char c : label) {
+    if (c == '\\' || c == '"') {
+      text += '\\';
+    }
+    text += c == '\n' ? ' ' : c;
+  }
+  return text;
+}
+
+// One name under both prefixes.
+class Writer {
+ public:
+  explicit Writer(std::string labels) : labels_(std::move(labels)) {}
+
+  void add(const std::string& name, const char* type, const char* help, double value) {
+    for (const char* prefix : kPrefixes) {
+      head(prefix + name, type, help);
+      text_ += prefix + name + "{" + labels_ + "} " + number(value) + "\n";
+    }
+  }
+  void add(const std::string& name, const char* help, const Histogram& histogram) {
+    for (const char* prefix : kPrefixes) {
+      head(prefix + name, "histogram", help);
+      text_ += histogram.text(prefix + name, labels_);
+    }
+  }
+  void add_by(const std::string& name, const char* label, const char* help, const std::map<std::string, int64_t>& by) {
+    for (const char* prefix : kPrefixes) {
+      head(prefix + name, "counter", help);
+      for (const auto& [value, count] : by) {
+        text_ += prefix + name + "{" + labels_ + "," + label + "=\"" + value + "\"} " + std::to_string(count) + "\n";
+      }
+    }
+  }
+  std::string take() { return std::move(text_); }
+
+ private:
+  static constexpr const char* kPrefixes[] = {"longship:", "vllm:"};
+
+  void head(const std::string& name, const char* type, const char* help) {
+    text_ += "# HELP " + name + " " + help + "\n# TYPE " + name + " " + type + "\n";
+  }
+
+  std::string labels_;
+  std::string text_;
+};
+
+}  // namespace
+
+void Histogram::observe(double value) {
+  const auto bound = std::lower_bound(bounds_.begin(), bounds_.end(), value);
+  ++counts_[static_cast<std::size_t>(bound - bounds_.begin())];
+  sum_ += value;
+}
+
+std::string Histogram::text(const std::string& name, const std::string& labels) const {
+  std::string text;
+  int64_t total = 0;
+  for (std::size_t i = 0; i < counts_.size(); ++i) {
+    total += counts_[i];
+    const std::string bound = i < bounds_.size() ? number(bounds_[i]) : "+Inf";
+    text += name + "_bucket{" + labels + ",le=\"" + bound + "\"} " + std::to_string(total) + "\n";
+  }
+  return text + name + "_sum{" + labels + "} " + number(sum_) + "\n" + name + "_count{" + labels + "} " +
+         std::to_string(total) + "\n";
+}
+
+Metrics::Metrics()
+    : time_to_first_token_s(
+          {0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80}),
+      inter_token_latency_s(
+          {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5, 5, 10}),
+      e2e_request_latency_s({0.05, 0.1, 0.3, 0.5, 0.8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240, 480}),
+      finished({{"stop", 0}, {"length", 0}, {"abort", 0}, {"error", 0}}) {}
+
+std::string Metrics::text(const EngineCounters& counters, int64_t kv_capacity_tokens, const std::string& model) const {
+  Writer writer("model_name=\"" + escaped(model) + "\"");
+  const auto add = [&](const char* name, const char* type, const char* help, int64_t value) {
+    writer.add(name, type, help, static_cast<double>(value));
+  };
+  add("num_requests_running", "gauge", "Requests that have a token", counters.running);
+  add("num_requests_waiting", "gauge", "Requests that wait for their first token", counters.waiting);
+  writer.add("kv_cache_usage_perc", "gauge", "Part of the key/value cache in use, 1 is all",
+             static_cast<double>(counters.kv_tokens) / static_cast<double>(std::max<int64_t>(1, kv_capacity_tokens)));
+  add("prompt_tokens_total", "counter", "Tokens of prompts", counters.prompt_tokens);
+  add("generation_tokens_total", "counter", "Generated tokens", counters.generated_tokens);
+  writer.add_by("request_success_total", "finished_reason", "Requests by how they ended", finished);
+  writer.add("time_to_first_token_seconds", "From the request to its first token", time_to_first_token_s);
+  writer.add("inter_token_latency_seconds", "From one token to the next", inter_token_latency_s);
+  writer.add("e2e_request_latency_seconds", "From the request to its end", e2e_request_latency_s);
+  return writer.take();
+}
+
+}  // namespace longship

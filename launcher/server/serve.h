@@ -1,0 +1,52 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "launcher/server/api.h"
+#include "launcher/server/http_server.h"
+
+namespace longship {
+
+struct ServeOptions {
+  std::string host = "127.0.0.1";
+  uint16_t port = 8000;
+  HttpLimits limits;
+  ApiOptions api;
+  std::chrono::seconds drain_time{30};  ///< For accepted requests, once the server is told to end.
+  std::string title;                    ///< Model and mesh, for the banner.
+};
+
+/// The front end of `longship serve`: listens from its construction on (503 until the engine is there).
+class ServeFrontEnd {
+ public:
+  /// Errors: kUsage if the address cannot be bound.
+  ServeFrontEnd(ServeOptions options, std::shared_ptr<const ModelText> model);
+
+  /// Serves until drain(), then until all accepted requests are answered. Returns 0. Errors: kRank; every open
+  /// request is told before.
+  int run(Engine& engine);
+  /// Takes no more requests; false if it was told before. Any thread.
+  bool drain();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  void on_server(const std::function<void()>& work);
+  bool finished();
+  void print_banner(const EngineInfo& info) const;
+  void print_status();
+
+  ServeOptions options_;
+  Api api_;
+  HttpServer server_;
+  std::atomic<bool> told_ = false;
+  std::atomic<bool> idle_ = false;
+  Clock::time_point drain_deadline_;
+  Clock::time_point next_status_;
+  EngineCounters last_status_;
+};
+
+}  // namespace longship
