@@ -34,7 +34,9 @@ struct TokenLogprob {
 
 struct GenerationRequest {
   std::vector<int32_t> prompt;  ///< At least one token.
-  int64_t max_tokens = 16;      ///< Tokens to generate; 0: only run the prompt.
+  std::vector<int32_t>
+      output{};             ///< Generated before, elsewhere: the generation goes on behind it. It is not reported.
+  int64_t max_tokens = 16;  ///< Tokens to generate, `output` included; 0: only run the prompt.
   SamplingParams sampling;
   std::vector<int32_t> stop_ids;  ///< Tokens that end the generation (they are not reported).
   int64_t min_tokens = 0;         ///< Before so many tokens, none of stop_ids is chosen.
@@ -85,6 +87,8 @@ class Engine {
   virtual ~Engine() = default;
 
   virtual EngineInfo info() const = 0;
+  /// False while ranks are started again.
+  virtual bool ready() const { return true; }
   /// Never throws for a bad request: it ends with kError.
   virtual RequestId submit(GenerationRequest request) = 0;
   virtual void cancel(RequestId request) = 0;

@@ -158,6 +158,7 @@ Bytes encode(const SubmitMessage& message) {
   ByteWriter writer;
   writer.put(message.id);
   writer.put_span(std::span<const int32_t>(request.prompt));
+  writer.put_span(std::span<const int32_t>(request.output));
   writer.put(request.max_tokens);
   writer.put(sampling.temperature);
   writer.put(sampling.top_k);
@@ -188,6 +189,7 @@ SubmitMessage decode_submit(std::span<const std::byte> payload) {
     SamplingParams& sampling = request.sampling;
     message.id = reader.get<RequestId>();
     request.prompt = reader.get_vector<int32_t>();
+    request.output = reader.get_vector<int32_t>();
     request.max_tokens = reader.get<int64_t>();
     sampling.temperature = reader.get<double>();
     sampling.top_k = reader.get<int64_t>();

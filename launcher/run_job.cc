@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <iostream>
 #include <mutex>
+#include <optional>
 
 #include "launcher/engine_server.h"
 #include "launcher/interrupts.h"
@@ -11,6 +13,7 @@
 #include "launcher/rank_environment.h"
 #include "launcher/rank_job.h"
 #include "launcher/remote_engine.h"
+#include "launcher/surviving_engine.h"
 #include "launcher/with_mpi.h"
 
 namespace longship {
@@ -91,37 +94,88 @@ int run_alone(const EngineFlags& flags, const FrontEnd& front_end, const OnSigna
   return run_rank(resolve_options(flags, one, 1), *transport, report, after_loading(bar, front_end));
 }
 
-int run_with_children(const EngineFlags& flags, const MeshShape& mesh, const FrontEnd& front_end,
-                      const OnSignal& on_signal) {
-  std::mutex mutex;
-  std::unique_ptr<RankJob> job;
-  const Interrupts interrupts(on_signal, [&] {
-    const std::lock_guard lock(mutex);
-    if (job) job->kill();
-  });
-  LoadBar bar(job_title(flags.model, mesh));
-  std::vector<std::string> arguments = engine_arguments(flags);
-  arguments.insert(arguments.begin(), "rank");
-  {
-    const std::lock_guard lock(mutex);
-    job = std::make_unique<RankJob>(
-        fs::read_symlink("/proc/self/exe"), arguments, mesh.ranks(),
-        [&bar](const LoadProgressReport& sum) { bar.update(sum.bytes_done, sum.bytes_total); });
+// Ranks that are children of this process, and the engine in them.
+struct ChildRanks {
+  ChildRanks(const EngineFlags& flags, const MeshShape& mesh, LoadBar& bar)
+      : job(fs::read_symlink("/proc/self/exe"), rank_arguments(flags), mesh.ranks(),
+            [&bar](const LoadProgressReport& sum) { bar.update(sum.bytes_done, sum.bytes_total); }) {}
+
+  static std::vector<std::string> rank_arguments(const EngineFlags& flags) {
+    std::vector<std::string> arguments = engine_arguments(flags);
+    arguments.insert(arguments.begin(), "rank");
+    return arguments;
   }
-  FrameSocket& leader = job->leader(Clock::now() + kStartDeadline);
-  RemoteEngine engine(
-      leader, [&] { return job->loss(); },
-      [&](const LoadProgressReport& progress) { job->note_progress(0, progress); });
-  bar.finish();
-  const int exit_code = front_end(engine);
-  engine.shutdown();
-  job->finish(Clock::now() + kFinishDeadline);
+
+  void connect() {
+    FrameSocket& leader = job.leader(Clock::now() + kStartDeadline);
+    engine.emplace(
+        leader, [this] { return job.loss(); },
+        [this](const LoadProgressReport& progress) { job.note_progress(0, progress); });
+  }
+
+  RankJob job;
+  std::optional<RemoteEngine> engine;
+};
+
+// The ranks that run now; a signal may have to kill them.
+class PresentRanks {
+ public:
+  std::shared_ptr<ChildRanks> start(const EngineFlags& flags, const MeshShape& mesh) {
+    set(nullptr);  // what is left of those before ends first
+    LoadBar bar(job_title(flags.model, mesh));
+    auto ranks = std::make_shared<ChildRanks>(flags, mesh, bar);
+    set(ranks);
+    ranks->connect();
+    bar.finish();
+    return ranks;
+  }
+  void finish() {
+    if (const auto ranks = get()) ranks->job.finish(Clock::now() + kFinishDeadline);
+  }
+  void kill() {
+    if (const auto ranks = get()) ranks->job.kill();
+  }
+
+ private:
+  std::shared_ptr<ChildRanks> get() {
+    const std::lock_guard lock(mutex_);
+    return ranks_;
+  }
+  void set(std::shared_ptr<ChildRanks> ranks) {
+    std::shared_ptr<ChildRanks> before;
+    const std::lock_guard lock(mutex_);
+    before = std::exchange(ranks_, std::move(ranks));
+  }
+
+  std::mutex mutex_;
+  std::shared_ptr<ChildRanks> ranks_;
+};
+
+void say_loss(const Error& loss, std::size_t requests) {
+  std::cerr << "longship: " + loss.cause() + "; starting the ranks again, " + std::to_string(requests) +
+                   " requests go on\n";
+}
+
+int run_with_children(const EngineFlags& flags, const MeshShape& mesh, const FrontEnd& front_end,
+                      const OnSignal& on_signal, AfterLoss after_loss) {
+  PresentRanks present;
+  const Interrupts interrupts(on_signal, [&] { present.kill(); });
+  const auto start = [&]() -> std::shared_ptr<Engine> {
+    const std::shared_ptr<ChildRanks> ranks = present.start(flags, mesh);
+    return {ranks, &*ranks->engine};
+  };
+  std::shared_ptr<Engine> engine =
+      after_loss == AfterLoss::kStartAgain ? std::make_shared<SurvivingEngine>(start, say_loss) : start();
+  const int exit_code = front_end(*engine);
+  engine->shutdown();
+  engine.reset();
+  present.finish();
   return exit_code;
 }
 
 }  // namespace
 
-int run_job(EngineFlags flags, const PrepareFrontEnd& prepare, const OnSignal& on_signal) {
+int run_job(EngineFlags flags, const PrepareFrontEnd& prepare, const OnSignal& on_signal, AfterLoss after_loss) {
   if (launched_as_rank()) {
     return run_launched(flags, prepare);
   }
@@ -132,7 +186,7 @@ int run_job(EngineFlags flags, const PrepareFrontEnd& prepare, const OnSignal& o
   }
   flags.model = fs::absolute(flags.model).native();
   flags.mesh = {.tp = mesh.tp, .pp = mesh.pp};
-  return run_with_children(flags, mesh, front_end, on_signal);
+  return run_with_children(flags, mesh, front_end, on_signal, after_loss);
 }
 
 int run_child_rank(const EngineFlags& flags) {

@@ -22,8 +22,9 @@ std::string refusal(const GenerationRequest& request, const SchedulerLimits& lim
   if (prompt == 0) {
     return "the prompt is empty";
   }
-  const bool known = std::all_of(request.prompt.begin(), request.prompt.end(),
-                                 [&](int32_t id) { return id >= 0 && id < limits.vocab; });
+  const auto inside = [&](int32_t id) { return id >= 0 && id < limits.vocab; };
+  const bool known = std::all_of(request.prompt.begin(), request.prompt.end(), inside) &&
+                     std::all_of(request.output.begin(), request.output.end(), inside);
   if (!known) {
     return "the prompt has a token outside the vocabulary of " + std::to_string(limits.vocab);
   }
@@ -36,6 +37,9 @@ std::string refusal(const GenerationRequest& request, const SchedulerLimits& lim
   const auto outside = [&](int32_t id) { return id < 0 || id >= limits.vocab; };
   if (std::any_of(bias.begin(), bias.end(), [&](const auto& entry) { return outside(entry.first); })) {
     return "a biased token is outside the vocabulary of " + std::to_string(limits.vocab);
+  }
+  if (prompt + static_cast<int64_t>(request.output.size()) > room) {
+    return "the prompt and what was generated have no room";
   }
   if (request.max_tokens < 0) {
     return "the number of tokens to generate is negative";
@@ -53,6 +57,8 @@ void Scheduler::submit(RequestId id, GenerationRequest request) {
   sequence->id = id;
   sequence->request = std::move(request);
   sequence->tokens = sequence->request.prompt;
+  const std::vector<int32_t>& output = sequence->request.output;
+  sequence->tokens.insert(sequence->tokens.end(), output.begin(), output.end());
   std::string error = refusal(sequence->request, limits_);
   if (!error.empty()) {
     finish(*sequence, FinishReason::kError, std::move(error));

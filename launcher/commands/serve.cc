@@ -82,8 +82,9 @@ int run_command(ServeFlags flags) {
     server = std::make_shared<ServeFrontEnd>(flags.serve, std::move(model));
     return [&server](Engine& ranks) { return server->run(ranks); };
   };
-  return run_job(flags.engine, prepare,
-                 [&](int signal) { return signal != SIGHUP && server != nullptr && server->drain(); });
+  return run_job(
+      flags.engine, prepare, [&](int signal) { return signal != SIGHUP && server != nullptr && server->drain(); },
+      AfterLoss::kStartAgain);
 }
 
 void add_access_flags(CLI::App& command, ServeFlags& flags) {

@@ -174,6 +174,9 @@ void Api::warn_of_unknown(const Json& body) {
 
 void Api::health(const HttpRequest&, const std::shared_ptr<HttpExchange>& exchange) {
   require_engine();
+  if (!hub_->ready()) {
+    throw ApiError{.status = 503, .message = "ranks were lost and are started again", .retry_after_s = 1};
+  }
   Json body;
   body.set("status", "ok");
   exchange->respond(ok(body));

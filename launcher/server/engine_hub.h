@@ -36,6 +36,7 @@ class EngineHub {
   const EngineCounters& counters() const { return counters_; }
   bool idle() const { return requests_.empty(); }
   EngineInfo info() const { return engine_.info(); }
+  bool ready() const { return engine_.ready(); }
 
   /// The engine's events, taken in the calling thread until `stopped`; each batch goes to `deliver`. Errors: kRank.
   void pump(const std::function<bool()>& stopped, const std::function<void(std::vector<EngineEvent>)>& deliver);

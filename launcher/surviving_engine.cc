@@ -1,0 +1,198 @@
+#include "launcher/surviving_engine.h"
+
+#include <thread>
+#include <utility>
+
+namespace longship {
+
+namespace {
+
+constexpr int kMostLosses = 3;
+constexpr int kMostStarts = 3;
+constexpr std::chrono::milliseconds kFirstPause(200);
+
+}  // namespace
+
+SurvivingEngine::SurvivingEngine(Start start, OnLoss on_loss)
+    : start_(std::move(start)), on_loss_(std::move(on_loss)), engine_(start_()) {
+  info_ = engine_->info();
+}
+
+bool SurvivingEngine::ready() const {
+  const std::lock_guard lock(mutex_);
+  return engine_ != nullptr;
+}
+
+RequestId SurvivingEngine::submit(GenerationRequest request) {
+  const std::lock_guard lock(mutex_);
+  const RequestId id = ++last_id_;
+  Entry& entry = journal_[id];
+  entry.request = std::move(request);
+  if (engine_ != nullptr) {
+    give(id, entry);
+  }
+  return id;
+}
+
+// The caller holds the lock, here and in the functions below that change the journal.
+void SurvivingEngine::give(RequestId id, Entry& entry) {
+  entry.inner = engine_->submit(entry.request);
+  outer_ids_[entry.inner] = id;
+}
+
+void SurvivingEngine::cancel(RequestId request) {
+  const std::lock_guard lock(mutex_);
+  const auto found = journal_.find(request);
+  if (found == journal_.end()) {
+    return;
+  }
+  if (engine_ != nullptr && found->second.inner != 0) {
+    engine_->cancel(found->second.inner);
+    return;
+  }
+  EngineEvent event;
+  event.request = request;
+  event.kind = EngineEvent::Kind::kFinished;
+  event.reason = FinishReason::kCancelled;
+  events_.push_back(std::move(event));
+  std::erase(suspects_, request);
+  journal_.erase(found);
+}
+
+void SurvivingEngine::end_session(uint64_t session) {
+  const std::lock_guard lock(mutex_);
+  if (engine_ != nullptr) {
+    engine_->end_session(session);
+  }
+}
+
+void SurvivingEngine::report(ReportKind kind) {
+  const std::lock_guard lock(mutex_);
+  if (engine_ != nullptr) {
+    engine_->report(kind);
+  }
+}
+
+void SurvivingEngine::shutdown() {
+  const std::lock_guard lock(mutex_);
+  if (engine_ != nullptr) {
+    engine_->shutdown();
+  }
+}
+
+std::optional<EngineEvent> SurvivingEngine::next_event(Deadline deadline) {
+  std::shared_ptr<Engine> engine;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!events_.empty()) {
+      EngineEvent event = std::move(events_.front());
+      events_.pop_front();
+      return event;
+    }
+    engine = engine_;
+  }
+  try {
+    std::optional<EngineEvent> event = engine->next_event(deadline);
+    return event ? translate(std::move(*event)) : std::nullopt;
+  } catch (const Error& loss) {
+    engine.reset();
+    recover(loss);
+    return std::nullopt;
+  }
+}
+
+// An event of the present engine as one of ours; journals it.
+std::optional<EngineEvent> SurvivingEngine::translate(EngineEvent event) {
+  const std::lock_guard lock(mutex_);
+  if (event.kind == EngineEvent::Kind::kReport) {
+    return event;
+  }
+  const auto outer = outer_ids_.find(event.request);
+  LONGSHIP_CHECK(outer != outer_ids_.end(), "events belong to submitted requests");
+  event.request = outer->second;
+  const auto found = journal_.find(event.request);
+  const bool finished = event.kind == EngineEvent::Kind::kFinished;
+  if (event.kind == EngineEvent::Kind::kToken) {
+    found->second.request.output.push_back(event.token);
+    found->second.losses = 0;
+  }
+  if (finished) {
+    outer_ids_.erase(outer);
+    journal_.erase(found);
+  }
+  if (event.request == on_trial_ && (finished || event.kind == EngineEvent::Kind::kToken)) {
+    give_next_suspect();
+  }
+  return event;
+}
+
+void SurvivingEngine::recover(const Error& loss) {
+  std::shared_ptr<Engine> lost;
+  {
+    const std::lock_guard lock(mutex_);
+    lost = std::exchange(engine_, nullptr);
+    outer_ids_.clear();
+    suspects_.clear();
+    on_trial_ = 0;
+    std::vector<RequestId> refused;
+    for (auto& [id, entry] : journal_) {
+      if (std::exchange(entry.inner, 0) != 0 && ++entry.losses == kMostLosses) {
+        refused.push_back(id);
+      }
+    }
+    for (const RequestId id : refused) {
+      refuse(id);
+    }
+    on_loss_(loss, journal_.size());
+  }
+  lost.reset();
+  std::shared_ptr<Engine> engine = start_again();
+  const std::lock_guard lock(mutex_);
+  engine_ = std::move(engine);
+  for (auto& [id, entry] : journal_) {
+    if (entry.losses + 1 < kMostLosses) {
+      give(id, entry);
+    } else {
+      suspects_.push_back(id);
+    }
+  }
+  give_next_suspect();
+}
+
+std::shared_ptr<Engine> SurvivingEngine::start_again() {
+  auto pause = kFirstPause;
+  for (int attempt = 1;; ++attempt) {
+    try {
+      return start_();
+    } catch (const Error& error) {
+      if (attempt == kMostStarts) {
+        throw;
+      }
+      const std::lock_guard lock(mutex_);
+      on_loss_(error, journal_.size());
+    }
+    std::this_thread::sleep_for(pause);
+    pause *= 2;
+  }
+}
+
+void SurvivingEngine::give_next_suspect() {
+  on_trial_ = 0;
+  if (!suspects_.empty()) {
+    on_trial_ = suspects_.front();
+    suspects_.pop_front();
+    give(on_trial_, journal_.at(on_trial_));
+  }
+}
+
+void SurvivingEngine::refuse(RequestId id) {
+  journal_.erase(id);
+  EngineEvent event;
+  event.request = id;
+  event.kind = EngineEvent::Kind::kFinished;
+  event.reason = FinishReason::kError;
+  event.error = "the ranks were lost " + std::to_string(kMostLosses) + " times in a row while this request ran";
+  events_.push_back(std::move(event));
+}
+
+}  // namespace longship

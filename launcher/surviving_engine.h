@@ -1,0 +1,68 @@
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+
+#include "core/error.h"
+#include "engine/engine.h"
+
+namespace longship {
+
+/// An engine whose ranks may be lost: it starts them again and lets every request go on where it was. What a request
+/// has emitted is journaled here and given to the new ranks, which compute its keys and values again; as a token is the
+/// same function of the tokens before it and of the request on any ranks, the stream is that of a run without the loss.
+///
+/// A request that is among those running at three losses in a row without a new token in between is refused. Before
+/// its third, suspects are tried one at a time, so that those beside it are spared.
+class SurvivingEngine : public Engine {
+ public:
+  /// Starts ranks and waits until they are ready; what was started before has been destroyed. Errors: all kinds.
+  using Start = std::function<std::shared_ptr<Engine>()>;
+  /// Told of each loss, with the number of requests that wait for new ranks.
+  using OnLoss = std::function<void(const Error& loss, std::size_t requests)>;
+
+  /// Errors: those of the first start.
+  SurvivingEngine(Start start, OnLoss on_loss);
+
+  EngineInfo info() const override { return info_; }
+  bool ready() const override;
+  RequestId submit(GenerationRequest request) override;
+  void cancel(RequestId request) override;
+  void end_session(uint64_t session) override;
+  void report(ReportKind kind) override;
+  /// After a loss it returns when the new ranks are ready. Errors: that of a start, when several have failed.
+  std::optional<EngineEvent> next_event(Deadline deadline) override;
+  void shutdown() override;
+
+ private:
+  struct Entry {
+    GenerationRequest request;  ///< With the tokens emitted so far.
+    RequestId inner = 0;        ///< Its id in the present engine; 0: it waits.
+    int losses = 0;             ///< In a row, without a token in between.
+  };
+
+  std::optional<EngineEvent> translate(EngineEvent event);
+  void recover(const Error& loss);
+  std::shared_ptr<Engine> start_again();
+  void give(RequestId id, Entry& entry);
+  void give_next_suspect();
+  void refuse(RequestId id);
+
+  Start start_;
+  OnLoss on_loss_;
+  EngineInfo info_;
+  mutable std::mutex mutex_;
+  std::shared_ptr<Engine> engine_;  ///< Null while there is none.
+  RequestId last_id_ = 0;
+  std::map<RequestId, Entry> journal_;  ///< Oldest first.
+  std::unordered_map<RequestId, RequestId> outer_ids_;
+  std::deque<RequestId> suspects_;  ///< That wait for their trial.
+  RequestId on_trial_ = 0;
+  std::deque<EngineEvent> events_;  ///< Of our own.
+};
+
+}  // namespace longship
