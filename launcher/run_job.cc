@@ -96,9 +96,10 @@ int run_alone(const EngineFlags& flags, const FrontEnd& front_end, const OnSigna
 
 // Ranks that are children of this process, and the engine in them.
 struct ChildRanks {
-  ChildRanks(const EngineFlags& flags, const MeshShape& mesh, LoadBar& bar)
-      : job(fs::read_symlink("/proc/self/exe"), rank_arguments(flags), mesh.ranks(),
-            [&bar](const LoadProgressReport& sum) { bar.update(sum.bytes_done, sum.bytes_total); }) {}
+  ChildRanks(const EngineFlags& flags, const MeshShape& mesh)
+      : bar(job_title(flags.model, mesh)),
+        job(fs::read_symlink("/proc/self/exe"), rank_arguments(flags), mesh.ranks(),
+            [this](const LoadProgressReport& sum) { bar.update(sum.bytes_done, sum.bytes_total); }) {}
 
   static std::vector<std::string> rank_arguments(const EngineFlags& flags) {
     std::vector<std::string> arguments = engine_arguments(flags);
@@ -111,8 +112,10 @@ struct ChildRanks {
     engine.emplace(
         leader, [this] { return job.loss(); },
         [this](const LoadProgressReport& progress) { job.note_progress(0, progress); });
+    bar.finish();
   }
 
+  LoadBar bar;
   RankJob job;
   std::optional<RemoteEngine> engine;
 };
@@ -122,11 +125,9 @@ class PresentRanks {
  public:
   std::shared_ptr<ChildRanks> start(const EngineFlags& flags, const MeshShape& mesh) {
     set(nullptr);  // what is left of those before ends first
-    LoadBar bar(job_title(flags.model, mesh));
-    auto ranks = std::make_shared<ChildRanks>(flags, mesh, bar);
+    auto ranks = std::make_shared<ChildRanks>(flags, mesh);
     set(ranks);
     ranks->connect();
-    bar.finish();
     return ranks;
   }
   void finish() {

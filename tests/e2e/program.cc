@@ -141,6 +141,10 @@ std::string Program::out_so_far() const {
   return read_file(folder_ + "/out");
 }
 
+std::string Program::err_so_far() const {
+  return read_file(folder_ + "/err");
+}
+
 bool Program::wait_for_output(std::size_t bytes, std::chrono::seconds limit) const {
   const auto deadline = Clock::now() + limit;
   while (out_so_far().size() < bytes) {

@@ -27,6 +27,7 @@ class Program {
   /// Waits for the end; kills the process and fails the test if it takes longer.
   Outcome wait(std::chrono::seconds limit = std::chrono::seconds(60));
   std::string out_so_far() const;
+  std::string err_so_far() const;
   /// Waits until standard output has so many bytes.
   bool wait_for_output(std::size_t bytes, std::chrono::seconds limit = std::chrono::seconds(30)) const;
 

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace longship {
+
+struct HttpReply {
+  int status = 0;  ///< 0: the connection ended before an answer.
+  std::string head;
+  std::string body;  ///< Chunks joined.
+};
+
+/// A connection to 127.0.0.1 for tests: sends bytes as they are, reads what comes.
+class HttpConnection {
+ public:
+  explicit HttpConnection(uint16_t port);
+  ~HttpConnection();
+  HttpConnection(const HttpConnection&) = delete;
+  HttpConnection& operator=(const HttpConnection&) = delete;
+
+  void send(const std::string& bytes) const;
+  /// Reads until `bytes` bytes are there or the connection ends or stalls for 30 s.
+  std::string read_at_least(std::size_t bytes);
+  /// One whole answer.
+  HttpReply reply();
+
+ private:
+  bool read_more();
+
+  int socket_;
+  std::string received_;
+};
+
+std::string http_text(const std::string& method, const std::string& path, const std::string& body,
+                      const std::string& headers = "");
+
+/// One request on a connection of its own.
+HttpReply http(uint16_t port, const std::string& method, const std::string& path, const std::string& body = "",
+               const std::string& headers = "");
+
+/// What stands behind "data: " in the events of a stream.
+std::vector<std::string> events_of(const std::string& stream);
+
+}  // namespace longship

@@ -1,0 +1,343 @@
+// `longship serve` as its clients see it.
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <future>
+#include <thread>
+
+#include "core/json.h"
+#include "tests/e2e/http_client.h"
+#include "tests/e2e/program.h"
+
+namespace longship {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+const std::string kModel = fixture("gguf-models/llama-Q8_0.gguf");
+constexpr const char* kName = "llama-Q8_0.gguf";
+
+Json parse(const std::string& text) {
+  auto parsed = parse_json(text);
+  EXPECT_TRUE(std::holds_alternative<Json>(parsed)) << text;
+  return std::holds_alternative<Json>(parsed) ? std::get<Json>(std::move(parsed)) : Json();
+}
+
+// A member of a member ..., null where there is none. Numbers index arrays.
+Json at(const Json& json, const std::vector<std::string>& path) {
+  const Json* value = &json;
+  for (const std::string& key : path) {
+    if (value->is_array()) {
+      const auto index = static_cast<std::size_t>(std::atoi(key.c_str()));
+      value = index < value->as_array().size() ? &value->as_array()[index] : nullptr;
+    } else {
+      value = value->find(key);
+    }
+    if (value == nullptr) return {};
+  }
+  return *value;
+}
+
+// A server that is ready.
+class Server {
+ public:
+  explicit Server(std::vector<std::string> more = {}, std::vector<std::string> start = longship({}))
+      : program_(words(std::move(start), std::move(more))) {
+    const std::string mark = "Ready: http://127.0.0.1:";
+    const auto deadline = Clock::now() + std::chrono::seconds(60);
+    std::string text;
+    while ((text = program_.err_so_far()).find(mark) == std::string::npos && Clock::now() < deadline) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+    const auto found = text.find(mark);
+    EXPECT_NE(found, std::string::npos) << text;
+    port_ = found == std::string::npos ? 0 : static_cast<uint16_t>(std::atoi(text.c_str() + found + mark.size()));
+  }
+
+  uint16_t port() const { return port_; }
+  Program& program() { return program_; }
+  Json post(const std::string& path, const std::string& body, int status = 200) const {
+    const HttpReply reply = http(port_, "POST", path, body);
+    EXPECT_EQ(reply.status, status) << reply.head << "\n" << reply.body;
+    return parse(reply.body);
+  }
+  double metric(const std::string& name) const {
+    const std::string text = http(port_, "GET", "/metrics").body;
+    const auto found = text.find("\n" + name + "{");
+    EXPECT_NE(found, std::string::npos) << name << " in " << text;
+    return found == std::string::npos ? -1 : std::atof(text.c_str() + text.find("} ", found) + 2);
+  }
+  bool wait_for_metric(const std::string& name, double value) const {
+    const auto deadline = Clock::now() + std::chrono::seconds(20);
+    while (metric(name) != value) {
+      if (Clock::now() > deadline) return false;
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+    return true;
+  }
+  Outcome stop() {
+    kill(program_.pid(), SIGTERM);
+    return program_.wait();
+  }
+
+ private:
+  static std::vector<std::string> words(std::vector<std::string> start, std::vector<std::string> more) {
+    for (const char* word : {"serve", kModel.c_str(), "--port", "0", "--kv-cache-memory", "64MiB", "-c", "16384"}) {
+      start.emplace_back(word);
+    }
+    start.insert(start.end(), more.begin(), more.end());
+    return start;
+  }
+
+  Program program_;
+  uint16_t port_ = 0;
+};
+
+constexpr const char* kStory = R"({"prompt":"The ship sails.","max_tokens":24,"temperature":0,"ignore_eos":true})";
+
+TEST(Serve, AnswersAsRunDoesOnEveryMesh) {
+  const std::string text = run(longship({"run", kModel, "--raw", "--greedy", "-p", "The ship sails.", "-n", "24"})).out;
+  const std::vector<std::pair<std::vector<std::string>, std::vector<std::string>>> starts = {
+      {longship({}), {}}, {longship({}), {"-tp", "2", "-pp", "2"}}, {mpirun(3, {}), {}}};
+  for (const auto& [start, mesh] : starts) {
+    Server server(mesh, start);
+    const Json answer = server.post("/v1/completions", kStory);
+    EXPECT_EQ(at(answer, {"choices", "0", "text"}).as_string() + "\n", text);
+    EXPECT_EQ(at(answer, {"usage", "completion_tokens"}), Json(24));
+    EXPECT_EQ(at(answer, {"choices", "0", "finish_reason"}), Json("length"));
+    EXPECT_EQ(at(answer, {"object"}), Json("text_completion"));
+    if (start == longship({})) {
+      EXPECT_EQ(server.stop().exit_code, 0);
+      EXPECT_TRUE(leftovers().empty()) << testing::PrintToString(leftovers());
+    }
+  }
+}
+
+TEST(Serve, StreamsWhatItAnswersAtOnce) {
+  Server server;
+  const std::string question = R"("messages":[{"role":"user","content":"Sail!"}],"max_tokens":12,"seed":7)";
+  const Json whole = server.post("/v1/chat/completions", "{" + question + "}");
+  const HttpReply reply =
+      http(server.port(), "POST", "/v1/chat/completions",
+           "{" + question + R"(,"stream":true,"stream_options":{"include_usage":true},"logprobs":true})");
+  EXPECT_NE(reply.head.find("Content-Type: text/event-stream"), std::string::npos) << reply.head;
+  EXPECT_NE(reply.head.find("x-request-id: "), std::string::npos) << reply.head;
+  const std::vector<std::string> events = events_of(reply.body);
+  ASSERT_GE(events.size(), 4U);
+  EXPECT_EQ(events.back(), "[DONE]");
+  const Json first = parse(events.front());
+  EXPECT_EQ(at(first, {"choices", "0", "delta", "role"}), Json("assistant"));
+  EXPECT_EQ(at(first, {"object"}), Json("chat.completion.chunk"));
+  std::string text;
+  std::size_t logprobs = 0;
+  for (std::size_t i = 0; i + 2 < events.size(); ++i) {
+    const Json event = parse(events[i]);
+    EXPECT_EQ(at(event, {"id"}), at(first, {"id"}));
+    const Json content = at(event, {"choices", "0", "delta", "content"});
+    text += content.is_string() ? content.as_string() : "";
+    const Json entries = at(event, {"choices", "0", "logprobs", "content"});
+    logprobs += entries.is_array() ? entries.as_array().size() : 0;
+    const Json* reason = at(event, {"choices", "0"}).find("finish_reason") == nullptr ? nullptr : &event;
+    EXPECT_NE(reason, nullptr) << "finish_reason stands in every chunk";
+    const bool last = i + 3 == events.size();
+    EXPECT_EQ(at(event, {"choices", "0", "finish_reason"}).is_null(), !last) << events[i];
+  }
+  EXPECT_EQ(text, at(whole, {"choices", "0", "message", "content"}).as_string());
+  const Json usage = parse(events[events.size() - 2]);
+  EXPECT_EQ(at(usage, {"choices"}), Json(Json::Array{}));
+  EXPECT_EQ(at(usage, {"usage"}), at(whole, {"usage"}));
+  EXPECT_EQ(Json(static_cast<int64_t>(logprobs)), at(usage, {"usage", "completion_tokens"}));
+}
+
+TEST(Serve, ChoicesStopsBiasesAndLogprobs) {
+  const Server server;
+  const Json choices = server.post(
+      "/v1/completions", R"({"prompt":["The sea","A ship"],"n":3,"max_tokens":6,"seed":1,"temperature":1.5})");
+  ASSERT_EQ(at(choices, {"choices"}).as_array().size(), 6U);
+  EXPECT_NE(at(choices, {"choices", "0", "text"}), at(choices, {"choices", "1", "text"}));
+  EXPECT_EQ(at(choices, {"choices", "5", "index"}), Json(5));
+
+  const std::string story = at(server.post("/v1/completions", kStory), {"choices", "0", "text"}).as_string();
+  const std::string stop = story.substr(story.size() / 2, 2);
+  const Json stopped =
+      server.post("/v1/completions", R"({"prompt":"The ship sails.","max_tokens":24,"temperature":0,"stop":)" +
+                                         dump_json(Json(stop)) + "}");
+  EXPECT_EQ(at(stopped, {"choices", "0", "text"}).as_string(), story.substr(0, story.find(stop)));
+  EXPECT_EQ(at(stopped, {"choices", "0", "finish_reason"}), Json("stop"));
+
+  const Json biased = server.post(
+      "/v1/completions",
+      R"({"prompt":"a","max_tokens":3,"temperature":0,"logit_bias":{"70":100},"logprobs":2,"ignore_eos":true})");
+  const Json tokens = at(biased, {"choices", "0", "logprobs", "tokens"});
+  ASSERT_EQ(tokens.as_array().size(), 3U);
+  EXPECT_EQ(tokens.as_array()[0], tokens.as_array()[2]);
+  EXPECT_EQ(at(biased, {"choices", "0", "logprobs", "top_logprobs", "0"}).as_object().size(), 2U);
+
+  const Json echoed =
+      server.post("/v1/completions", R"({"prompt":"The ship","max_tokens":0,"echo":true,"temperature":0})");
+  EXPECT_EQ(at(echoed, {"choices", "0", "text"}), Json("The ship"));
+}
+
+struct Refusal {
+  const char* path;
+  const char* body;
+  int status;
+  Json param;
+};
+
+void PrintTo(const Refusal& refusal, std::ostream* out) {
+  *out << refusal.path << " " << refusal.body;
+}
+
+TEST(Serve, RefusesWithTheFieldThatIsWrong) {
+  const Server server;
+  const std::string chat = "/v1/chat/completions";
+  const std::string text = "/v1/completions";
+  const std::vector<Refusal> refusals = {
+      {text.c_str(), R"({"prompt":5})", 400, "prompt"},
+      {text.c_str(), R"({})", 400, "prompt"},
+      {text.c_str(), R"({"prompt":[]})", 400, "prompt"},
+      {text.c_str(), R"({"prompt":[-1]})", 400, "prompt"},
+      {text.c_str(), R"({"prompt":[99999999]})", 400, "prompt"},
+      {text.c_str(), R"({"prompt":"a","temperature":"hot"})", 400, "temperature"},
+      {text.c_str(), R"({"prompt":"a","temperature":-1})", 400, "temperature"},
+      {text.c_str(), R"({"prompt":"a","n":1000000})", 400, "n"},
+      {text.c_str(), R"({"prompt":"a","max_tokens":-1})", 400, "max_tokens"},
+      {text.c_str(), R"({"prompt":"a","logit_bias":{"x":1}})", 400, "logit_bias"},
+      {text.c_str(), R"({"prompt":"a","logit_bias":{"99999999":1}})", 400, "logit_bias"},
+      {text.c_str(), R"({"prompt":"a","stream_options":{}})", 400, "stream_options"},
+      {text.c_str(), R"({"prompt":"a","model":"other"})", 404, "model"},
+      {text.c_str(), R"({"prompt":"a)", 400, nullptr},
+      {text.c_str(), R"([])", 400, nullptr},
+      {chat.c_str(), R"({"messages":[]})", 400, "messages"},
+      {chat.c_str(), R"({"messages":[{"role":"king","content":"a"}]})", 400, "messages[0].role"},
+      {chat.c_str(), R"({"messages":[{"role":"user","content":7}]})", 400, "messages[0].content"},
+      {chat.c_str(), R"({"messages":[{"role":"user","content":"a"}],"top_logprobs":2})", 400, "top_logprobs"},
+      {chat.c_str(), R"({"messages":[{"role":"user","content":"a"}],"tools":[{}]})", 400, "tools"},
+      {"/nowhere", "", 404, nullptr},
+  };
+  for (const Refusal& refusal : refusals) {
+    const Json answer = server.post(refusal.path, refusal.body, refusal.status);
+    EXPECT_EQ(at(answer, {"error", "param"}), refusal.param) << testing::PrintToString(refusal);
+    EXPECT_FALSE(at(answer, {"error", "message"}).as_string().empty());
+  }
+  EXPECT_EQ(http(server.port(), "GET", "/v1/completions").status, 405);
+  std::string words;
+  for (int i = 0; i < 40000; ++i) words += " ship";
+  const Json longer = server.post(text, R"({"prompt":")" + words + R"("})", 400);
+  EXPECT_EQ(at(longer, {"error", "code"}), Json("context_length_exceeded"));
+  EXPECT_EQ(http(server.port(), "GET", "/health").status, 200);
+}
+
+TEST(Serve, AsksForItsKey) {
+  const Server server({"--api-key", "secret", "--served-model-name", "ship"});
+  EXPECT_EQ(http(server.port(), "GET", "/v1/models").status, 401);
+  EXPECT_EQ(http(server.port(), "GET", "/metrics", "", "Authorization: Bearer secre\r\n").status, 401);
+  EXPECT_EQ(http(server.port(), "GET", "/nowhere").status, 401);
+  EXPECT_EQ(http(server.port(), "GET", "/health").status, 200);
+  const HttpReply models = http(server.port(), "GET", "/v1/models", "", "Authorization: Bearer secret\r\n");
+  EXPECT_EQ(models.status, 200);
+  EXPECT_EQ(at(parse(models.body), {"data", "0", "id"}), Json("ship"));
+  const Outcome open = run(longship({"serve", kModel, "--host", "0.0.0.0", "--port", "0"}));
+  EXPECT_EQ(open.exit_code, 2);
+  EXPECT_NE(open.err.find("--insecure-no-auth"), std::string::npos) << open.err;
+}
+
+TEST(Serve, RefusesWhatIsNotHttp) {
+  const Server server({"--max-body", "1000"});
+  const std::vector<std::pair<std::string, int>> requests = {
+      {"nonsense\r\n\r\n", 400},
+      {"GET /live HTTP/1.1\r\nX: " + std::string(20000, 'a') + "\r\n\r\n", 431},
+      {http_text("POST", "/v1/completions", std::string(2000, ' ')), 413},
+      {"POST /v1/completions HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400},
+      {"POST /v1/completions HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400},
+  };
+  for (const auto& [bytes, status] : requests) {
+    HttpConnection connection(server.port());
+    connection.send(bytes);
+    EXPECT_EQ(connection.reply().status, status) << bytes.substr(0, 60);
+  }
+  HttpConnection two(server.port());  // one connection, two requests at once
+  two.send(http_text("GET", "/live", "") + http_text("GET", "/version", ""));
+  EXPECT_EQ(two.reply().body, R"({"status": "ok"})");
+  EXPECT_NE(two.reply().body.find("version"), std::string::npos);
+}
+
+TEST(Serve, ClientsThatGoFreeTheirRequests) {
+  const Server server;
+  const std::string endless = R"({"prompt":"a","max_tokens":100000,"ignore_eos":true,"temperature":1,"stream":)";
+  for (const char* stream : {"true}", "false}"}) {
+    std::vector<std::unique_ptr<HttpConnection>> clients;
+    for (int i = 0; i < 20; ++i) {
+      clients.push_back(std::make_unique<HttpConnection>(server.port()));
+      clients.back()->send(http_text("POST", "/v1/completions", endless + stream));
+    }
+    EXPECT_TRUE(server.wait_for_metric("longship:num_requests_running", 16));
+    EXPECT_GT(server.metric("longship:kv_cache_usage_perc"), 0);
+  }
+  EXPECT_TRUE(server.wait_for_metric("longship:num_requests_running", 0));
+  EXPECT_TRUE(server.wait_for_metric("longship:num_requests_waiting", 0));
+  EXPECT_EQ(server.metric("longship:kv_cache_usage_perc"), 0);
+}
+
+TEST(Serve, EndsWhatItBeganWhenToldToEnd) {
+  Server server({"--max-queue", "1"});
+  HttpConnection client(server.port());
+  client.send(http_text("POST", "/v1/completions",
+                        R"({"prompt":"a","max_tokens":8000,"ignore_eos":true,"temperature":1,"stream":true})"));
+  EXPECT_TRUE(server.wait_for_metric("longship:num_requests_running", 1));
+  const HttpReply full = http(server.port(), "POST", "/v1/completions", kStory);
+  EXPECT_EQ(full.status, 429);
+  EXPECT_NE(full.head.find("Retry-After: "), std::string::npos);
+  kill(server.program().pid(), SIGTERM);
+  const HttpReply all = client.reply();
+  EXPECT_EQ(events_of(all.body).back(), "[DONE]");
+  EXPECT_EQ(server.program().wait().exit_code, 0);
+}
+
+TEST(Serve, RequestsSurviveTheLossOfRanks) {
+  Server server({"-tp", "2", "-pp", "2"});
+  const auto ask = [&](int seed) {
+    return http(
+               server.port(), "POST", "/v1/completions",
+               R"({"prompt":"The ship","max_tokens":1000,"ignore_eos":true,"temperature":1,"presence_penalty":0.1,"n":2,)"
+               R"("logprobs":1,"seed":)" +
+                   std::to_string(seed) + "}")
+        .body;
+  };
+  const auto choices = [&](int seed) { return at(parse(ask(seed)), {"choices"}); };
+  std::vector<Json> expected;
+  for (int seed = 0; seed < 4; ++seed) expected.push_back(choices(seed));
+  std::vector<std::future<Json>> answers;
+  for (int seed = 0; seed < 4; ++seed) answers.push_back(std::async(std::launch::async, choices, seed));
+  for (const std::size_t victim : {1U, 0U}) {
+    const double seen = server.metric("longship:generation_tokens_total");
+    const auto deadline = Clock::now() + std::chrono::seconds(20);
+    while (server.metric("longship:generation_tokens_total") < seen + 60 && Clock::now() < deadline) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    const std::vector<pid_t> ranks = ranks_of(server.program().pid(), 4);
+    ASSERT_EQ(ranks.size(), 4U);
+    kill(ranks[victim], SIGKILL);
+  }
+  for (std::size_t seed = 0; seed < 4; ++seed) EXPECT_EQ(answers[seed].get(), expected[seed]);
+  const Outcome outcome = server.stop();
+  EXPECT_EQ(outcome.exit_code, 0);
+  EXPECT_NE(outcome.err.find("starting the ranks again"), std::string::npos) << outcome.err;
+  EXPECT_TRUE(leftovers().empty()) << testing::PrintToString(leftovers());
+}
+
+TEST(Serve, EndsWithItsRanksWhenItIsKilled) {
+  Server server({"-tp", "2"});
+  const std::vector<pid_t> ranks = ranks_of(server.program().pid(), 2);
+  ASSERT_EQ(ranks.size(), 2U);
+  kill(server.program().pid(), SIGKILL);
+  const auto deadline = Clock::now() + std::chrono::seconds(2);
+  while ((is_running(ranks[0]) || is_running(ranks[1])) && Clock::now() < deadline) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  EXPECT_FALSE(is_running(ranks[0]) || is_running(ranks[1]));
+}
+
+}  // namespace
+}  // namespace longship
