@@ -47,16 +47,12 @@ void SurvivingEngine::cancel(RequestId request) {
     return;
   }
   if (engine_ != nullptr && found->second.inner != 0) {
+    found->second.cancelled = true;
     engine_->cancel(found->second.inner);
     return;
   }
-  EngineEvent event;
-  event.request = request;
-  event.kind = EngineEvent::Kind::kFinished;
-  event.reason = FinishReason::kCancelled;
-  events_.push_back(std::move(event));
   std::erase(suspects_, request);
-  journal_.erase(found);
+  end(request, FinishReason::kCancelled, {});
 }
 
 void SurvivingEngine::end_session(uint64_t session) {
@@ -134,14 +130,14 @@ void SurvivingEngine::recover(const Error& loss) {
     outer_ids_.clear();
     suspects_.clear();
     on_trial_ = 0;
-    std::vector<RequestId> refused;
-    for (auto& [id, entry] : journal_) {
-      if (std::exchange(entry.inner, 0) != 0 && ++entry.losses == kMostLosses) {
-        refused.push_back(id);
+    for (auto next = journal_.begin(); next != journal_.end();) {
+      auto& [id, entry] = *next++;
+      if (entry.cancelled) {
+        end(id, FinishReason::kCancelled, {});
+      } else if (std::exchange(entry.inner, 0) != 0 && ++entry.losses == kMostLosses) {
+        end(id, FinishReason::kError,
+            "the ranks were lost " + std::to_string(kMostLosses) + " times in a row while this request ran");
       }
-    }
-    for (const RequestId id : refused) {
-      refuse(id);
     }
     on_loss_(loss, journal_.size());
   }
@@ -185,13 +181,13 @@ void SurvivingEngine::give_next_suspect() {
   }
 }
 
-void SurvivingEngine::refuse(RequestId id) {
+void SurvivingEngine::end(RequestId id, FinishReason reason, std::string error) {
   journal_.erase(id);
   EngineEvent event;
   event.request = id;
   event.kind = EngineEvent::Kind::kFinished;
-  event.reason = FinishReason::kError;
-  event.error = "the ranks were lost " + std::to_string(kMostLosses) + " times in a row while this request ran";
+  event.reason = reason;
+  event.error = std::move(error);
   events_.push_back(std::move(event));
 }
 

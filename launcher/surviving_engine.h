@@ -42,6 +42,7 @@ class SurvivingEngine : public Engine {
   struct Entry {
     GenerationRequest request;  ///< With the tokens emitted so far.
     RequestId inner = 0;        ///< Its id in the present engine; 0: it waits.
+    bool cancelled = false;     ///< Its end is on its way.
     int losses = 0;             ///< In a row, without a token in between.
   };
 
@@ -50,7 +51,7 @@ class SurvivingEngine : public Engine {
   std::shared_ptr<Engine> start_again();
   void give(RequestId id, Entry& entry);
   void give_next_suspect();
-  void refuse(RequestId id);
+  void end(RequestId id, FinishReason reason, std::string error);
 
   Start start_;
   OnLoss on_loss_;

@@ -23,5 +23,19 @@ TEST(NegativeLogLikelihood, LargeLogitsDoNotOverflow) {
   EXPECT_NEAR(negative_log_likelihood(logits, 2), 6e4 + std::log(2.0), 1e-9);
 }
 
+TEST(TopLogprobs, AreTheMostProbableAndTheLowestOfEquals) {
+  const std::vector<float> logits = {1.0F, 3.0F, 2.0F, 3.0F};
+  const std::vector<TokenLogprob> top = top_logprobs(logits, 3);
+  ASSERT_EQ(top.size(), 3U);
+  EXPECT_EQ(top[0].token, 1);
+  EXPECT_EQ(top[1].token, 3);
+  EXPECT_EQ(top[2].token, 2);
+  for (const TokenLogprob& one : top) {
+    EXPECT_NEAR(one.logprob, -negative_log_likelihood(logits, one.token), 1e-6);
+  }
+  EXPECT_EQ(top_logprobs(logits, 9).size(), 4U);
+  EXPECT_TRUE(top_logprobs(logits, 0).empty());
+}
+
 }  // namespace
 }  // namespace longship

@@ -143,6 +143,25 @@ TEST(Sampler, EveryFilterCutsWhatItSays) {
   EXPECT_EQ(kept({.top_k = 3, .top_p = 0.75}), (Kept{false, true, false, true}));
 }
 
+TEST(Sampler, BiasesAndBansComeBeforeTheChoice) {
+  SamplingParams greedy = {.temperature = 0};
+  const std::vector<float> logits = {1, 3, 2};
+  EXPECT_EQ(sample(logits, Tokens{0}, {}, greedy, Tokens{1, 99, -1}), 2);
+  greedy.logit_bias = {{0, 2.5F}, {1, -1.0F}};
+  EXPECT_EQ(sample(logits, Tokens{0}, {}, greedy), 0);
+}
+
+TEST(Sampler, EachChoiceDrawsNumbersOfItsOwn) {
+  const std::vector<float> logits(1000, 0.0F);
+  SamplingParams params;
+  params.seed = 5;
+  const int32_t first = sample(logits, Tokens{0}, {}, params);
+  params.choice = 1;
+  EXPECT_NE(sample(logits, Tokens{0}, {}, params), first);
+  params.choice = 0;
+  EXPECT_EQ(sample(logits, Tokens{0}, {}, params), first);
+}
+
 TEST(Sampler, GreedyTakesTheLargestAndTheLowestOfEquals) {
   const SamplingParams greedy = {.temperature = 0};
   EXPECT_EQ(sample(std::vector<float>{1, 3, 2, 3}, Tokens{0}, {}, greedy), 1);

@@ -93,6 +93,36 @@ TEST(Scheduler, AStopTokenEndsARequestAndIsNotReported) {
   EXPECT_EQ(report.tokens, std::vector<int32_t>(tokens.begin(), expected));
 }
 
+TEST(Scheduler, AGenerationGoesOnBehindWhatWasGeneratedElsewhere) {
+  GenerationRequest whole = request(9, 30);
+  whole.sampling.temperature = 1;
+  whole.sampling.frequency_penalty = 0.5;
+  const std::vector<int32_t> tokens = Runner(kLimits).run_alone(whole).tokens;
+  ASSERT_EQ(tokens.size(), 30U);
+  for (const std::ptrdiff_t done : {1, 7, 29, 30}) {
+    GenerationRequest rest = whole;
+    rest.output.assign(tokens.begin(), tokens.begin() + done);
+    const Report report = Runner(kLimits).run_alone(rest);
+    EXPECT_EQ(report.tokens, std::vector<int32_t>(tokens.begin() + done, tokens.end()));
+    EXPECT_EQ(report.reason, FinishReason::kLength);
+  }
+  GenerationRequest too_long = request(9, 30);
+  too_long.output.assign(10000, 1);
+  EXPECT_EQ(Runner(kLimits).run_alone(too_long).reason, FinishReason::kError);
+}
+
+TEST(Scheduler, NoStopTokenIsChosenBeforeTheLeastNumber) {
+  const std::vector<int32_t> tokens = Runner(kLimits).run_alone(request(5, 30)).tokens;
+  GenerationRequest stopped = request(5, 30);
+  stopped.stop_ids = {tokens[3]};
+  stopped.min_tokens = 12;
+  stopped.logprobs = 0;
+  EXPECT_GE(Runner(kLimits).run_alone(stopped).tokens.size(), 12U);
+  GenerationRequest biased = request(5, 3);
+  biased.sampling.logit_bias = {{1 << 20, 1.0F}};
+  EXPECT_EQ(Runner(kLimits).run_alone(biased).reason, FinishReason::kError);
+}
+
 TEST(Scheduler, TheLogitsOfAPromptAreThoseOfEveryPosition) {
   SchedulerLimits limits = with_window(3);
   for (const int64_t tokens_of_a_step : {1, 4, 16}) {

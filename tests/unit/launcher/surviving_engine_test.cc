@@ -1,0 +1,157 @@
+#include "launcher/surviving_engine.h"
+
+#include <gtest/gtest.h>
+
+namespace longship {
+namespace {
+
+constexpr int32_t kPoison = 7;
+
+// Counts up from the last token of prompt and output, a token for each look at its events, all requests in turn. It is
+// lost at the first look while a request whose prompt begins with kPoison has run for `fuse` tokens in it, or after
+// `life` looks.
+class MortalEngine : public Engine {
+ public:
+  MortalEngine(int life, int fuse) : life_(life), fuse_(fuse) {}
+
+  EngineInfo info() const override { return {}; }
+  RequestId submit(GenerationRequest request) override {
+    running_.push_back({++last_id_, std::move(request), 0});
+    return last_id_;
+  }
+  void cancel(RequestId id) override {
+    std::erase_if(running_, [id](const Running& r) { return r.id == id; });
+  }
+  void end_session(uint64_t) override {}
+  void report(ReportKind) override {}
+  void shutdown() override {}
+
+  std::optional<EngineEvent> next_event(Deadline) override {
+    for (const Running& r : running_) {
+      if (r.request.prompt.front() == kPoison && r.tokens == fuse_) life_ = 0;
+    }
+    if (life_-- == 0) throw Error(ErrorKind::kRank, "lost");
+    if (running_.empty()) return std::nullopt;
+    Running r = std::move(running_.front());
+    running_.pop_front();
+    EngineEvent event;
+    event.request = r.id;
+    std::vector<int32_t>& output = r.request.output;
+    if (static_cast<int64_t>(output.size()) == r.request.max_tokens) {
+      event.kind = EngineEvent::Kind::kFinished;
+      event.reason = FinishReason::kLength;
+      return event;
+    }
+    event.token = (output.empty() ? r.request.prompt.back() : output.back()) + 1;
+    output.push_back(event.token);
+    ++r.tokens;
+    running_.push_back(std::move(r));
+    return event;
+  }
+
+ private:
+  struct Running {
+    RequestId id;
+    GenerationRequest request;
+    int tokens;
+  };
+  int life_;
+  int fuse_;
+  RequestId last_id_ = 0;
+  std::deque<Running> running_;
+};
+
+struct Answer {
+  std::vector<int32_t> tokens;
+  bool finished = false;
+  FinishReason reason = FinishReason::kStop;
+};
+
+GenerationRequest request(int32_t first, int64_t max_tokens) {
+  GenerationRequest request;
+  request.prompt = {first};
+  request.max_tokens = max_tokens;
+  return request;
+}
+
+std::map<RequestId, Answer> run(SurvivingEngine& engine) {
+  std::map<RequestId, Answer> answers;
+  for (int i = 0; i < 10000; ++i) {
+    const std::optional<EngineEvent> event = engine.next_event({});
+    if (!event) continue;
+    Answer& answer = answers[event->request];
+    EXPECT_FALSE(answer.finished);
+    if (event->kind == EngineEvent::Kind::kToken) {
+      answer.tokens.push_back(event->token);
+    } else {
+      answer.finished = true;
+      answer.reason = event->reason;
+    }
+  }
+  return answers;
+}
+
+TEST(SurvivingEngine, RequestsGoOnWhereTheyWere) {
+  int losses = 0;
+  int life = 5;
+  SurvivingEngine engine([&] { return std::make_shared<MortalEngine>(++life, 1000); },
+                         [&](const Error&, std::size_t) { ++losses; });
+  for (int32_t i = 0; i < 5; ++i) engine.submit(request(100 * (i + 1), 20));
+  const auto answers = run(engine);
+  EXPECT_GT(losses, 5);
+  ASSERT_EQ(answers.size(), 5U);
+  for (const auto& [id, answer] : answers) {
+    EXPECT_TRUE(answer.finished);
+    EXPECT_EQ(answer.reason, FinishReason::kLength);
+    ASSERT_EQ(answer.tokens.size(), 20U);
+    for (int32_t i = 0; i < 20; ++i) {
+      EXPECT_EQ(answer.tokens[static_cast<std::size_t>(i)], 100 * static_cast<int32_t>(id) + i + 1);
+    }
+  }
+}
+
+TEST(SurvivingEngine, RefusesTheRequestThatLosesTheRanksAndSparesTheOthers) {
+  for (const int fuse : {0, 1}) {
+    int losses = 0;
+    SurvivingEngine engine([&] { return std::make_shared<MortalEngine>(1 << 20, fuse); },
+                           [&](const Error&, std::size_t) { ++losses; });
+    for (const int32_t first : {100, kPoison, 200, 300}) engine.submit(request(first, fuse == 0 ? 20 : 2));
+    const auto answers = run(engine);
+    ASSERT_EQ(answers.size(), 4U);
+    for (const auto& [id, answer] : answers) {
+      EXPECT_TRUE(answer.finished);
+      // One that gets a token before each loss ends by itself.
+      const bool refused = id == 2 && fuse == 0;
+      EXPECT_EQ(answer.reason, refused ? FinishReason::kError : FinishReason::kLength) << id;
+    }
+    EXPECT_EQ(losses, fuse == 0 ? 3 : 2);
+  }
+}
+
+TEST(SurvivingEngine, TriesSeveralTimesToStart) {
+  int starts = 0;
+  SurvivingEngine engine(
+      [&]() -> std::shared_ptr<Engine> {
+        if (++starts > 1) throw Error(ErrorKind::kRank, "no start");
+        return std::make_shared<MortalEngine>(0, 1000);
+      },
+      [](const Error&, std::size_t) {});
+  EXPECT_TRUE(engine.ready());
+  EXPECT_THROW(engine.next_event({}), Error);
+  EXPECT_EQ(starts, 4);
+  EXPECT_FALSE(engine.ready());
+}
+
+TEST(SurvivingEngine, CancelledRequestsStayCancelled) {
+  SurvivingEngine engine([] { return std::make_shared<MortalEngine>(3, 1000); }, [](const Error&, std::size_t) {});
+  const RequestId kept = engine.submit(request(100, 10));
+  const RequestId gone = engine.submit(request(200, 10));
+  engine.cancel(gone);
+  const auto answers = run(engine);
+  EXPECT_TRUE(answers.at(gone).tokens.empty());
+  EXPECT_EQ(answers.at(gone).reason, FinishReason::kCancelled);
+  EXPECT_EQ(answers.at(kept).tokens.size(), 10U);
+}
+
+}  // namespace
+}  // namespace longship
