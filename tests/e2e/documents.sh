@@ -19,15 +19,32 @@ failures=0
 ran=0
 
 # run COMMAND: on a terminal of its own, where a chat is ended at once; the standard input is empty otherwise.
+# A server is ended once it is ready.
 run() {
   local command=${1//MODEL/$model}
-  if [[ $command =~ ^longship\ run\ [^\ ]+$ ]]; then
+  if [[ $command == *"longship serve"* ]]; then
+    serve "$command --port 0"
+  elif [[ $command =~ ^longship\ run\ [^\ ]+$ ]]; then
     printf '/quit\n' | timeout 120 script -qec "$command" /dev/null
   elif [[ $command == *--jsonl* ]]; then
     echo '{"ids": [1, 2, 3], "context": {"messages": []}, "template": "x"}' | timeout 120 bash -c "$command"
   else
     timeout 120 bash -c "$command" </dev/null
   fi
+}
+
+serve() {
+  timeout 120 bash -c "exec $1" </dev/null 2>"$work/server" &
+  local server=$! ready=1
+  for _ in $(seq 600); do
+    grep -q '^Ready: ' "$work/server" && ready=0 && break
+    kill -0 $server 2>/dev/null || break
+    sleep 0.1
+  done
+  kill $server 2>/dev/null
+  wait $server
+  cat "$work/server"
+  return $ready
 }
 
 while IFS= read -r line; do
