@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstring>
 #include <system_error>
+#include <utility>
 
 namespace longship {
 
@@ -19,6 +20,8 @@ namespace {
 constexpr uint32_t kMagic = 0x4653484c;  // "LHSF"
 constexpr uint16_t kVersion = 1;
 constexpr std::size_t kReadBytes = std::size_t{1} << 18;
+// Silence is counted in looks no longer than this.
+constexpr std::chrono::milliseconds kLongestLook(50);
 
 struct Header {
   uint32_t magic = kMagic;
@@ -122,22 +125,51 @@ bool FrameSocket::parse(Frame& frame) {
   return true;
 }
 
+void FrameSocket::expect_heartbeats(std::chrono::milliseconds limit) {
+  silence_limit_ = limit;
+  last_look_ = std::chrono::steady_clock::now();
+}
+
 Received FrameSocket::receive(Frame& frame, Deadline deadline) {
-  while (!parse(frame)) {
-    pollfd readable{.fd = descriptor_, .events = POLLIN, .revents = 0};
-    const int ready = poll(&readable, 1, milliseconds_until(deadline));
-    if (ready == 0) {
-      return Received::kDeadline;
+  do {
+    while (!parse(frame)) {
+      if (const Received received = read_more(deadline); received != Received::kFrame) {
+        return received;
+      }
     }
-    std::array<std::byte, kReadBytes> bytes;
-    const ssize_t count = recv(descriptor_, bytes.data(), bytes.size(), 0);
-    if (count > 0) {
-      buffer_.insert(buffer_.end(), bytes.begin(), bytes.begin() + count);
-    } else if (count == 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)) {
-      return Received::kClosed;
+  } while (frame.kind == FrameKind::kHeartbeat);
+  return Received::kFrame;
+}
+
+// kFrame: there may be more bytes now.
+Received FrameSocket::read_more(Deadline deadline) {
+  const bool expects = silence_limit_.count() != 0;
+  const auto now = std::chrono::steady_clock::now();
+  pollfd readable{.fd = descriptor_, .events = POLLIN, .revents = 0};
+  const int ready = poll(&readable, 1, milliseconds_until(expects ? std::min(deadline, now + kLongestLook) : deadline));
+  if (ready == 0) {
+    if (expects && silent()) {
+      return Received::kSilent;
     }
+    return std::chrono::steady_clock::now() < deadline ? Received::kFrame : Received::kDeadline;
+  }
+  std::array<std::byte, kReadBytes> bytes;
+  const ssize_t count = recv(descriptor_, bytes.data(), bytes.size(), 0);
+  if (count > 0) {
+    buffer_.insert(buffer_.end(), bytes.begin(), bytes.begin() + count);
+    silence_ = {};
+    last_look_ = now;
+  } else if (count == 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)) {
+    return Received::kClosed;
   }
   return Received::kFrame;
+}
+
+// Called after each look that found nothing.
+bool FrameSocket::silent() {
+  const auto now = std::chrono::steady_clock::now();
+  silence_ += std::min<Deadline::duration>(now - std::exchange(last_look_, now), 2 * kLongestLook);
+  return silence_ > silence_limit_;
 }
 
 int listen_at(const std::filesystem::path& path) {

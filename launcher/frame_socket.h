@@ -13,6 +13,7 @@ namespace longship {
 /// What a frame between a rank of a self-started job and the process that started it says.
 enum class FrameKind : uint16_t {
   kHello,       ///< rank to parent, first: Hello
+  kHeartbeat,   ///< rank to parent: it runs; receive() passes over them.
   kProgress,    ///< rank to parent: LoadProgressReport
   kReady,       ///< leader to parent: EngineInfo
   kFailed,      ///< leader to parent: the Error that ends the job
@@ -30,7 +31,7 @@ struct Frame {
   Bytes payload;
 };
 
-enum class Received : uint8_t { kFrame, kDeadline, kClosed };
+enum class Received : uint8_t { kFrame, kDeadline, kClosed, kSilent };
 
 /// One end of a stream socket that carries frames: a header (magic, version of the protocol, kind, size) and at most
 /// kMaxPayloadBytes. Any thread may send; one thread receives.
@@ -47,6 +48,10 @@ class FrameSocket {
 
   int descriptor() const { return descriptor_; }
 
+  /// From now on the peer sends something all the time, a heartbeat at least: receive() gives kSilent once it has found
+  /// nothing for `limit`. Time in which this process did not look, or did not run, does not count.
+  void expect_heartbeats(std::chrono::milliseconds limit);
+
   /// Sends the whole frame, waiting while the peer's buffer is full. False if the peer is gone, now or before.
   bool send(FrameKind kind, const Bytes& payload);
 
@@ -57,10 +62,15 @@ class FrameSocket {
  private:
   bool send_all(const void* data, std::size_t size);
   bool parse(Frame& frame);
+  Received read_more(Deadline deadline);
+  bool silent();
 
   int descriptor_;
   std::mutex send_mutex_;
   Bytes buffer_;  ///< Received bytes that are not yet a frame.
+  std::chrono::milliseconds silence_limit_{0};
+  Deadline::duration silence_{0};  ///< Spent looking since the last bytes came.
+  Deadline last_look_{};
 };
 
 /// A listening Unix socket at `path`. Errors: kRank.

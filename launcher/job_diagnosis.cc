@@ -120,6 +120,10 @@ std::optional<SignalledRank> find_signalled_rank(std::string_view output) {
 }
 
 Error diagnose(const LostJob& job) {
+  if (job.silent_rank) {
+    return {ErrorKind::kRank, rank_text(job, *job.silent_rank) + " gave no sign of life any more and was ended",
+            std::string(kCheckRank)};
+  }
   if (const auto killed = find_signalled_rank(job.output)) {
     return {ErrorKind::kRank,
             rank_text(job, killed->rank) + " on " + killed->host + " was ended by " + signal_text(killed->signal),
@@ -127,6 +131,14 @@ Error diagnose(const LostJob& job) {
   }
   if (const auto own = find_own_error(job.output)) {
     return {kind_of(job.exit_code), own->cause, own->remedy};
+  }
+  constexpr int kSignalled = 128;
+  if (job.ranks == 1 && job.exit_code) {
+    const bool killed = *job.exit_code > kSignalled;
+    return {ErrorKind::kRank,
+            rank_text(job, 0) + (killed ? " was ended by " + signal_text(*job.exit_code - kSignalled)
+                                        : " ended early with exit code " + std::to_string(*job.exit_code)),
+            std::string(kCheckRank)};
   }
   if (const auto exited = find_exited_rank(job.output)) {
     return {ErrorKind::kRank,

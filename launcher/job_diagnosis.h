@@ -11,9 +11,11 @@ namespace longship {
 
 /// What is known of a job that ended before its work was done.
 struct LostJob {
+  int ranks = 2;                       ///< A single one runs without mpirun.
   std::string output;                  ///< What mpirun and the ranks wrote.
-  std::optional<int> exit_code;        ///< mpirun's; nothing if it had to be killed.
+  std::optional<int> exit_code;        ///< Of mpirun, or the only rank; nothing if it had to be killed.
   std::optional<int> first_lost_rank;  ///< The rank whose connection closed first.
+  std::optional<int> silent_rank;      ///< One that ran no more, and was ended for it.
   std::map<int, int> pids;             ///< Of the ranks that have connected.
 };
 

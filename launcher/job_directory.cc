@@ -1,5 +1,7 @@
 #include "launcher/job_directory.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -17,9 +19,28 @@ namespace {
 
 constexpr std::size_t kLongestParent = 40;  // the address of a socket has at most 107 bytes
 
-fs::path make_folder(const fs::path& parent) {
-  std::string name = (parent / "longship-XXXXXX").native();
-  return mkdtemp(name.data()) == nullptr ? fs::path() : fs::path(name);
+constexpr const char* kMark = "in-use";
+
+// A file that this process holds from now on; -1 if another holds it, or there is none.
+int hold(const fs::path& file, int flags) {
+  const int lock = open(file.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, 0600);
+  if (lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) != 0) {
+    close(lock);
+    return -1;
+  }
+  return lock;
+}
+
+// What processes left behind that were killed together with all their ranks.
+void sweep(const fs::path& parent) {
+  std::error_code ignored;
+  for (const fs::directory_entry& entry : fs::directory_iterator(parent, ignored)) {
+    const bool ours = entry.path().filename().native().starts_with("longship-") && entry.is_directory(ignored);
+    if (const int lock = ours ? hold(entry.path() / kMark, 0) : -1; lock >= 0) {
+      fs::remove_all(entry.path(), ignored);
+      close(lock);
+    }
+  }
 }
 
 fs::path parent_of_files() {
@@ -30,12 +51,25 @@ fs::path parent_of_files() {
 
 }  // namespace
 
-JobDirectory::JobDirectory() : files_(make_folder(parent_of_files())) {
+fs::path JobDirectory::make(const fs::path& parent) {
+  sweep(parent);
+  std::string name = (parent / "longship-XXXXXX").native();
+  if (mkdtemp(name.data()) == nullptr) {
+    return {};
+  }
+  const fs::path folder = name;
+  const fs::path mark = folder / kMark;
+  locks_.push_back(hold(folder / "new", O_CREAT));
+  fs::rename(folder / "new", mark);  // nobody sees it before it is held
+  return folder;
+}
+
+JobDirectory::JobDirectory() : files_(make(parent_of_files())) {
   if (files_.empty()) {
     throw Error(ErrorKind::kRank, "cannot make a folder for the job: " + std::generic_category().message(errno),
                 "Set TMPDIR to a folder that is writable and whose path is short.");
   }
-  shared_memory_ = make_folder("/dev/shm");
+  shared_memory_ = make("/dev/shm");
   if (shared_memory_.empty()) {
     shared_memory_ = files_;
   }
@@ -43,6 +77,9 @@ JobDirectory::JobDirectory() : files_(make_folder(parent_of_files())) {
 
 JobDirectory::~JobDirectory() {
   remove();
+  for (const int lock : locks_) {
+    close(lock);
+  }
 }
 
 void JobDirectory::remove() const {

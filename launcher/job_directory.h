@@ -1,11 +1,12 @@
 #pragma once
 
 #include <filesystem>
+#include <vector>
 
 namespace longship {
 
 /// Two private folders (mode 0700) of one job: for sockets and the launcher's files, and for shared memory. Removed
-/// with all that is in them.
+/// with all that is in them; those of processes that could not do so any more, by the next one.
 class JobDirectory {
  public:
   /// Errors: kRank if no folder can be made.
@@ -21,6 +22,10 @@ class JobDirectory {
   void remove() const;
 
  private:
+  /// A new folder that is marked as in use, or an empty path.
+  std::filesystem::path make(const std::filesystem::path& parent);
+
+  std::vector<int> locks_;  ///< Marks, held as long as this process lives.
   std::filesystem::path files_;
   std::filesystem::path shared_memory_;
 };

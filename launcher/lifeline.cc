@@ -1,13 +1,13 @@
 #include "launcher/lifeline.h"
 
 #include <poll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
 #include <cstdlib>
 #include <filesystem>
 #include <system_error>
-#include <thread>
 #include <vector>
 
 #include "core/error.h"
@@ -18,6 +18,7 @@ namespace longship {
 namespace {
 
 constexpr std::chrono::milliseconds kReportEvery(50);
+constexpr int kHeartbeatMilliseconds = 100;
 
 std::string host_name() {
   std::array<char, 256> name{};
@@ -64,16 +65,28 @@ void Lifeline::report(const LoadProgressReport& progress) {
   }
 }
 
-void Lifeline::end_with_parent() {
-  std::thread([descriptor = socket_.descriptor(), folders = job_folders()] {
-    for (;;) {
-      pollfd closed{.fd = descriptor, .events = POLLRDHUP, .revents = 0};
-      if (poll(&closed, 1, -1) > 0) {
-        remove_folders(folders);
-        _exit(static_cast<int>(ErrorKind::kRank));
-      }
+Lifeline::~Lifeline() {
+  stopped_ = true;
+  shutdown(socket_.descriptor(), SHUT_RD);  // wakes the thread
+  if (heart_.joinable()) {
+    heart_.join();
+  }
+}
+
+void Lifeline::beat() {
+  heart_ = std::thread([this] { beat_until_stopped(); });
+}
+
+void Lifeline::beat_until_stopped() noexcept {
+  const std::vector<std::filesystem::path> folders = job_folders();
+  while (!stopped_) {
+    pollfd closed{.fd = socket_.descriptor(), .events = POLLRDHUP, .revents = 0};
+    const bool lost = poll(&closed, 1, kHeartbeatMilliseconds) > 0 || !socket_.send(FrameKind::kHeartbeat, {});
+    if (lost && !stopped_) {
+      remove_folders(folders);
+      _exit(static_cast<int>(ErrorKind::kRank));
     }
-  }).detach();
+  }
 }
 
 }  // namespace longship

@@ -38,6 +38,15 @@ std::string random_secret() {
   return text;
 }
 
+// A job of one rank is that rank; more need mpirun.
+std::unique_ptr<ChildProcess> start(const std::filesystem::path& program, const std::vector<std::string>& arguments,
+                                    int ranks, const std::vector<ChildProcess::Variable>& environment) {
+  if (ranks == 1) {
+    return std::make_unique<ChildProcess>(program, arguments, environment);
+  }
+  return std::make_unique<ChildProcess>(mpirun_program(), mpirun_arguments(ranks, program, arguments), environment);
+}
+
 std::vector<ChildProcess::Variable> job_environment(const JobDirectory& directory, const std::string& secret) {
   std::vector<ChildProcess::Variable> variables =
       mpirun_environment({{"OMPI_MCA_orte_tmpdir_base", directory.files().native()},
@@ -51,13 +60,13 @@ std::vector<ChildProcess::Variable> job_environment(const JobDirectory& director
 }  // namespace
 
 RankJob::RankJob(const std::filesystem::path& program, const std::vector<std::string>& arguments, int ranks,
-                 ProgressSink progress)
+                 std::chrono::milliseconds silence_limit, ProgressSink progress)
     : secret_(random_secret()),
       ranks_(ranks),
+      silence_limit_(silence_limit),
       progress_(std::move(progress)),
       listener_(listen_at(directory_.socket())),
-      mpirun_(std::make_unique<ChildProcess>(mpirun_program(), mpirun_arguments(ranks, program, arguments),
-                                             job_environment(directory_, secret_))),
+      process_(start(program, arguments, ranks, job_environment(directory_, secret_))),
       monitor_([this] { monitor(); }) {}
 
 RankJob::~RankJob() {
@@ -76,7 +85,7 @@ void RankJob::monitor() {
     accept_peer();
     read_followers();
     const std::lock_guard lock(mutex_);
-    if (const auto status = mpirun_->poll_exit(); status && !ended_) {
+    if (const auto status = process_->poll_exit(); status && !ended_) {
       lost_.exit_code = status->code;
       ended_ = true;
       changed_.notify_all();
@@ -89,7 +98,7 @@ void RankJob::monitor() {
 
 void RankJob::wait_for_news() {
   std::array<pollfd, 2> news = {{{.fd = listener_.descriptor(), .events = POLLIN, .revents = 0},
-                                 {.fd = mpirun_->output(), .events = POLLIN, .revents = 0}}};
+                                 {.fd = process_->output(), .events = POLLIN, .revents = 0}}};
   poll(news.data(), news.size(), kPollMilliseconds);
   if ((news[1].revents & POLLHUP) != 0) {  // a closed pipe is always ready
     std::this_thread::sleep_for(std::chrono::milliseconds(kPollMilliseconds));
@@ -99,7 +108,7 @@ void RankJob::wait_for_news() {
 void RankJob::read_output() {
   std::array<char, 4096> bytes;
   for (;;) {
-    const ssize_t count = read(mpirun_->output(), bytes.data(), bytes.size());
+    const ssize_t count = read(process_->output(), bytes.data(), bytes.size());
     if (count <= 0) {
       return;
     }
@@ -125,6 +134,7 @@ void RankJob::accept_peer() {
     const Hello hello = decode_hello(frame.payload);
     const std::lock_guard lock(mutex_);
     if (hello.secret == secret_ && hello.rank >= 0 && hello.rank < ranks_ && !peers_.contains(hello.rank)) {
+      socket->expect_heartbeats(silence_limit_);
       lost_.pids[hello.rank] = hello.pid;
       peers_[hello.rank] = {.socket = std::move(socket), .pid = hello.pid, .progress = {}};
       changed_.notify_all();
@@ -143,20 +153,33 @@ void RankJob::read_followers() {
     }
   }
   for (const auto& [rank, socket] : followers) {
-    Frame frame;
-    Received received = Received::kFrame;
-    while ((received = socket->receive(frame, Clock::now())) == Received::kFrame) {
-      note_progress(rank, decode_progress(frame.payload));
-    }
-    if (received == Received::kClosed) {
-      const std::lock_guard lock(mutex_);
-      Peer& peer = peers_[rank];
-      peer.socket.reset();
-      if (!lost_.first_lost_rank) {
-        lost_.first_lost_rank = rank;
-      }
+    read_follower(rank, *socket);
+  }
+}
+
+void RankJob::read_follower(int rank, FrameSocket& socket) {
+  Frame frame;
+  Received received = Received::kFrame;
+  while ((received = socket.receive(frame, Clock::now())) == Received::kFrame) {
+    note_progress(rank, decode_progress(frame.payload));
+  }
+  if (received == Received::kSilent) {
+    end_silent(rank);  // on which mpirun ends the job
+  } else if (received == Received::kClosed) {
+    const std::lock_guard lock(mutex_);
+    peers_[rank].socket.reset();
+    if (!lost_.first_lost_rank) {
+      lost_.first_lost_rank = rank;
     }
   }
+}
+
+void RankJob::end_silent(int rank) {
+  const std::lock_guard lock(mutex_);
+  if (!lost_.silent_rank) {
+    lost_.silent_rank = rank;
+  }
+  ::kill(lost_.pids.at(rank), SIGKILL);
 }
 
 void RankJob::note_progress(int rank, const LoadProgressReport& report) {
@@ -193,7 +216,13 @@ Error RankJob::loss() {
   }
   std::this_thread::sleep_for(std::chrono::milliseconds(2 * kPollMilliseconds));  // the last of the output
   const std::lock_guard lock(mutex_);
+  lost_.ranks = ranks_;
   return diagnose(lost_);
+}
+
+Error RankJob::loss_by_silence(int rank) {
+  end_silent(rank);
+  return loss();
 }
 
 void RankJob::finish(FrameSocket::Deadline deadline) {
@@ -203,9 +232,9 @@ void RankJob::finish(FrameSocket::Deadline deadline) {
 }
 
 void RankJob::kill() {
-  mpirun_->signal(SIGTERM);
+  process_->signal(SIGTERM);
   if (!wait_until_ended(Clock::now() + kGrace)) {
-    mpirun_->signal(SIGKILL);
+    process_->signal(SIGKILL);
     const std::lock_guard lock(mutex_);
     for (const auto& [rank, peer] : peers_) {
       if (peer.socket) ::kill(peer.pid, SIGKILL);

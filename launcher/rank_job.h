@@ -23,16 +23,18 @@ inline constexpr const char* kJobSecretVariable = "LONGSHIP_JOB_SECRET";
 /// The job's folder of shared memory; it and the socket's are removed by ranks that lose that process.
 inline constexpr const char* kJobSharedMemoryVariable = "LONGSHIP_JOB_SHARED_MEMORY";
 
-/// Ranks of this program that mpirun runs as a child. Every rank on this host holds a connection to this process, which
-/// tells at once when a rank ends, and by which ranks notice the end of this process. Any thread may call.
+/// Ranks of this program that mpirun runs as a child; a single one is the child itself. Every rank on this host holds a
+/// connection to this process, which tells at once when a rank ends or falls silent, and by which ranks notice the end
+/// of this process. Any thread may call.
 class RankJob {
  public:
   /// Bytes loaded and to load, summed over the ranks that have said so.
   using ProgressSink = std::function<void(const LoadProgressReport&)>;
 
-  /// Starts `ranks` times `program` with `arguments`. Errors: kRank, e.g. if there is no mpirun.
+  /// Starts `ranks` times `program` with `arguments`. A rank without a sign of life for `silence_limit` is lost.
+  /// Errors: kRank, e.g. if there is no mpirun.
   RankJob(const std::filesystem::path& program, const std::vector<std::string>& arguments, int ranks,
-          ProgressSink progress);
+          std::chrono::milliseconds silence_limit, ProgressSink progress);
   /// Kills what still runs and removes everything that the job left behind.
   ~RankJob();
 
@@ -41,6 +43,8 @@ class RankJob {
   void note_progress(int rank, const LoadProgressReport& report);
   /// Why the job is lost, after its leader's connection has closed; ends what is left of it.
   Error loss();
+  /// The same, after `rank` has fallen silent: it is stopped, or stuck in the system.
+  Error loss_by_silence(int rank);
   /// Waits until the ranks have ended by themselves, which they were asked to, or kills them at the deadline.
   void finish(FrameSocket::Deadline deadline);
   /// Ends every rank now and removes what the job left behind.
@@ -58,14 +62,17 @@ class RankJob {
   void read_output();
   void accept_peer();
   void read_followers();
+  void read_follower(int rank, FrameSocket& socket);
+  void end_silent(int rank);
   bool wait_until_ended(FrameSocket::Deadline deadline);
 
   JobDirectory directory_;
   std::string secret_;
   int ranks_;
+  std::chrono::milliseconds silence_limit_;
   ProgressSink progress_;
   FrameSocket listener_;
-  std::unique_ptr<ChildProcess> mpirun_;
+  std::unique_ptr<ChildProcess> process_;  ///< mpirun, or the only rank.
 
   std::mutex mutex_;
   std::condition_variable changed_;

@@ -21,7 +21,9 @@ RemoteEngine::RemoteEngine(FrameSocket& leader, Loss loss, const ProgressSink& p
       case Received::kDeadline:
         continue;
       case Received::kClosed:
-        throw loss_();
+        throw loss_(false);
+      case Received::kSilent:
+        throw loss_(true);
       case Received::kFrame:
         break;
     }
@@ -63,7 +65,9 @@ std::optional<EngineEvent> RemoteEngine::next_event(Deadline deadline) {
     case Received::kDeadline:
       return std::nullopt;
     case Received::kClosed:
-      throw loss_();
+      throw loss_(false);
+    case Received::kSilent:
+      throw loss_(true);
     case Received::kFrame:
       break;
   }

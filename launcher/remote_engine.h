@@ -14,8 +14,8 @@ namespace longship {
 /// The engine of a job that runs in other processes, seen through the socket to its leader.
 class RemoteEngine : public Engine {
  public:
-  /// `loss` says why the leader is gone; it is called once its socket has closed.
-  using Loss = std::function<Error()>;
+  /// `loss` says why the leader is gone; it is called once its socket has closed or has fallen `silent`.
+  using Loss = std::function<Error(bool silent)>;
   using ProgressSink = std::function<void(const LoadProgressReport&)>;
 
   /// Waits until the leader says that the engine is ready. Errors: the one that ended the job's start.

@@ -5,6 +5,7 @@
 #include <iostream>
 #include <mutex>
 #include <optional>
+#include <thread>
 
 #include "launcher/engine_server.h"
 #include "launcher/interrupts.h"
@@ -12,7 +13,9 @@
 #include "launcher/load_bar.h"
 #include "launcher/rank_environment.h"
 #include "launcher/rank_job.h"
+#include "launcher/rank_watch.h"
 #include "launcher/remote_engine.h"
+#include "launcher/report.h"
 #include "launcher/surviving_engine.h"
 #include "launcher/with_mpi.h"
 
@@ -25,6 +28,11 @@ using Clock = std::chrono::steady_clock;
 
 // From the start of mpirun to the first words of the leader.
 constexpr std::chrono::seconds kStartDeadline(60);
+// What launchers give between SIGTERM and SIGKILL.
+constexpr std::chrono::milliseconds kLauncherGrace(1000);
+// Without a sign of life, until a rank counts as lost: soon where that costs a pause, late where it costs the job.
+constexpr std::chrono::milliseconds kSilenceOfSurvivors(1000);
+constexpr std::chrono::milliseconds kSilence(10000);
 // From the request to end to the end of every rank.
 constexpr std::chrono::seconds kFinishDeadline(5);
 
@@ -71,8 +79,33 @@ MeshShape launched_mesh(const EngineFlags& flags, const Transport& transport) {
   return resolve_mesh(flags.mesh, transport.ranks_per_host());
 }
 
-int run_launched(const EngineFlags& flags, const PrepareFrontEnd& prepare) {
+// What ranks do when the launcher ends them, as it does when one is lost: the leader says which, and its front end
+// tells those who wait for answers; the others wait meanwhile, so that only the lost one is gone.
+OnSignal launcher_signals(const RankWatch& watch, const OnSignal& on_signal) {
+  if (environment_rank() != 0) {
+    return [](int) {
+      std::this_thread::sleep_for(kLauncherGrace);
+      return false;
+    };
+  }
+  return [&](int signal) {
+    if (const auto lost = watch.lost()) {
+      print_error(Error(ErrorKind::kRank, *lost + " was lost, and with it the job",
+                        "Without mpirun longship starts lost ranks again and goes on."));
+    }
+    return on_signal(signal);
+  };
+}
+
+int run_launched(const EngineFlags& flags, const PrepareFrontEnd& prepare, const OnSignal& on_signal,
+                 AfterLoss after_loss) {
+  RankWatch watch;
+  std::optional<Interrupts> interrupts;  // before any other thread
+  if (after_loss == AfterLoss::kStartAgain) {
+    interrupts.emplace(launcher_signals(watch, on_signal), [] {});
+  }
   return with_mpi(flags.options.comm, [&](Transport& transport) {
+    if (interrupts) watch.meet(transport);
     const MeshShape mesh = launched_mesh(flags, transport);
     FrontEnd front_end = prepare_on_leader(transport, prepare);
     LoadBar bar(job_title(flags.model, mesh));
@@ -96,9 +129,9 @@ int run_alone(const EngineFlags& flags, const FrontEnd& front_end, const OnSigna
 
 // Ranks that are children of this process, and the engine in them.
 struct ChildRanks {
-  ChildRanks(const EngineFlags& flags, const MeshShape& mesh)
+  ChildRanks(const EngineFlags& flags, const MeshShape& mesh, std::chrono::milliseconds silence_limit)
       : bar(job_title(flags.model, mesh)),
-        job(fs::read_symlink("/proc/self/exe"), rank_arguments(flags), mesh.ranks(),
+        job(fs::read_symlink("/proc/self/exe"), rank_arguments(flags), mesh.ranks(), silence_limit,
             [this](const LoadProgressReport& sum) { bar.update(sum.bytes_done, sum.bytes_total); }) {}
 
   static std::vector<std::string> rank_arguments(const EngineFlags& flags) {
@@ -110,10 +143,12 @@ struct ChildRanks {
   void connect() {
     FrameSocket& leader = job.leader(Clock::now() + kStartDeadline);
     engine.emplace(
-        leader, [this] { return job.loss(); },
+        leader, [this](bool silent) { return silent ? job.loss_by_silence(kLeader) : job.loss(); },
         [this](const LoadProgressReport& progress) { job.note_progress(0, progress); });
     bar.finish();
   }
+
+  static constexpr int kLeader = 0;
 
   LoadBar bar;
   RankJob job;
@@ -123,9 +158,10 @@ struct ChildRanks {
 // The ranks that run now; a signal may have to kill them.
 class PresentRanks {
  public:
-  std::shared_ptr<ChildRanks> start(const EngineFlags& flags, const MeshShape& mesh) {
+  std::shared_ptr<ChildRanks> start(const EngineFlags& flags, const MeshShape& mesh,
+                                    std::chrono::milliseconds silence_limit) {
     set(nullptr);  // what is left of those before ends first
-    auto ranks = std::make_shared<ChildRanks>(flags, mesh);
+    auto ranks = std::make_shared<ChildRanks>(flags, mesh, silence_limit);
     set(ranks);
     ranks->connect();
     return ranks;
@@ -161,12 +197,12 @@ int run_with_children(const EngineFlags& flags, const MeshShape& mesh, const Fro
                       const OnSignal& on_signal, AfterLoss after_loss) {
   PresentRanks present;
   const Interrupts interrupts(on_signal, [&] { present.kill(); });
+  const bool survives = after_loss == AfterLoss::kStartAgain;
   const auto start = [&]() -> std::shared_ptr<Engine> {
-    const std::shared_ptr<ChildRanks> ranks = present.start(flags, mesh);
+    const std::shared_ptr<ChildRanks> ranks = present.start(flags, mesh, survives ? kSilenceOfSurvivors : kSilence);
     return {ranks, &*ranks->engine};
   };
-  std::shared_ptr<Engine> engine =
-      after_loss == AfterLoss::kStartAgain ? std::make_shared<SurvivingEngine>(start, say_loss) : start();
+  std::shared_ptr<Engine> engine = survives ? std::make_shared<SurvivingEngine>(start, say_loss) : start();
   const int exit_code = front_end(*engine);
   engine->shutdown();
   engine.reset();
@@ -178,11 +214,11 @@ int run_with_children(const EngineFlags& flags, const MeshShape& mesh, const Fro
 
 int run_job(EngineFlags flags, const PrepareFrontEnd& prepare, const OnSignal& on_signal, AfterLoss after_loss) {
   if (launched_as_rank()) {
-    return run_launched(flags, prepare);
+    return run_launched(flags, prepare, on_signal, after_loss);
   }
   const MeshShape mesh = resolve_mesh_alone(flags.mesh);
   const FrontEnd front_end = prepare();
-  if (mesh.ranks() == 1) {
+  if (mesh.ranks() == 1 && after_loss == AfterLoss::kEnd) {
     return run_alone(flags, front_end, on_signal);
   }
   flags.model = fs::absolute(flags.model).native();
@@ -192,14 +228,15 @@ int run_job(EngineFlags flags, const PrepareFrontEnd& prepare, const OnSignal& o
 
 int run_child_rank(const EngineFlags& flags) {
   const std::unique_ptr<Lifeline> lifeline = Lifeline::connect(environment_rank());
-  lifeline->end_with_parent();
-  if (!launched_as_rank()) {
+  lifeline->beat();
+  const bool alone = resolve_mesh_alone(flags.mesh).ranks() == 1;
+  if (!alone && !launched_as_rank()) {
     const Error error(ErrorKind::kRank, "the mpirun in PATH is not Open MPI's: its ranks do not know each other",
                       "Put the mpirun of Open MPI first in PATH.");
     lifeline->socket().send(FrameKind::kFailed, encode(error));
     return error.exit_code();
   }
-  return with_mpi(flags.options.comm, [&](Transport& transport) {
+  const auto run = [&](Transport& transport) {
     const bool leads = transport.leads();
     const LoadReport report = [&](int64_t done, int64_t total) { lifeline->report({done, total}); };
     const FrontEnd front_end = [&](Engine& engine) { return serve_engine(engine, lifeline->socket()); };
@@ -212,7 +249,8 @@ int run_child_rank(const EngineFlags& flags) {
       }
       throw;
     }
-  });
+  };
+  return alone ? run(*make_self_transport()) : with_mpi(flags.options.comm, run);
 }
 
 }  // namespace longship

@@ -18,9 +18,10 @@ enum class AfterLoss : uint8_t { kEnd, kStartAgain };
 
 /// Runs a front end on an engine, wherever the ranks come from, and returns the exit code:
 ///  - started by mpirun or srun: every rank calls this; the front end lives in the leader;
-///  - alone, on a mesh of one rank: in this process;
-///  - alone, on a larger mesh: the ranks are children of mpirun, a child of this process, where the front end lives.
-/// Outside a launcher a signal that `on_signal` does not take ends the job at once. Errors: all kinds.
+///  - alone, on a mesh of one rank that need not survive its loss: in this process;
+///  - else the ranks are children of this process (through mpirun if they are several), where the front end lives.
+/// A signal that `on_signal` does not take ends the job at once: outside a launcher, and in the leader of a job that
+/// would start again, where it comes from the launcher that ends every rank. Errors: all kinds.
 int run_job(EngineFlags flags, const PrepareFrontEnd& prepare, const OnSignal& on_signal,
             AfterLoss after_loss = AfterLoss::kEnd);
 

@@ -8,13 +8,13 @@ namespace longship {
 namespace {
 
 constexpr int kMostLosses = 3;
-constexpr int kMostStarts = 3;
-constexpr std::chrono::milliseconds kFirstPause(200);
+constexpr int kMostStarts = 6;
+constexpr std::chrono::milliseconds kFirstPause(100);
 
 }  // namespace
 
 SurvivingEngine::SurvivingEngine(Start start, OnLoss on_loss)
-    : start_(std::move(start)), on_loss_(std::move(on_loss)), engine_(start_()) {
+    : start_(std::move(start)), on_loss_(std::move(on_loss)), engine_(start_again()) {
   info_ = engine_->info();
 }
 
@@ -161,7 +161,7 @@ std::shared_ptr<Engine> SurvivingEngine::start_again() {
     try {
       return start_();
     } catch (const Error& error) {
-      if (attempt == kMostStarts) {
+      if (error.kind() != ErrorKind::kRank || attempt == kMostStarts) {
         throw;
       }
       const std::lock_guard lock(mutex_);

@@ -25,7 +25,7 @@ class SurvivingEngine : public Engine {
   /// Told of each loss, with the number of requests that wait for new ranks.
   using OnLoss = std::function<void(const Error& loss, std::size_t requests)>;
 
-  /// Errors: those of the first start.
+  /// Errors: that of a start, unless ranks were lost and starting again, several times, helps.
   SurvivingEngine(Start start, OnLoss on_loss);
 
   EngineInfo info() const override { return info_; }

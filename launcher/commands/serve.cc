@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "comm/transport.h"
 #include "core/error.h"
 #include "launcher/add_flags.h"
 #include "launcher/commands/commands.h"
@@ -82,9 +83,14 @@ int run_command(ServeFlags flags) {
     server = std::make_shared<ServeFrontEnd>(flags.serve, std::move(model));
     return [&server](Engine& ranks) { return server->run(ranks); };
   };
-  return run_job(
-      flags.engine, prepare, [&](int signal) { return signal != SIGHUP && server != nullptr && server->drain(); },
-      AfterLoss::kStartAgain);
+  const OnSignal on_signal = [&](int signal) {
+    if (server != nullptr && launched_as_rank()) {  // the launcher is about to kill every rank
+      server->abandon("the job is being ended");
+      return false;
+    }
+    return signal != SIGHUP && server != nullptr && server->drain();
+  };
+  return run_job(flags.engine, prepare, on_signal, AfterLoss::kStartAgain);
 }
 
 void add_access_flags(CLI::App& command, ServeFlags& flags) {

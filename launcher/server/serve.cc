@@ -55,13 +55,10 @@ int ServeFrontEnd::run(Engine& engine) {
                        });
                      });
   } catch (const Error& error) {
-    api_.drain();
-    on_server([&] { api_.hub()->fail("the engine was lost: " + error.cause()); });
-    server_.flush(kFlushTime);
+    abandon("the engine was lost: " + error.cause());
     throw;
   }
-  on_server([&] { api_.hub()->fail("the server ended before the answer was complete"); });
-  server_.flush(kFlushTime);
+  abandon("the server ended before the answer was complete");
   return 0;
 }
 
@@ -73,6 +70,14 @@ bool ServeFrontEnd::drain() {
             << " s; once more to end at once\n";
   api_.drain();
   return true;
+}
+
+void ServeFrontEnd::abandon(const std::string& why) {
+  api_.drain();
+  on_server([&] {
+    if (api_.hub() != nullptr) api_.hub()->fail(why);
+  });
+  server_.flush(kFlushTime);
 }
 
 // Called by the thread that takes events, every few milliseconds.

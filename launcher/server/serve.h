@@ -30,6 +30,8 @@ class ServeFrontEnd {
   int run(Engine& engine);
   /// Takes no more requests; false if it was told before. Any thread.
   bool drain();
+  /// Tells every open request why it ends, and waits a moment until that has gone out. Any thread but the server's.
+  void abandon(const std::string& why);
 
  private:
   using Clock = std::chrono::steady_clock;

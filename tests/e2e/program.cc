@@ -62,11 +62,13 @@ std::map<pid_t, pid_t> parents() {
   return result;
 }
 
+// As the launcher numbers it; a job of one rank has none.
 int rank_of(pid_t process) {
-  const std::string environment = read_file("/proc/" + std::to_string(process) + "/environ");
-  const std::string name = std::string(1, '\0') + "OMPI_COMM_WORLD_RANK=";
-  const auto at = environment.find(name);
-  return at == std::string::npos ? -1 : std::atoi(environment.c_str() + at + name.size());
+  if (const std::string number = variable_of(process, "OMPI_COMM_WORLD_RANK"); !number.empty()) {
+    return std::atoi(number.c_str());
+  }
+  const std::string words = read_file("/proc/" + std::to_string(process) + "/cmdline");
+  return words.find(std::string("\0rank\0", 6)) == words.find('\0') && !words.empty() ? 0 : -1;
 }
 
 bool descends_from(const std::map<pid_t, pid_t>& parent_of, pid_t process, pid_t ancestor) {
@@ -192,6 +194,13 @@ std::vector<pid_t> ranks_of(pid_t parent, std::size_t count) {
     std::this_thread::sleep_for(kPoll);
   }
   return {};
+}
+
+std::string variable_of(pid_t process, const std::string& name) {
+  const std::string environment = '\0' + read_file("/proc/" + std::to_string(process) + "/environ");
+  const std::string start = '\0' + name + "=";
+  const auto at = environment.find(start);
+  return at == std::string::npos ? "" : environment.c_str() + at + start.size();
 }
 
 bool is_running(pid_t process) {

@@ -51,6 +51,8 @@ std::string fixture(const std::string& name);
 /// Process ids of the ranks that `parent` has started through mpirun, by rank.
 std::vector<pid_t> ranks_of(pid_t parent, std::size_t count);
 bool is_running(pid_t process);
+/// The value of a variable in the environment that the process began with; empty if it has none.
+std::string variable_of(pid_t process, const std::string& name);
 
 /// Names in /dev/shm and the folder of temporary files that belong to jobs of this program.
 std::vector<std::string> leftovers();

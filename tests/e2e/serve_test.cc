@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <filesystem>
 #include <future>
 #include <thread>
 
@@ -310,7 +311,8 @@ TEST(Serve, RequestsSurviveTheLossOfRanks) {
   for (int seed = 0; seed < 4; ++seed) expected.push_back(choices(seed));
   std::vector<std::future<Json>> answers;
   for (int seed = 0; seed < 4; ++seed) answers.push_back(std::async(std::launch::async, choices, seed));
-  for (const std::size_t victim : {1U, 0U}) {
+  const std::vector<std::pair<std::size_t, int>> faults = {{1, SIGKILL}, {0, SIGKILL}, {2, SIGSTOP}, {0, SIGSTOP}};
+  for (const auto& [victim, signal] : faults) {
     const double seen = server.metric("longship:generation_tokens_total");
     const auto deadline = Clock::now() + std::chrono::seconds(20);
     while (server.metric("longship:generation_tokens_total") < seen + 60 && Clock::now() < deadline) {
@@ -318,13 +320,35 @@ TEST(Serve, RequestsSurviveTheLossOfRanks) {
     }
     const std::vector<pid_t> ranks = ranks_of(server.program().pid(), 4);
     ASSERT_EQ(ranks.size(), 4U);
-    kill(ranks[victim], SIGKILL);
+    kill(ranks[victim], signal);
   }
   for (std::size_t seed = 0; seed < 4; ++seed) EXPECT_EQ(answers[seed].get(), expected[seed]);
   const Outcome outcome = server.stop();
   EXPECT_EQ(outcome.exit_code, 0);
-  EXPECT_NE(outcome.err.find("starting the ranks again"), std::string::npos) << outcome.err;
+  EXPECT_NE(outcome.err.find("was ended by signal 9 (Killed); starting the ranks again"), std::string::npos)
+      << outcome.err;
+  EXPECT_NE(outcome.err.find("gave no sign of life any more and was ended; starting the ranks again"),
+            std::string::npos)
+      << outcome.err;
   EXPECT_TRUE(leftovers().empty()) << testing::PrintToString(leftovers());
+}
+
+TEST(Serve, UnderMpirunTheLossOfARankEndsStreamsWithAnError) {
+  Server server({}, mpirun(3, {}));
+  HttpConnection client(server.port());
+  client.send(http_text("POST", "/v1/completions",
+                        R"({"prompt":"a","max_tokens":16000,"ignore_eos":true,"temperature":1,"stream":true})"));
+  EXPECT_TRUE(server.wait_for_metric("longship:num_requests_running", 1));
+  const std::vector<pid_t> ranks = ranks_of(server.program().pid(), 3);
+  ASSERT_EQ(ranks.size(), 3U);
+  kill(ranks[2], SIGKILL);
+  const std::vector<std::string> events = events_of(client.reply().body);
+  ASSERT_FALSE(events.empty());
+  EXPECT_TRUE(at(parse(events.back()), {"error", "message"}).is_string()) << events.back();
+  const Outcome outcome = server.program().wait(std::chrono::seconds(4));
+  EXPECT_NE(outcome.exit_code, 0);
+  EXPECT_NE(outcome.err.find("rank 2 (process " + std::to_string(ranks[2]) + ") was lost"), std::string::npos)
+      << outcome.err;
 }
 
 TEST(Serve, EndsWithItsRanksWhenItIsKilled) {
@@ -337,6 +361,22 @@ TEST(Serve, EndsWithItsRanksWhenItIsKilled) {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
   EXPECT_FALSE(is_running(ranks[0]) || is_running(ranks[1]));
+}
+
+TEST(Serve, TheNextRemovesWhatAllKilledProcessesLeft) {
+  Server server({"-tp", "2"});
+  const std::vector<pid_t> ranks = ranks_of(server.program().pid(), 2);
+  ASSERT_EQ(ranks.size(), 2U);
+  const std::filesystem::path folder =
+      std::filesystem::path(variable_of(ranks[0], "LONGSHIP_JOB_SOCKET")).parent_path();
+  const std::string shared_memory = variable_of(ranks[0], "LONGSHIP_JOB_SHARED_MEMORY");
+  for (const int signal : {SIGSTOP, SIGKILL}) {
+    for (const pid_t process : {ranks[0], ranks[1], server.program().pid()}) kill(process, signal);
+  }
+  server.program().wait();
+  EXPECT_TRUE(std::filesystem::exists(folder) && std::filesystem::exists(shared_memory));
+  EXPECT_EQ(run(longship({"run", kModel, "--raw", "-p", "a", "-n", "1", "-tp", "2"})).exit_code, 0);
+  EXPECT_FALSE(std::filesystem::exists(folder) || std::filesystem::exists(shared_memory));
 }
 
 }  // namespace

@@ -22,6 +22,21 @@ TEST(JobDiagnosis, NamesTheRankThatASignalEnded) {
   EXPECT_EQ(error.cause(), "rank 2 (process 4711) on alpha was ended by signal 9 (Killed)");
 }
 
+TEST(JobDiagnosis, ASilentRankCountsMoreThanHowItWasEnded) {
+  const Error error =
+      diagnose({.output = kKilled, .exit_code = 137, .first_lost_rank = {}, .silent_rank = 2, .pids = {{2, 4711}}});
+  EXPECT_EQ(error.cause(), "rank 2 (process 4711) gave no sign of life any more and was ended");
+}
+
+TEST(JobDiagnosis, ASingleRankEndsAsItsProcess) {
+  const auto diagnosis = [](int exit_code) {
+    return diagnose({.ranks = 1, .output = {}, .exit_code = exit_code, .first_lost_rank = {}, .pids = {{0, 4711}}})
+        .cause();
+  };
+  EXPECT_EQ(diagnosis(137), "rank 0 (process 4711) was ended by signal 9 (Killed)");
+  EXPECT_EQ(diagnosis(1), "rank 0 (process 4711) ended early with exit code 1");
+}
+
 TEST(JobDiagnosis, ASentenceBrokenOverLinesIsFound) {
   const auto found =
       find_signalled_rank("mpirun noticed that process rank 11 with PID 5 on\nnode b exited on\nsignal 11");

@@ -31,7 +31,7 @@ class RemoteEngineTest : public ::testing::Test {
       leader_.reset();
     });
     remote_ = std::make_unique<RemoteEngine>(
-        *parent_, [] { return Error(ErrorKind::kRank, "rank 2 was lost"); },
+        *parent_, [](bool silent) { return Error(ErrorKind::kRank, silent ? "silence" : "rank 2 was lost"); },
         [this](const LoadProgressReport& progress) { progress_.push_back(progress.bytes_done); });
     return *remote_;
   }
@@ -172,7 +172,7 @@ TEST_F(RemoteEngineTest, AFailedStartThrowsTheRanksError) {
   leader_->send(FrameKind::kFailed, encode(Error(ErrorKind::kModelFile, "bad file")));
   try {
     const RemoteEngine remote(
-        *parent_, [] { return Error(ErrorKind::kRank, "lost"); }, [](const auto&) {});
+        *parent_, [](bool) { return Error(ErrorKind::kRank, "lost"); }, [](const auto&) {});
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::kModelFile);
@@ -217,6 +217,34 @@ TEST(FrameSocketTest, FramesLargerThanTheBufferArriveWhole) {
   EXPECT_EQ(decode_number(frame.payload), 42U);
   sending.join();
   EXPECT_EQ(receiver.receive(frame, Clock::now() + std::chrono::milliseconds(10)), Received::kDeadline);
+}
+
+TEST(FrameSocketTest, APeerWithoutHeartbeatsIsSilent) {
+  using std::chrono::milliseconds;
+  std::array<int, 2> ends{};
+  ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, ends.data()), 0);
+  FrameSocket receiver(ends[0]);
+  FrameSocket sender(ends[1]);
+  receiver.expect_heartbeats(milliseconds(300));
+  std::atomic<bool> stop = false;
+  std::thread heart([&] {
+    while (!stop) {
+      sender.send(FrameKind::kHeartbeat, {});
+      std::this_thread::sleep_for(milliseconds(20));
+    }
+  });
+  Frame frame;
+  EXPECT_EQ(receiver.receive(frame, Clock::now() + milliseconds(700)), Received::kDeadline);
+  sender.send(FrameKind::kCancel, encode_number(42));
+  EXPECT_EQ(receiver.receive(frame, Clock::now() + std::chrono::seconds(10)), Received::kFrame);
+  EXPECT_EQ(frame.kind, FrameKind::kCancel);
+  stop = true;
+  heart.join();
+  std::this_thread::sleep_for(milliseconds(500));  // nobody looks: that is not the peer's silence
+  EXPECT_EQ(receiver.receive(frame, Clock::now()), Received::kDeadline);
+  const auto begin = Clock::now();
+  EXPECT_EQ(receiver.receive(frame, begin + std::chrono::seconds(10)), Received::kSilent);
+  EXPECT_GE(Clock::now() - begin, milliseconds(150));
 }
 
 TEST(EngineWire, APayloadOfTheWrongLengthIsRefused) {

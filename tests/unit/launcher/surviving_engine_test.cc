@@ -138,8 +138,25 @@ TEST(SurvivingEngine, TriesSeveralTimesToStart) {
       [](const Error&, std::size_t) {});
   EXPECT_TRUE(engine.ready());
   EXPECT_THROW(engine.next_event({}), Error);
-  EXPECT_EQ(starts, 4);
+  EXPECT_EQ(starts, 7);
   EXPECT_FALSE(engine.ready());
+}
+
+TEST(SurvivingEngine, StartsAgainAfterALossOnly) {
+  for (const ErrorKind kind : {ErrorKind::kRank, ErrorKind::kDoesNotFit}) {
+    int starts = 0;
+    const auto start = [&]() -> std::shared_ptr<Engine> {
+      if (++starts < 3) throw Error(kind, "no start");
+      return std::make_shared<MortalEngine>(0, 1000);
+    };
+    if (kind == ErrorKind::kRank) {
+      SurvivingEngine engine(start, [](const Error&, std::size_t) {});
+      EXPECT_EQ(starts, 3);
+    } else {
+      EXPECT_THROW(SurvivingEngine(start, [](const Error&, std::size_t) {}), Error);
+      EXPECT_EQ(starts, 1);
+    }
+  }
 }
 
 TEST(SurvivingEngine, CancelledRequestsStayCancelled) {
