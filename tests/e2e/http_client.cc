@@ -42,7 +42,7 @@ std::string HttpConnection::read_at_least(std::size_t bytes) {
   return received_;
 }
 
-HttpReply HttpConnection::reply() {
+HttpReply HttpConnection::reply(const std::function<void(const std::string& chunk)>& on_chunk) {
   std::size_t end = 0;
   while ((end = received_.find("\r\n\r\n")) == std::string::npos) {
     if (!read_more()) return {};
@@ -66,7 +66,9 @@ HttpReply HttpConnection::reply() {
     }
     const std::size_t size = std::strtoull(received_.c_str(), nullptr, 16);
     read_at_least(line + 2 + size + 2);
-    reply.body += received_.substr(line + 2, size);
+    const std::string chunk = received_.substr(line + 2, size);
+    if (on_chunk) on_chunk(chunk);
+    reply.body += chunk;
     received_.erase(0, line + 2 + size + 2);
     if (size == 0) return reply;
   }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -23,8 +24,8 @@ class HttpConnection {
   void send(const std::string& bytes) const;
   /// Reads until `bytes` bytes are there or the connection ends or stalls for 30 s.
   std::string read_at_least(std::size_t bytes);
-  /// One whole answer.
-  HttpReply reply();
+  /// One whole answer; `on_chunk` hears of each chunk of it when it comes.
+  HttpReply reply(const std::function<void(const std::string& chunk)>& on_chunk = {});
 
  private:
   bool read_more();
