@@ -12,6 +12,7 @@ void add_bench_command(CLI::App& app, std::function<int()>& action) {
   add_bench_run(*command, action);
   add_bench_comm(*command, action);
   add_bench_scale(*command, action);
+  add_bench_serve(*command, action);
 }
 
 }  // namespace longship

@@ -12,5 +12,6 @@ namespace longship {
 void add_bench_run(CLI::App& bench, std::function<int()>& action);
 void add_bench_comm(CLI::App& bench, std::function<int()>& action);
 void add_bench_scale(CLI::App& bench, std::function<int()>& action);
+void add_bench_serve(CLI::App& bench, std::function<int()>& action);
 
 }  // namespace longship
