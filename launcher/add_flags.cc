@@ -52,12 +52,14 @@ void add_size_flags(CLI::App& command, EngineOptions& options) {
       ->type_name("SIZE")
       ->group("Engine");
   command
-      .add_option("--kv-cache-fraction,--gpu-memory-utilization", options.kv_cache_fraction,
-                  "The same, as part of the host's free memory (serve: 0.4; else room for one sequence)")
+      .add_option(
+          "--kv-cache-fraction,--gpu-memory-utilization", options.kv_cache_fraction,
+          "The same, as the part X of the host's free memory that its ranks share (serve: 0.4; else room for one "
+          "sequence)")
       ->type_name("X")
       ->check(CLI::Range(0.0, 1.0))
       ->group("Engine");
-  command.add_option("--max-num-seqs", options.max_num_seqs, "Sequences in one batch")
+  command.add_option("--np,--max-num-seqs,--parallel", options.max_num_seqs, "Sequences in one batch")
       ->type_name("N")
       ->check(CLI::Range(int64_t{1}, kMostSequences))
       ->capture_default_str()
@@ -143,6 +145,12 @@ void add_synthetic_flags(CLI::App& command, EngineFlags& flags) {
           "Type of the generated matrices (default: BF16)")
       ->type_name("TYPE")
       ->group("Engine");
+}
+
+void add_dry_run_flags(CLI::App& command, DryRunFlags& flags) {
+  CLI::Option* dry_run =
+      command.add_flag("--dry-run", flags.wanted, "Print the memory of every rank of this job, and start none");
+  command.add_flag("--json", flags.json, "With --dry-run: print JSON")->needs(dry_run);
 }
 
 void add_trace_flag(CLI::App& command, std::string& trace) {

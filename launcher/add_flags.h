@@ -16,6 +16,15 @@ namespace longship {
 /// Adds MODEL, -tp, -pp and what else the engine understands.
 void add_engine_flags(CLI::App& command, EngineFlags& flags);
 
+/// What --dry-run and --json say.
+struct DryRunFlags {
+  bool wanted = false;
+  bool json = false;
+};
+
+/// Adds --dry-run and --json, for commands that run an engine.
+void add_dry_run_flags(CLI::App& command, DryRunFlags& flags);
+
 /// Adds --trace FILE.
 void add_trace_flag(CLI::App& command, std::string& trace);
 

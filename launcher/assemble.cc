@@ -1,6 +1,7 @@
 #include "launcher/assemble.h"
 
 #include <algorithm>
+#include <limits>
 #include <optional>
 #include <thread>
 
@@ -11,24 +12,13 @@
 #include "engine/rank_loop.h"
 #include "engine/reporter.h"
 #include "launcher/host_memory.h"
+#include "launcher/kv_size.h"
 
 namespace longship {
 
 namespace {
 
 namespace fs = std::filesystem;
-
-// Tokens of the cache by default, if that many sequences of the model's length can use them.
-constexpr int64_t kUsualKvTokens = 16384;
-// A context below this is not worth starting for.
-constexpr int64_t kLeastModelLen = 512;
-
-int64_t default_model_len(const EngineOptions& options, const ModelConfig& config) {
-  if (options.max_model_len != 0) {
-    return options.max_model_len;
-  }
-  return config.learned_positions ? config.max_positions : std::max(config.max_positions, options.least_model_len);
-}
 
 DType kv_dtype(const EngineOptions& options) {
   const std::string& name = options.kv_cache_dtype;
@@ -41,15 +31,6 @@ DType kv_dtype(const EngineOptions& options) {
   if (name == "f32") return DType::kF32;
   throw Error(ErrorKind::kUsage, "there is no key/value type \"" + name + "\"",
               "Use --kv-cache-dtype auto, f32, f16, bf16 or q8_0.");
-}
-
-int64_t pages_for(int64_t tokens) {
-  return (tokens + kPageTokens - 1) / kPageTokens;
-}
-
-// Room for one sequence of full length, or for several as far as usual.
-int64_t default_kv_pages(const EngineOptions& options, int64_t max_model_len) {
-  return pages_for(std::max(max_model_len, std::min(options.max_num_seqs * max_model_len, kUsualKvTokens)));
 }
 
 StageLimits stage_limits(const EngineOptions& options, int64_t kv_pages) {
@@ -141,8 +122,8 @@ class Rank {
       kernels_ = kernels_for(options_);
     });
     phase(control, "plan", [&] { choose_sizes(); });
-    const int64_t affordable = smallest_over_ranks(affordable_pages());
-    const int64_t wanted = smallest_over_ranks(wanted_pages());
+    const int64_t affordable = smallest_over_ranks(memory().affordable_pages());
+    const int64_t wanted = smallest_over_ranks(memory().wanted_pages(options_));
     phase(control, "memory", [&] { fit_into(affordable, wanted); });
     phase(control, "allocation", [&] { allocate(); });
     phase(control, "load", [&] { load(); });
@@ -172,12 +153,11 @@ class Rank {
  private:
   void make_stage() {
     stage_.emplace(checkpoint_->config, family_of(checkpoint_->config), *checkpoint_->weights, *kernels_, mesh_, me_,
-                   stage_limits(options_, kv_pages_));
+                   stage_limits(options_, kv_.pages));
   }
 
   void choose_sizes() {
-    max_model_len_ = default_model_len(options_, checkpoint_->config);
-    kv_pages_ = default_kv_pages(options_, max_model_len_);
+    kv_ = usual_kv_size(options_, checkpoint_->config);
     make_stage();
   }
 
@@ -187,20 +167,7 @@ class Rank {
     return available_memory_bytes() / *std::max_element(hosts.begin(), hosts.end());
   }
 
-  // Key/value pages that fit beside weights and workspace; below 0 if these alone do not.
-  int64_t affordable_pages() const {
-    const MemoryUse use = stage_->memory();
-    const int64_t rest = budget_bytes() - use.weights_bytes - use.workspace_bytes;
-    return rest < 0 ? -1 : rest / page_bytes();
-  }
-
-  int64_t page_bytes() const { return std::max<int64_t>(1, stage_->memory().kv_bytes / kv_pages_); }
-
-  // Key/value pages that the memory given for them holds; 0 if none was given.
-  int64_t wanted_pages() const {
-    const auto part = static_cast<int64_t>(options_.kv_cache_fraction * static_cast<double>(budget_bytes()));
-    return (options_.kv_cache_bytes != 0 ? options_.kv_cache_bytes : part) / page_bytes();
-  }
+  RankMemory memory() const { return {budget_bytes(), stage_->memory(), kv_.pages}; }
 
   int64_t smallest_over_ranks(int64_t value) {
     constexpr int64_t kMost = int64_t{1} << 23;  // whole numbers up to here are exact in f32
@@ -214,23 +181,9 @@ class Rank {
     return static_cast<int64_t>(*std::min_element(values.begin(), values.end()));
   }
 
-  // The same on every rank: less context if none was asked for and the default does not fit.
+  // The same on every rank.
   void fit_into(int64_t affordable, int64_t wanted) {
-    const bool given = options_.kv_cache_bytes != 0 || options_.kv_cache_fraction != 0;
-    if (!given && affordable >= kv_pages_) {
-      return;
-    }
-    const int64_t needed =
-        pages_for(options_.max_model_len != 0 ? max_model_len_ : std::min(kLeastModelLen, max_model_len_));
-    if (affordable < needed) {
-      const MemoryUse use = stage_->memory();
-      throw Error(ErrorKind::kDoesNotFit,
-                  "a rank needs " + std::to_string(use.total_bytes() >> 20) + " MiB, but there are " +
-                      std::to_string(budget_bytes() >> 20) + " MiB for it",
-                  "Use more ranks (-tp, -pp), or a smaller --max-model-len.");
-    }
-    kv_pages_ = given ? std::clamp(wanted, needed, affordable) : affordable;
-    max_model_len_ = std::min(max_model_len_, kv_pages_ * kPageTokens);
+    kv_ = fitting_kv_size(options_, kv_, affordable, wanted, memory());
     make_stage();
   }
 
@@ -256,19 +209,19 @@ class Rank {
   }
 
   int lead(StepExecutor& executor, const FrontEnd& front_end) {
-    const StageLimits limits = stage_limits(options_, kv_pages_);
+    const StageLimits limits = stage_limits(options_, kv_.pages);
     const EngineInfo info{.vocab = checkpoint_->config.vocab,
-                          .max_model_len = max_model_len_,
-                          .kv_tokens = kv_pages_ * kPageTokens,
+                          .max_model_len = kv_.max_model_len,
+                          .kv_tokens = kv_.pages * kPageTokens,
                           .tp = options_.tp,
                           .pp = options_.pp,
                           .threads = options_.threads};
     const SchedulerLimits scheduling{.vocab = info.vocab,
-                                     .max_model_len = max_model_len_,
+                                     .max_model_len = kv_.max_model_len,
                                      .max_num_seqs = options_.max_num_seqs,
                                      .max_batched_tokens = limits.step.rows,
                                      .max_logit_rows = limits.step.logit_rows,
-                                     .kv_pages = kv_pages_,
+                                     .kv_pages = kv_.pages,
                                      .page_tokens = kPageTokens,
                                      .window = options_.pp};
     LocalEngine engine(info, scheduling, transport_.control());
@@ -309,8 +262,7 @@ class Rank {
   std::unique_ptr<Kernels> kernels_;
   std::optional<PackFile> packed_;
   std::optional<Stage> stage_;
-  int64_t max_model_len_ = 0;
-  int64_t kv_pages_ = 0;
+  KvSize kv_;
 };
 
 }  // namespace
@@ -327,18 +279,32 @@ int run_rank(const EngineOptions& options, Transport& transport, const LoadRepor
   return rank.run(front_end);
 }
 
-MemoryPlan plan_memory(const EngineOptions& options, const Checkpoint& checkpoint) {
+MemoryPlan plan_memory(const EngineOptions& options, const Checkpoint& checkpoint,
+                       const std::optional<SharedMemory>& host) {
   check_options(options, checkpoint.config);
   const std::unique_ptr<Kernels> kernels = kernels_for(options);
   const Mesh mesh(1, options.pp, 1, options.tp);
+  KvSize kv = usual_kv_size(options, checkpoint.config);
+  const auto stage_of = [&](const Coord& me) {
+    return Stage(checkpoint.config, family_of(checkpoint.config), *checkpoint.weights, *kernels, mesh, me,
+                 stage_limits(options, kv.pages));
+  };
+  if (host) {
+    std::optional<RankMemory> tightest;
+    int64_t wanted = std::numeric_limits<int64_t>::max();
+    for (int rank = 0; rank < mesh.size(); ++rank) {
+      const RankMemory memory(host->bytes / host->ranks, stage_of(mesh.coord(rank)).memory(), kv.pages);
+      wanted = std::min(wanted, memory.wanted_pages(options));
+      if (!tightest || memory.affordable_pages() < tightest->affordable_pages()) tightest = memory;
+    }
+    kv = fitting_kv_size(options, kv, tightest->affordable_pages(), wanted, *tightest);
+  }
   MemoryPlan plan;
-  plan.max_model_len = default_model_len(options, checkpoint.config);
-  const int64_t kv_pages = default_kv_pages(options, plan.max_model_len);
-  plan.kv_tokens = kv_pages * kPageTokens;
+  plan.max_model_len = kv.max_model_len;
+  plan.kv_tokens = kv.pages * kPageTokens;
   for (int rank = 0; rank < mesh.size(); ++rank) {
     const Coord me = mesh.coord(rank);
-    const Stage stage(checkpoint.config, family_of(checkpoint.config), *checkpoint.weights, *kernels, mesh, me,
-                      stage_limits(options, kv_pages));
+    const Stage stage = stage_of(me);
     plan.ranks.push_back(
         {rank, me, stage_layers(checkpoint.config.layers, options.pp, me.pp), stage.memory(), stage.source_bytes()});
   }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,7 +42,15 @@ struct MemoryPlan {
   std::vector<RankPlan> ranks;
 };
 
-/// Plans every rank from the model's own declarations; allocates nothing and starts no ranks.
-MemoryPlan plan_memory(const EngineOptions& options, const Checkpoint& checkpoint);
+/// Memory that the ranks of each host share.
+struct SharedMemory {
+  int64_t bytes = 0;
+  int ranks = 1;
+};
+
+/// Plans every rank from the model's own declarations, allocates nothing and starts no ranks: the sizes are those that
+/// run_rank() would choose on such hosts, or without a host those of plenty. Errors: kUsage, kDoesNotFit.
+MemoryPlan plan_memory(const EngineOptions& options, const Checkpoint& checkpoint,
+                       const std::optional<SharedMemory>& host = std::nullopt);
 
 }  // namespace longship

@@ -10,7 +10,7 @@ namespace longship {
 
 namespace {
 
-constexpr std::array<std::string_view, 2> kShortNames = {"-tp", "-pp"};
+constexpr std::array<std::string_view, 3> kShortNames = {"-tp", "-pp", "-np"};
 
 // Options whose value may look like anything.
 constexpr std::array<std::string_view, 6> kTextOptions = {"-p",     "--prompt", "--system",
@@ -24,18 +24,20 @@ struct ForeignOption {
 constexpr std::string_view kNoGpu = "It computes on CPUs: leave the option out.";
 constexpr std::string_view kOneReplica = "Use -tp and -pp: a job is one replica of the model.";
 constexpr std::string_view kLeaveOut = "Leave the option out.";
+constexpr std::string_view kProxy = "Let a proxy before the server do that.";
 constexpr std::string_view kLocalFile = "Download the model and give its path.";
 
 constexpr ForeignOption kForeignOptions[] = {
     {"-ngl", kNoGpu},
     {"--gpu-layers", kNoGpu},
     {"--n-gpu-layers", kNoGpu},
-    {"--gpu-memory-utilization", kNoGpu},
     {"--tensor-split", kNoGpu},
     {"--main-gpu", kNoGpu},
     {"-dp", kOneReplica},
     {"--data-parallel-size", kOneReplica},
     {"--decode-context-parallel-size", kOneReplica},
+    {"--attention-context-parallel-size", kOneReplica},
+    {"--enable-expert-parallel", kOneReplica},
     {"--dtype", "Activations are f32; --kv-cache-dtype chooses the type of keys and values."},
     {"--quantization", "The type of the weights is the file's own."},
     {"-q", "The type of the weights is the file's own."},
@@ -47,6 +49,19 @@ constexpr ForeignOption kForeignOptions[] = {
     {"-fa", kLeaveOut},
     {"--flash-attn", kLeaveOut},
     {"--enforce-eager", kLeaveOut},
+    {"--enable-chunked-prefill", "Prompts are always computed in chunks: leave the option out."},
+    {"-cb", "Requests always join running ones: leave the option out."},
+    {"--cont-batching", "Requests always join running ones: leave the option out."},
+    {"--block-size", "Pages have 64 tokens: leave the option out."},
+    {"--tokenizer", "The tokenizer is the model's own: leave the option out."},
+    {"--jinja", "Chat templates are always used: leave the option out."},
+    {"--otlp-traces-endpoint", "Use GET /metrics, or run --trace FILE."},
+    {"--root-path", kProxy},
+    {"--allow-credentials", "Clients send their key in a header: leave the option out."},
+    {"--headless", "Start longship under mpirun or srun."},
+    {"--master-addr", "Start longship under mpirun or srun."},
+    {"--master-port", "Start longship under mpirun or srun."},
+    {"--dist-init-addr", "Start longship under mpirun or srun."},
     {"--trust-remote-code", "It runs no code of a model: leave the option out."},
     {"--mlock", kLeaveOut},
     {"--no-mmap", kLeaveOut},
@@ -72,15 +87,15 @@ constexpr ForeignOption kForeignOptions[] = {
     {"--rpc", "Start longship under mpirun or srun."},
 };
 
-void refuse_foreign(std::string_view name) {
+}  // namespace
+
+void refuse_foreign_option(std::string_view name) {
   const auto* found = std::find_if(std::begin(kForeignOptions), std::end(kForeignOptions),
                                    [&](const ForeignOption& option) { return option.name == name; });
   if (found != std::end(kForeignOptions)) {
     throw Error(ErrorKind::kUsage, "longship has no option " + std::string(name), std::string(found->remedy));
   }
 }
-
-}  // namespace
 
 std::vector<std::string> normalise_arguments(std::vector<std::string> arguments) {
   bool is_text = false;
@@ -96,7 +111,7 @@ std::vector<std::string> normalise_arguments(std::vector<std::string> arguments)
     if (std::find(kShortNames.begin(), kShortNames.end(), name) != kShortNames.end()) {
       argument = "-" + argument;
     }
-    refuse_foreign(name);
+    refuse_foreign_option(name);
     is_text = std::find(kTextOptions.begin(), kTextOptions.end(), argument) != kTextOptions.end();
   }
   return arguments;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace longship {
@@ -9,5 +10,8 @@ namespace longship {
 /// knows no option of several letters behind one dash. Everything behind "--" stays.
 /// Errors: kUsage for an option of vLLM or llama.cpp that longship does not have.
 std::vector<std::string> normalise_arguments(std::vector<std::string> arguments);
+
+/// Errors: kUsage, with the remedy, if `name` ("--swap-space") is such an option of another program.
+void refuse_foreign_option(std::string_view name);
 
 }  // namespace longship

@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
-#include <sstream>
-#include <string>
 #include <thread>
+
+#include "launcher/control_groups.h"
 
 namespace longship {
 
@@ -44,19 +44,6 @@ std::optional<double> quota_v1(const fs::path& folder) {
   return std::nullopt;
 }
 
-// The least quota from the group's folder up to the mount point. Inside a container the path may not be visible: then
-// the mount point itself is the group.
-template <class Quota>
-std::optional<double> least_quota(const fs::path& mount, const fs::path& group, const Quota& quota) {
-  std::optional<double> least = quota(mount);
-  fs::path folder = mount;
-  for (const fs::path& part : group.relative_path()) {
-    folder /= part;
-    least = smaller(least, quota(folder));
-  }
-  return least;
-}
-
 int affinity_cores() {
   cpu_set_t cores;
   CPU_ZERO(&cores);
@@ -66,33 +53,12 @@ int affinity_cores() {
   return static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
 }
 
-bool names_cpu(const std::string& controllers) {
-  std::istringstream list(controllers);
-  for (std::string name; std::getline(list, name, ',');) {
-    if (name == "cpu") return true;
-  }
-  return false;
-}
-
 }  // namespace
 
 std::optional<double> cgroup_cpu_quota(const fs::path& root) {
   std::optional<double> least;
-  std::ifstream groups(root / "proc/self/cgroup");
-  for (std::string line; std::getline(groups, line);) {  // "ID:controllers:/path"
-    const auto first = line.find(':');
-    const auto second = line.find(':', first + 1);
-    if (first == std::string::npos || second == std::string::npos) {
-      continue;
-    }
-    const std::string controllers = line.substr(first + 1, second - first - 1);
-    const fs::path group = line.substr(second + 1);
-    const fs::path mounts = root / "sys/fs/cgroup";
-    if (controllers.empty()) {
-      least = smaller(least, least_quota(mounts, group, quota_v2));
-    } else if (names_cpu(controllers)) {
-      least = smaller(least, least_quota(mounts / "cpu", group, quota_v1));
-    }
+  for (const ControlGroup& group : control_groups("cpu", root)) {
+    least = smaller(least, group.version == 1 ? quota_v1(group.folder) : quota_v2(group.folder));
   }
   return least;
 }

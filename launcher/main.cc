@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "core/error.h"
+#include "launcher/apply_settings.h"
 #include "launcher/command_line.h"
 #include "launcher/commands/commands.h"
 #include "launcher/rank_environment.h"
@@ -25,7 +26,7 @@ class HelpFormatter : public CLI::Formatter {
  public:
   std::string make_option_name(const CLI::Option* option, bool positional) const override {
     std::string name = CLI::Formatter::make_option_name(option, positional);
-    for (const char* doubled : {"--tp,", "--pp,"}) {
+    for (const char* doubled : {"--tp,", "--pp,", "--np,"}) {
       if (name.starts_with(doubled)) {
         name.erase(0, 1);
       }
@@ -41,6 +42,9 @@ void set_up(CLI::App& app, std::function<int()>& action) {
   app.set_help_flag("-h,--help", "Print this help and end");
   app.set_version_flag("--version", kVersion, "Print the version and end");
   app.require_subcommand(1);
+  app.footer(
+      "Every option of a command is also an environment variable, such as LONGSHIP_MAX_MODEL_LEN=4096;\n"
+      "what the command line says wins over it, and it over the file of --config.");
   add_run_command(app, action);
   add_serve_command(app, action);
   add_eval_command(app, action);
@@ -57,17 +61,12 @@ std::string help_command(const CLI::App& app) {
   return "See longship " + (chosen.empty() ? std::string() : chosen.front()->get_name() + " ") + "--help.";
 }
 
-// The parser's own sentence, begun and ended as ours are.
 std::string cause_of(const CLI::ParseError& error) {
   if (error.get_name() == "ExtrasError") {
     const std::string text = error.what();
     return "there is no option or argument " + text.substr(text.rfind(':') + 2);
   }
-  std::string text = error.what();
-  while (!text.empty() && (text.back() == '.' || text.back() == '\n')) {
-    text.pop_back();
-  }
-  return text;
+  return parse_error_text(error);
 }
 
 void parse(CLI::App& app, int argc, char** argv) {
@@ -94,6 +93,7 @@ int run_program(int argc, char** argv) {
   } catch (const CLI::Success& success) {  // --help, --version
     return environment_rank() == 0 ? app.exit(success) : 0;
   }
+  apply_settings(app);
   return action();
 }
 

@@ -1,5 +1,6 @@
 #include "launcher/rank_environment.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <initializer_list>
 
@@ -21,6 +22,10 @@ int first_number(std::initializer_list<const char*> names) {
 
 int environment_rank() {
   return first_number({"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID"});
+}
+
+int environment_ranks() {
+  return std::max(1, first_number({"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_NTASKS"}));
 }
 
 int environment_local_ranks() {

@@ -7,6 +7,7 @@
 #include <cstdio>
 
 #include "launcher/add_flags.h"
+#include "launcher/apply_settings.h"
 #include "launcher/default_model.h"
 
 namespace longship {
@@ -83,6 +84,7 @@ void add_bench_test_flags(CLI::App& command, BenchTestFlags& flags) {
       ->check(tokens)
       ->capture_default_str();
   add_bench_output_flags(command, flags.repetitions, flags.format);
+  add_config_flag(command);
   add_engine_flags(command, flags.engine);
   add_synthetic_flags(command, flags.engine);
 }

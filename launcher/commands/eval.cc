@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "launcher/add_flags.h"
+#include "launcher/apply_settings.h"
 #include "launcher/commands/commands.h"
 #include "launcher/eval_jsonl.h"
 #include "launcher/eval_perplexity.h"
@@ -120,6 +121,7 @@ void add_eval_command(CLI::App& app, std::function<int()>& action) {
       ->type_name("N")
       ->check(CLI::Range(kLeastContext, kMostContext))
       ->capture_default_str();
+  add_config_flag(*command);
   add_engine_flags(*command, flags->engine);
   command->callback([flags, &action] { action = [flags] { return eval_command(*flags); }; });
 }

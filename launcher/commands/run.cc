@@ -7,9 +7,11 @@
 
 #include "comm/transport.h"
 #include "launcher/add_flags.h"
+#include "launcher/apply_settings.h"
 #include "launcher/chat.h"
 #include "launcher/commands/commands.h"
 #include "launcher/default_model.h"
+#include "launcher/plan_report.h"
 #include "launcher/run_job.h"
 #include "launcher/trace_file.h"
 
@@ -26,6 +28,7 @@ constexpr const char* kExamples =
 
 struct RunFlags {
   EngineFlags engine;
+  DryRunFlags dry_run;
   SamplingFlags sampling;
   std::optional<std::string> prompt;
   std::string system;
@@ -66,6 +69,9 @@ int run_command(RunFlags flags) {
   if (flags.engine.model.empty()) {
     flags.engine.model = default_model();
   }
+  if (flags.dry_run.wanted) {
+    return dry_run(flags.engine, flags.dry_run.json);
+  }
   if (!flags.trace.empty()) {
     flags.engine.options.recording = Recording::kOperations;
   }
@@ -86,6 +92,8 @@ void add_run_command(CLI::App& app, std::function<int()>& action) {
   command->add_option("--system", flags->system, "Instructions before the chat")->type_name("TEXT");
   command->add_flag("--raw", flags->raw, "Continue the prompt as it stands, without chat template");
   command->add_flag("-i,--interactive", flags->interactive, "Chat although under mpirun or not on a terminal");
+  add_config_flag(*command);
+  add_dry_run_flags(*command, flags->dry_run);
   add_trace_flag(*command, flags->trace);
   add_engine_flags(*command, flags->engine);
   add_sampling_flags(*command, flags->sampling);

@@ -6,8 +6,10 @@
 #include "comm/transport.h"
 #include "core/error.h"
 #include "launcher/add_flags.h"
+#include "launcher/apply_settings.h"
 #include "launcher/commands/commands.h"
 #include "launcher/default_model.h"
+#include "launcher/plan_report.h"
 #include "launcher/run_job.h"
 #include "launcher/server/serve.h"
 
@@ -23,6 +25,7 @@ constexpr const char* kExamples =
 
 struct ServeFlags {
   EngineFlags engine;
+  DryRunFlags dry_run;
   ServeOptions serve;
   std::string key_file;
   bool no_auth = false;
@@ -34,9 +37,6 @@ bool is_loopback(const std::string& host) {
 }
 
 void read_keys(ServeFlags& flags) {
-  if (const char* key = std::getenv("LONGSHIP_API_KEY"); key != nullptr && flags.serve.api.api_keys.empty()) {
-    flags.serve.api.api_keys.emplace_back(key);
-  }
   if (!flags.key_file.empty()) {
     std::ifstream file(flags.key_file);
     if (!file) {
@@ -65,12 +65,15 @@ int run_command(ServeFlags flags) {
   if (flags.engine.model.empty()) {
     flags.engine.model = default_model();
   }
-  read_keys(flags);
   EngineOptions& engine = flags.engine.options;
   if (engine.kv_cache_bytes == 0 && engine.kv_cache_fraction == 0) {
     constexpr double kUsualPart = 0.4;  // of the memory that is free
     engine.kv_cache_fraction = kUsualPart;
   }
+  if (flags.dry_run.wanted) {
+    return dry_run(flags.engine, flags.dry_run.json);
+  }
+  read_keys(flags);
   flags.serve.drain_time = std::chrono::seconds(flags.drain_s);
   flags.serve.title = model_name(flags.engine.model);
   flags.serve.api.version = LONGSHIP_VERSION;
@@ -95,8 +98,7 @@ int run_command(ServeFlags flags) {
 
 void add_access_flags(CLI::App& command, ServeFlags& flags) {
   const char* group = "Access";
-  command
-      .add_option("--api-key", flags.serve.api.api_keys, "Ask clients for this key (repeatable; or LONGSHIP_API_KEY)")
+  command.add_option("--api-key", flags.serve.api.api_keys, "Ask clients for this key (repeatable)")
       ->type_name("KEY")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
@@ -132,6 +134,8 @@ void add_serve_command(CLI::App& app, std::function<int()>& action) {
       ->check(CLI::Range(int64_t{0}, int64_t{86400}))
       ->capture_default_str()
       ->group(group);
+  add_config_flag(*command);
+  add_dry_run_flags(*command, flags->dry_run);
   add_access_flags(*command, *flags);
   add_engine_flags(*command, flags->engine);
   command->callback([flags, &action] { action = [flags] { return run_command(*flags); }; });

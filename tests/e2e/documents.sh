@@ -14,6 +14,7 @@ ln -s "$program" "$work/bin/longship"
 PATH=$work/bin:$PATH
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cp "$root/README.md" "$work/FILE"
+cp -r "$root/configs" "$work/configs"
 cd "$work" || exit 2
 failures=0
 ran=0
@@ -22,7 +23,7 @@ ran=0
 # A server is ended once it is ready.
 run() {
   local command=${1//MODEL/$model}
-  if [[ $command == *"longship serve"* ]]; then
+  if [[ $command == *"longship serve"* && $command != *--dry-run* ]]; then
     serve "$command --port 0"
   elif [[ $command =~ ^longship\ run\ [^\ ]+$ ]]; then
     printf '/quit\n' | timeout 120 script -qec "$command" /dev/null
@@ -52,7 +53,7 @@ while IFS= read -r line; do
   comment=${line:${#command}}
   case $command in
     scripts/*) [[ -x $root/${command%% *} ]] || { echo "FAILED: $command is not there"; failures=$((failures + 1)); }; continue ;;
-    longship\ * | mpirun\ * | srun\ *) ;;
+    longship\ * | env\ * | mpirun\ * | srun\ *) ;;
     *) continue ;;
   esac
   [[ $comment != *needs* ]] || continue

@@ -10,8 +10,8 @@ namespace {
 using Words = std::vector<std::string>;
 
 TEST(CommandLine, ShortMeshNamesGetASecondDash) {
-  EXPECT_EQ(normalise_arguments({"run", "-tp", "2", "-pp=3", "-p", "x"}),
-            (Words{"run", "--tp", "2", "--pp=3", "-p", "x"}));
+  EXPECT_EQ(normalise_arguments({"run", "-tp", "2", "-pp=3", "-np", "4", "-p", "x"}),
+            (Words{"run", "--tp", "2", "--pp=3", "--np", "4", "-p", "x"}));
 }
 
 TEST(CommandLine, TextsAreLeftAlone) {
@@ -20,7 +20,7 @@ TEST(CommandLine, TextsAreLeftAlone) {
 }
 
 TEST(CommandLine, OptionsOfOthersAreNamed) {
-  for (const char* option : {"-ngl", "--gpu-memory-utilization", "--gpu-memory-utilization=0.9", "-dp", "--dtype"}) {
+  for (const char* option : {"-ngl", "--swap-space", "--swap-space=4", "-dp", "--dtype"}) {
     try {
       normalise_arguments({"run", option, "1"});
       FAIL() << option;
