@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "core/error.h"
+#include "launcher/conversation.h"
 #include "launcher/report.h"
 #include "launcher/text_output.h"
 
@@ -27,7 +28,15 @@ std::string join_messages(const Json::Array& messages) {
 }
 
 Conversation make_conversation(const TextTask& task) {
-  return {task.model.tokenizer, task.model.render && !task.raw ? task.model.render : join_messages};
+  if (!task.model.render || task.raw) {
+    return {task.model.tokenizer, join_messages};
+  }
+  return {task.model.tokenizer, [render = task.model.render](const Json::Array& messages) {
+            Json variables;
+            variables.set("messages", messages);
+            variables.set("add_generation_prompt", true);
+            return render(variables);
+          }};
 }
 
 GenerationRequest make_request(const TextTask& task, const Engine& engine, std::vector<int32_t> prompt) {

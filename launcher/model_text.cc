@@ -59,7 +59,7 @@ Json special_tokens(const Checkpoint& checkpoint, const Tokenizer& tokenizer) {
   return context;
 }
 
-Conversation::Render make_render(const std::string& source, const Json& tokens, const fs::path& model) {
+RenderChat make_render(const std::string& source, const Json& tokens, const fs::path& model) {
   std::shared_ptr<const ChatTemplate> chat_template;
   try {
     chat_template = std::make_shared<const ChatTemplate>(source);
@@ -67,10 +67,11 @@ Conversation::Render make_render(const std::string& source, const Json& tokens, 
     throw Error(ErrorKind::kModelFile, model.native() + ": chat template: " + error.cause(),
                 "Use --raw to do without the template.");
   }
-  return [chat_template, tokens](const Json::Array& messages) {
+  return [chat_template, tokens](const Json& variables) {
     Json context = tokens;
-    context.set("messages", messages);
-    context.set("add_generation_prompt", true);
+    for (const auto& [name, value] : variables.as_object()) {
+      context.set(name, value);
+    }
     return chat_template->render(context, local_now());
   };
 }

@@ -1,20 +1,24 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "core/json.h"
 #include "engine/model/checkpoint.h"
 #include "engine/text/tokenizer.h"
-#include "launcher/conversation.h"
 
 namespace longship {
+
+/// Text of a chat: the template with these variables (messages, add_generation_prompt, ...). Errors: the template's.
+using RenderChat = std::function<std::string(const Json& variables)>;
 
 /// The text side of a model: what a front end needs besides the engine.
 struct ModelText {
   std::shared_ptr<const Tokenizer> tokenizer;
   std::vector<int32_t> stop_ids;  ///< The checkpoint's end tokens and the usual ends of a turn.
-  Conversation::Render render;    ///< Its chat template; empty if it has none.
+  RenderChat render;              ///< Its chat template; empty if it has none.
 };
 
 /// Opens tokenizer, configuration and, if wanted, the template; reads no weights. Errors: kModelFile.

@@ -225,7 +225,7 @@ void Api::tokenize(const HttpRequest& request, const std::shared_ptr<HttpExchang
   const Fields fields(body);
   std::vector<int32_t> ids;
   if (body.find("messages") != nullptr) {
-    ids = parser_->render(body).ids;
+    ids = parser_->chat_prompt().tokens(body);
   } else {
     const std::optional<std::string> text = fields.text("prompt");
     if (!text) {
@@ -247,10 +247,8 @@ void Api::tokenize(const HttpRequest& request, const std::shared_ptr<HttpExchang
 void Api::detokenize(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange) {
   require_engine();
   const Json body = body_of(request);
-  const std::vector<int64_t> numbers = Fields(body).integers("tokens", 0, info_.vocab - 1);
-  const std::vector<int32_t> ids(numbers.begin(), numbers.end());
   Json answer;
-  answer.set("prompt", model_->tokenizer->decode(ids, false));
+  answer.set("prompt", model_->tokenizer->decode(Fields(body).ids("tokens", info_.vocab), false));
   exchange->respond(ok(answer));
 }
 

@@ -1,41 +1,13 @@
 #include "launcher/server/completion.h"
 
-#include <algorithm>
-#include <ctime>
-#include <random>
-
 #include "launcher/server/api_error.h"
 
 namespace longship {
 
 namespace {
 
-std::string new_id(bool chat) {
-  static thread_local std::mt19937_64 random{std::random_device{}()};
-  constexpr char kDigits[] = "0123456789abcdef";
-  std::string id = chat ? "chatcmpl-" : "cmpl-";
-  for (int i = 0; i < 32; ++i) {
-    id += kDigits[random() % 16];
-  }
-  return id;
-}
-
 double seconds(std::chrono::steady_clock::duration duration) {
   return std::chrono::duration<double>(duration).count();
-}
-
-Json::Array bytes_json(std::string_view bytes) {
-  Json::Array array;
-  for (const char byte : bytes) {
-    array.emplace_back(int64_t{static_cast<unsigned char>(byte)});
-  }
-  return array;
-}
-
-// A logprob as JSON can say it: nothing below the floor that clients know.
-double shown(float logprob) {
-  constexpr double kFloor = -9999.0;
-  return std::max(kFloor, static_cast<double>(logprob));
 }
 
 }  // namespace
@@ -44,40 +16,43 @@ Completion::Completion(CompletionContext& context, CompletionRequest request, st
     : context_(context),
       request_(std::move(request)),
       exchange_(std::move(exchange)),
-      id_(new_id(request_.chat)),
-      created_(std::time(nullptr)),
+      json_(request_.chat, context.model),
+      logprobs_json_(context.tokenizer),
       started_(Clock::now()) {}
 
 void Completion::start() {
-  const auto self = shared_from_this();
-  exchange_->on_abandoned([self] { self->abandon(); });
-  const auto per_prompt = static_cast<std::size_t>(request_.choices);
-  running_ = request_.prompts.size() * per_prompt;
+  exchange_->on_abandoned([self = shared_from_this()] { self->abandon(); });
+  running_ = request_.prompts.size() * static_cast<std::size_t>(request_.choices);
   choices_.reserve(running_);
   for (std::size_t index = 0; index < running_; ++index) {
-    choices_.emplace_back(context_.tokenizer, request_.stops);
-    choices_.back().last_token = started_;
+    choices_.push_back({.choice = Choice(context_.tokenizer, request_.stops), .last_token = started_});
   }
   if (request_.stream) {
     exchange_->start_stream("text/event-stream; charset=utf-8");
   }
   for (std::size_t index = 0; index < choices_.size() && !over_; ++index) {
-    const CompletionRequest::Prompt& prompt = request_.prompts[index / per_prompt];
-    if (request_.stream && request_.chat) {
-      Json delta;
-      delta.set("role", "assistant");
-      delta.set("content", "");
-      send_choice(index, std::move(delta), {}, {});
-    }
-    if (request_.echo) {
-      show(index, prompt.text.empty() ? context_.tokenizer->decode(prompt.ids, false) : prompt.text);
-    }
-    GenerationRequest generation = request_.generation;
-    generation.prompt = prompt.ids;
-    generation.sampling.choice = static_cast<uint32_t>(index % per_prompt);
-    choices_[index].id = context_.hub.submit(std::move(generation),
-                                             [self, index](const EngineEvent& event) { self->on_event(index, event); });
+    start_choice(index);
   }
+}
+
+void Completion::start_choice(std::size_t index) {
+  const CompletionRequest::Prompt& prompt = prompt_of(index);
+  if (request_.stream && request_.chat) {
+    send_chunk(index, json_.first_delta(), {}, {});
+  }
+  if (request_.echo) {
+    show(index, prompt.text.empty() ? context_.tokenizer->decode(prompt.ids, false) : prompt.text);
+  }
+  GenerationRequest generation = request_.generation;
+  generation.prompt = prompt.ids;
+  generation.sampling.choice = static_cast<uint32_t>(index % static_cast<std::size_t>(request_.choices));
+  choices_[index].id = context_.hub.submit(
+      std::move(generation),
+      [self = shared_from_this(), index](const EngineEvent& event) { self->on_event(index, event); });
+}
+
+const CompletionRequest::Prompt& Completion::prompt_of(std::size_t index) const {
+  return request_.prompts[index / static_cast<std::size_t>(request_.choices)];
 }
 
 void Completion::on_event(std::size_t index, const EngineEvent& event) {
@@ -90,51 +65,39 @@ void Completion::on_event(std::size_t index, const EngineEvent& event) {
     fail(event);
   } else {
     cached_tokens_ += event.cached_tokens;
-    show(index, choices_[index].stops.push(choices_[index].detokenizer.flush()) + choices_[index].stops.flush());
+    show(index, choices_[index].choice.flush());
     end_choice(index, event.reason == FinishReason::kStop ? "stop" : "length");
   }
 }
 
 void Completion::on_token(std::size_t index, const EngineEvent& event) {
-  Choice& choice = choices_[index];
+  Running& running = choices_[index];
   const Clock::time_point now = Clock::now();
-  (choice.tokens == 0 ? context_.metrics.time_to_first_token_s : context_.metrics.inter_token_latency_s)
-      .observe(seconds(now - choice.last_token));
-  choice.last_token = now;
-  ++choice.tokens;
-  if (request_.generation.logprobs >= 0) {
-    choice.logprobs.push_back(logprob_entry(event, choice.text_bytes));
-  }
-  choice.text_bytes += static_cast<int64_t>(context_.tokenizer->bytes_of(event.token).size());
-  show(index, choice.stops.push(choice.detokenizer.push(event.token)));
-  if (!over_ && choice.stops.stopped()) {
-    context_.hub.cancel(choice.id);
+  (running.choice.tokens() == 0 ? context_.metrics.time_to_first_token_s : context_.metrics.inter_token_latency_s)
+      .observe(seconds(now - running.last_token));
+  running.last_token = now;
+  show(index, running.choice.push(event, request_.generation.logprobs >= 0));
+  if (!over_ && running.choice.stopped()) {
+    context_.hub.cancel(running.id);
     end_choice(index, "stop");
   }
 }
 
 // Text that a choice has more, and the logprobs that wait.
 void Completion::show(std::size_t index, const std::string& text) {
-  Choice& choice = choices_[index];
+  Running& running = choices_[index];
   if (!request_.stream) {
-    choice.text += text;
-    return;
+    running.text += text;
+  } else if (!text.empty() || running.choice.has_rows()) {
+    send_chunk(index, json_.delta(text), logprobs(running.choice.take_rows()), {});
   }
-  if (text.empty() && choice.logprobs.empty()) {
-    return;
-  }
-  Json content = request_.chat ? Json() : Json(text);
-  if (request_.chat) {
-    content.set("content", text);
-  }
-  send_choice(index, std::move(content), logprobs_json(std::exchange(choice.logprobs, {})), {});
 }
 
 void Completion::end_choice(std::size_t index, const char* reason) {
   choices_[index].finish_reason = reason;
   ++context_.metrics.finished[reason];
   if (request_.stream) {
-    send_choice(index, request_.chat ? Json(Json::Object{}) : Json(""), {}, reason);
+    send_chunk(index, json_.last_delta(), {}, reason);
   }
   if (--running_ == 0 && !over_) {
     end();
@@ -144,170 +107,75 @@ void Completion::end_choice(std::size_t index, const char* reason) {
 void Completion::end() {
   over_ = true;
   context_.metrics.e2e_request_latency_s.observe(seconds(Clock::now() - started_));
-  if (request_.stream) {
-    if (request_.include_usage) {
-      Json last = envelope(true);
-      last.set("choices", Json::Array{});
-      last.set("usage", usage());
-      send(last);
-    }
-    exchange_->write("data: [DONE]\n\n");
-    exchange_->finish();
-    return;
+  request_.stream ? end_stream() : respond();
+}
+
+void Completion::end_stream() {
+  if (request_.include_usage) {
+    send(json_.usage_chunk(usage()));
   }
-  Json answer = envelope(false);
+  exchange_->write("data: [DONE]\n\n");
+  exchange_->finish();
+}
+
+void Completion::respond() {
   Json::Array choices;
   for (std::size_t index = 0; index < choices_.size(); ++index) {
-    choices.push_back(choice_json(index, false));
+    Running& one = choices_[index];
+    choices.push_back(json_.choice(index, {one.text, logprobs(one.choice.take_rows()), one.finish_reason}));
   }
-  answer.set("choices", std::move(choices));
-  answer.set("usage", usage());
-  exchange_->respond({.status = 200, .body = dump_json(answer)});
+  exchange_->respond({.status = 200, .body = dump_json(json_.answer(std::move(choices), usage()))});
+}
+
+void Completion::cancel_all(const char* reason) {
+  over_ = true;
+  for (const Running& one : choices_) {
+    if (one.finish_reason.empty()) {
+      context_.hub.cancel(one.id);
+      ++context_.metrics.finished[reason];
+    }
+  }
 }
 
 void Completion::abandon() {
-  if (over_) {
-    return;
-  }
-  over_ = true;
-  for (const Choice& choice : choices_) {
-    if (choice.finish_reason.empty()) {
-      context_.hub.cancel(choice.id);
-      ++context_.metrics.finished["abort"];
-    }
+  if (!over_) {
+    cancel_all("abort");
   }
 }
 
 void Completion::fail(const EngineEvent& event) {
-  over_ = true;
-  for (const Choice& choice : choices_) {
-    if (choice.finish_reason.empty()) {
-      context_.hub.cancel(choice.id);
-      ++context_.metrics.finished["error"];
-    }
-  }
+  cancel_all("error");
   const ApiError error{.status = 500,
                        .message = event.error.empty() ? "the request was cancelled by the server" : event.error};
   if (request_.stream) {
-    exchange_->write("data: " + dump_json(error.json()) + "\n\n");
+    send(error.json());
     exchange_->finish();
   } else {
     exchange_->respond(error.response());
   }
 }
 
-Json Completion::logprob_entry(const EngineEvent& event, int64_t text_offset) const {
-  const auto entry = [&](int32_t token, float logprob) {
-    Json json;
-    json.set("token", context_.tokenizer->decode({&token, 1}, false));
-    json.set("logprob", shown(logprob));
-    json.set("bytes", bytes_json(context_.tokenizer->bytes_of(token)));
-    return json;
-  };
-  Json json = entry(event.token, event.logprob);
-  Json::Array top;
-  for (const TokenLogprob& one : event.top_logprobs) {
-    top.push_back(entry(one.token, one.logprob));
-  }
-  json.set("top_logprobs", std::move(top));
-  if (!request_.chat) {
-    json.set("text_offset", text_offset);
-  }
-  return json;
+Json Completion::logprobs(const std::vector<TokenRow>& rows) const {
+  return request_.chat ? logprobs_json_.of_chat(rows) : logprobs_json_.of_text(rows);
 }
 
-// Entries in the shape that the endpoint has for them.
-Json Completion::logprobs_json(Json::Array entries) const {
-  if (entries.empty()) {
-    return {};
-  }
-  Json json;
-  if (request_.chat) {
-    json.set("content", std::move(entries));
-    json.set("refusal", nullptr);
-    return json;
-  }
-  Json::Array tokens;
-  Json::Array token_logprobs;
-  Json::Array top_logprobs;
-  Json::Array text_offset;
-  for (const Json& entry : entries) {
-    tokens.push_back(*entry.find("token"));
-    token_logprobs.push_back(*entry.find("logprob"));
-    Json top{Json::Object{}};
-    for (const Json& one : entry.find("top_logprobs")->as_array()) {
-      top.set(one.find("token")->as_string(), *one.find("logprob"));
-    }
-    top_logprobs.push_back(std::move(top));
-    text_offset.push_back(*entry.find("text_offset"));
-  }
-  json.set("tokens", std::move(tokens));
-  json.set("token_logprobs", std::move(token_logprobs));
-  json.set("top_logprobs", std::move(top_logprobs));
-  json.set("text_offset", std::move(text_offset));
-  return json;
-}
-
-Json Completion::envelope(bool chunk) const {
-  Json json;
-  json.set("id", id_);
-  json.set("object", !request_.chat ? "text_completion" : (chunk ? "chat.completion.chunk" : "chat.completion"));
-  json.set("created", created_);
-  json.set("model", context_.model);
-  return json;
-}
-
-Json Completion::choice_json(std::size_t index, bool chunk) const {
-  const Choice& choice = choices_[index];
-  Json json;
-  json.set("index", static_cast<int64_t>(index));
-  if (!chunk && request_.chat) {
-    Json message;
-    message.set("role", "assistant");
-    message.set("content", choice.text);
-    message.set("refusal", nullptr);
-    json.set("message", std::move(message));
-  } else if (!chunk) {
-    json.set("text", choice.text);
-  }
-  if (!chunk) {
-    json.set("logprobs", logprobs_json(choice.logprobs));
-    json.set("finish_reason", choice.finish_reason);
-  }
-  return json;
-}
-
-Json Completion::usage() const {
-  int64_t prompt_tokens = 0;
+Usage Completion::usage() const {
+  Usage usage{.cached_tokens = cached_tokens_};
   for (const CompletionRequest::Prompt& prompt : request_.prompts) {
-    prompt_tokens += static_cast<int64_t>(prompt.ids.size());
+    usage.prompt_tokens += static_cast<int64_t>(prompt.ids.size());
   }
-  int64_t tokens = 0;
-  for (const Choice& choice : choices_) {
-    tokens += choice.tokens;
+  for (const Running& one : choices_) {
+    usage.completion_tokens += one.choice.tokens();
   }
-  Json cached;
-  cached.set("cached_tokens", cached_tokens_);
-  Json json;
-  json.set("prompt_tokens", prompt_tokens);
-  json.set("completion_tokens", tokens);
-  json.set("total_tokens", prompt_tokens + tokens);
-  json.set("prompt_tokens_details", std::move(cached));
-  return json;
+  return usage;
 }
 
 void Completion::send(const Json& event) {
   exchange_->write("data: " + dump_json(event) + "\n\n");
 }
 
-// `content` is the delta of a chat, the text of a completion.
-void Completion::send_choice(std::size_t index, Json content, Json logprobs, Json finish_reason) {
-  Json choice = choice_json(index, true);
-  choice.set(request_.chat ? "delta" : "text", std::move(content));
-  choice.set("logprobs", std::move(logprobs));
-  choice.set("finish_reason", std::move(finish_reason));
-  Json chunk = envelope(true);
-  chunk.set("choices", Json::Array{std::move(choice)});
+void Completion::send_chunk(std::size_t index, Json delta, Json logprobs, Json finish_reason) {
+  Json chunk = json_.chunk(index, std::move(delta), std::move(logprobs), std::move(finish_reason));
   if (request_.include_usage) {
     chunk.set("usage", nullptr);
   }

@@ -5,12 +5,12 @@
 #include <string>
 #include <vector>
 
-#include "engine/text/detokenizer.h"
+#include "launcher/server/choice.h"
+#include "launcher/server/completion_json.h"
 #include "launcher/server/completion_request.h"
 #include "launcher/server/engine_hub.h"
 #include "launcher/server/http_server.h"
 #include "launcher/server/metrics.h"
-#include "launcher/stop_matcher.h"
 
 namespace longship {
 
@@ -33,44 +33,39 @@ class Completion : public std::enable_shared_from_this<Completion> {
  private:
   using Clock = std::chrono::steady_clock;
 
-  struct Choice {
-    Choice(const std::shared_ptr<const Tokenizer>& tokenizer, const std::vector<std::string>& stop_texts)
-        : detokenizer(tokenizer), stops(stop_texts) {}
-
+  struct Running {
+    Choice choice;
     RequestId id = 0;
-    Detokenizer detokenizer;
-    StopMatcher stops;
     std::string text;  ///< All of it, unless it is streamed.
-    int64_t tokens = 0;
-    int64_t text_bytes = 0;  ///< So far, for text_offset.
-    Json::Array logprobs;    ///< Not sent yet.
     std::string finish_reason;
     Clock::time_point last_token;
   };
 
+  void start_choice(std::size_t index);
   void on_event(std::size_t index, const EngineEvent& event);
   void on_token(std::size_t index, const EngineEvent& event);
   void show(std::size_t index, const std::string& text);
   void end_choice(std::size_t index, const char* reason);
   void end();
+  void end_stream();
+  void respond();
+  void cancel_all(const char* reason);
   void abandon();
   void fail(const EngineEvent& event);
 
-  Json logprob_entry(const EngineEvent& event, int64_t text_offset) const;
-  Json logprobs_json(Json::Array entries) const;
-  Json envelope(bool chunk) const;
-  Json choice_json(std::size_t index, bool chunk) const;
-  Json usage() const;
+  const CompletionRequest::Prompt& prompt_of(std::size_t index) const;
+  Json logprobs(const std::vector<TokenRow>& rows) const;
+  Usage usage() const;
   void send(const Json& event);
-  void send_choice(std::size_t index, Json content, Json logprobs, Json finish_reason);
+  void send_chunk(std::size_t index, Json delta, Json logprobs, Json finish_reason);
 
   CompletionContext& context_;
   CompletionRequest request_;
   std::shared_ptr<HttpExchange> exchange_;
-  std::string id_;
-  int64_t created_;
+  CompletionJson json_;
+  LogprobsJson logprobs_json_;
   Clock::time_point started_;
-  std::vector<Choice> choices_;
+  std::vector<Running> choices_;
   std::size_t running_ = 0;
   int64_t cached_tokens_ = 0;
   bool over_ = false;

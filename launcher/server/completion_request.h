@@ -5,7 +5,7 @@
 
 #include "engine/engine.h"
 #include "launcher/model_text.h"
-#include "launcher/prompt_text.h"
+#include "launcher/server/chat_prompt.h"
 
 namespace longship {
 
@@ -19,7 +19,6 @@ struct CompletionRequest {
   bool chat = false;
   std::vector<Prompt> prompts;
   GenerationRequest generation;  ///< All but the prompt.
-  bool seeded = false;           ///< The client chose the seed.
   int64_t choices = 1;           ///< Of each prompt.
   std::vector<std::string> stops;
   bool stream = false;
@@ -37,18 +36,17 @@ class CompletionParser {
   CompletionRequest parse(const Json& body, bool chat) const;
   /// The tokens of text, as /tokenize gives them: with what the tokenizer adds around a text, if wanted.
   std::vector<int32_t> encode(const std::string& text, bool add_special) const;
-  /// The tokens of a chat up to where the reply begins. Errors: ApiError.
-  CompletionRequest::Prompt render(const Json& body) const;
+  const ChatPrompt& chat_prompt() const { return chat_prompt_; }
 
  private:
   void check_model(const Json& body) const;
+  void check_length(const CompletionRequest& request) const;
   std::vector<CompletionRequest::Prompt> prompts(const Json& body) const;
-  Json message(const Json& message, const std::string& name) const;
 
   const ModelText& model_;
   EngineInfo info_;
   std::vector<std::string> served_names_;
-  PromptText prompt_text_;
+  ChatPrompt chat_prompt_;
 };
 
 }  // namespace longship

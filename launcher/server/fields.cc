@@ -106,20 +106,21 @@ std::vector<std::string> Fields::texts(std::string_view key, std::size_t most) c
   return result;
 }
 
-std::vector<int64_t> Fields::integers(std::string_view key, int64_t least, int64_t most) const {
+std::vector<int32_t> Fields::ids(std::string_view key, int64_t vocab) const {
   const Json* value = find(key);
   if (value == nullptr) {
     return {};
   }
   if (!value->is_array()) {
-    fail(key, "must be an array of integers");
+    fail(key, "must be an array of token ids");
   }
-  std::vector<int64_t> result;
+  std::vector<int32_t> result;
+  result.reserve(value->as_array().size());
   for (const Json& item : value->as_array()) {
-    if (!item.is_int() || item.as_int() < least || item.as_int() > most) {
-      fail(key, "must be an array of integers between " + std::to_string(least) + " and " + std::to_string(most));
+    if (!item.is_int() || item.as_int() < 0 || item.as_int() >= vocab) {
+      fail(key, "must be an array of token ids: integers between 0 and " + std::to_string(vocab - 1));
     }
-    result.push_back(item.as_int());
+    result.push_back(static_cast<int32_t>(item.as_int()));
   }
   return result;
 }

@@ -24,8 +24,8 @@ class Fields {
   std::optional<std::string> text(std::string_view key) const;
   /// A string, or an array of strings.
   std::vector<std::string> texts(std::string_view key, std::size_t most) const;
-  /// An array of integers.
-  std::vector<int64_t> integers(std::string_view key, int64_t least, int64_t most) const;
+  /// An array of token ids of a vocabulary of `vocab`.
+  std::vector<int32_t> ids(std::string_view key, int64_t vocab) const;
 
   [[noreturn]] void fail(std::string_view key, const std::string& rule) const;
 

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "launcher/model_text.h"
+#include "launcher/prompt_text.h"
+#include "launcher/server/fields.h"
+
+namespace longship {
+
+/// Makes the prompt of a chat: its messages, checked and guarded, through the model's template. Immutable; any thread
+/// may use it.
+class ChatPrompt {
+ public:
+  /// `model` outlives this.
+  explicit ChatPrompt(const ModelText& model) : model_(model), prompt_text_(model.tokenizer) {}
+
+  /// The tokens of a body's chat up to where the reply begins. Errors: ApiError.
+  std::vector<int32_t> tokens(const Json& body) const;
+
+ private:
+  Json message(const Json& message, const std::string& name) const;
+
+  const ModelText& model_;
+  PromptText prompt_text_;
+};
+
+}  // namespace longship

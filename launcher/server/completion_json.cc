@@ -1,0 +1,107 @@
+#include "launcher/server/completion_json.h"
+
+#include <ctime>
+#include <random>
+
+namespace longship {
+
+namespace {
+
+std::string new_id(bool chat) {
+  static thread_local std::mt19937_64 random{std::random_device{}()};
+  constexpr char kDigits[] = "0123456789abcdef";
+  std::string id = chat ? "chatcmpl-" : "cmpl-";
+  for (int i = 0; i < 32; ++i) {
+    id += kDigits[random() % 16];
+  }
+  return id;
+}
+
+}  // namespace
+
+Json Usage::json() const {
+  Json cached;
+  cached.set("cached_tokens", cached_tokens);
+  Json json;
+  json.set("prompt_tokens", prompt_tokens);
+  json.set("completion_tokens", completion_tokens);
+  json.set("total_tokens", prompt_tokens + completion_tokens);
+  json.set("prompt_tokens_details", std::move(cached));
+  return json;
+}
+
+CompletionJson::CompletionJson(bool chat, std::string model)
+    : chat_(chat), model_(std::move(model)), id_(new_id(chat)), created_(std::time(nullptr)) {}
+
+Json CompletionJson::envelope(const char* chat_object) const {
+  Json json;
+  json.set("id", id_);
+  json.set("object", chat_ ? chat_object : "text_completion");
+  json.set("created", created_);
+  json.set("model", model_);
+  return json;
+}
+
+Json CompletionJson::choice(std::size_t index, const ChoiceResult& result) const {
+  Json json;
+  json.set("index", static_cast<int64_t>(index));
+  if (chat_) {
+    Json message;
+    message.set("role", "assistant");
+    message.set("content", result.text);
+    message.set("refusal", nullptr);
+    json.set("message", std::move(message));
+  } else {
+    json.set("text", result.text);
+  }
+  json.set("logprobs", result.logprobs);
+  json.set("finish_reason", result.finish_reason);
+  return json;
+}
+
+Json CompletionJson::answer(Json::Array choices, const Usage& usage) const {
+  Json json = envelope("chat.completion");
+  json.set("choices", std::move(choices));
+  json.set("usage", usage.json());
+  return json;
+}
+
+Json CompletionJson::first_delta() const {
+  Json delta;
+  delta.set("role", "assistant");
+  delta.set("content", "");
+  return delta;
+}
+
+Json CompletionJson::delta(const std::string& text) const {
+  if (!chat_) {
+    return {text};
+  }
+  Json delta;
+  delta.set("content", text);
+  return delta;
+}
+
+Json CompletionJson::last_delta() const {
+  return chat_ ? Json(Json::Object{}) : Json("");
+}
+
+Json CompletionJson::chunk(std::size_t index, Json delta, Json logprobs, Json finish_reason) const {
+  Json choice;
+  choice.set("index", static_cast<int64_t>(index));
+  choice.set(chat_ ? "delta" : "text", std::move(delta));
+  choice.set("logprobs", std::move(logprobs));
+  choice.set("finish_reason", std::move(finish_reason));
+  Json json = envelope("chat.completion.chunk");
+  json.set("choices", Json::Array{std::move(choice)});
+  return json;
+}
+
+Json CompletionJson::usage_chunk(const Usage& usage) const {
+  Json json = envelope("chat.completion.chunk");
+  json.set("choices", Json::Array{});
+  json.set("usage", usage.json());
+  return json;
+}
+
+}  // namespace longship

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <string>
+
+#include "core/json.h"
+
+namespace longship {
+
+/// Tokens that a completion has cost.
+struct Usage {
+  int64_t prompt_tokens = 0;
+  int64_t completion_tokens = 0;
+  int64_t cached_tokens = 0;  ///< Of the prompt, that were not run again.
+
+  Json json() const;
+};
+
+/// One answer, complete.
+struct ChoiceResult {
+  std::string text;
+  Json logprobs;
+  std::string finish_reason;
+};
+
+/// The shapes in which the API tells of one completion: whole, or in chunks of a stream. Immutable.
+class CompletionJson {
+ public:
+  CompletionJson(bool chat, std::string model);
+
+  Json choice(std::size_t index, const ChoiceResult& result) const;
+  Json answer(Json::Array choices, const Usage& usage) const;
+
+  /// The beginning of a chat's reply.
+  Json first_delta() const;
+  /// What a chunk tells of text: the delta of a chat, the text of a completion.
+  Json delta(const std::string& text) const;
+  /// The last chunk of a choice.
+  Json last_delta() const;
+  Json chunk(std::size_t index, Json delta, Json logprobs, Json finish_reason) const;
+  Json usage_chunk(const Usage& usage) const;
+
+ private:
+  Json envelope(const char* chat_object) const;
+
+  bool chat_;
+  std::string model_;
+  std::string id_;
+  int64_t created_;
+};
+
+}  // namespace longship

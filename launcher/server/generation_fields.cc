@@ -1,0 +1,100 @@
+#include "launcher/server/generation_fields.h"
+
+#include <algorithm>
+#include <charconv>
+#include <random>
+
+namespace longship {
+
+namespace {
+
+// What one request may ask for.
+constexpr std::size_t kMostBiases = 1024;
+constexpr int64_t kMostTopLogprobs = 20;
+constexpr int64_t kMostTokens = int64_t{1} << 40U;
+constexpr double kMostPenalty = 1e4;
+
+std::vector<std::pair<int32_t, float>> logit_bias(const Fields& fields, int64_t vocab) {
+  const Json* object = fields.find("logit_bias");
+  std::vector<std::pair<int32_t, float>> biases;
+  if (object == nullptr) {
+    return biases;
+  }
+  if (!object->is_object() || object->as_object().size() > kMostBiases) {
+    fields.fail("logit_bias", "must be an object of at most " + std::to_string(kMostBiases) + " token ids");
+  }
+  for (const auto& [key, value] : object->as_object()) {
+    int32_t token = -1;
+    const auto read = std::from_chars(key.data(), key.data() + key.size(), token);
+    if (read.ec != std::errc() || read.ptr != key.data() + key.size() || token < 0 || token >= vocab) {
+      fields.fail("logit_bias", "has a key that is no token id of the vocabulary: \"" + key.substr(0, 40) + "\"");
+    }
+    if (!value.is_number() || !(value.as_double() >= -100 && value.as_double() <= 100)) {
+      fields.fail("logit_bias", "must have numbers between -100 and 100");
+    }
+    biases.emplace_back(token, static_cast<float>(value.as_double()));
+  }
+  return biases;
+}
+
+uint64_t random_seed() {
+  std::random_device random;
+  return (uint64_t{random()} << 32U) | random();
+}
+
+SamplingParams sampling(const Fields& fields, int64_t vocab) {
+  SamplingParams params;
+  params.temperature = fields.number("temperature", 0, 100).value_or(1.0);
+  params.top_p = fields.number("top_p", 0, 1).value_or(1.0);
+  params.top_k = std::max<int64_t>(0, fields.integer("top_k", -1, int64_t{1} << 31U).value_or(0));
+  params.min_p = fields.number("min_p", 0, 1).value_or(0.0);
+  params.repetition_penalty = fields.number("repetition_penalty", 1e-3, kMostPenalty).value_or(1.0);
+  params.presence_penalty = fields.number("presence_penalty", -2, 2).value_or(0.0);
+  params.frequency_penalty = fields.number("frequency_penalty", -2, 2).value_or(0.0);
+  params.logit_bias = logit_bias(fields, vocab);
+  return params;
+}
+
+// How many logprobs the client wants of each token; -1: none.
+int64_t logprobs(const Fields& fields, bool chat) {
+  if (!chat) {
+    return fields.integer("logprobs", 0, kMostTopLogprobs).value_or(-1);
+  }
+  const std::optional<int64_t> top = fields.integer("top_logprobs", 0, kMostTopLogprobs);
+  const bool wanted = fields.flag("logprobs").value_or(false);
+  if (top && *top > 0 && !wanted) {
+    fields.fail("top_logprobs", "needs logprobs to be true");
+  }
+  return wanted ? top.value_or(0) : -1;
+}
+
+int64_t max_tokens(const Fields& fields, bool chat) {
+  const std::optional<int64_t> limit = fields.integer("max_tokens", chat ? 1 : 0, kMostTokens);
+  if (!chat) {
+    constexpr int64_t kUsual = 16;
+    return limit.value_or(kUsual);
+  }
+  return fields.integer("max_completion_tokens", 1, kMostTokens).value_or(limit.value_or(kMostTokens));
+}
+
+}  // namespace
+
+GenerationRequest read_generation(const Fields& fields, bool chat, int64_t vocab, std::span<const int32_t> end_ids) {
+  GenerationRequest generation;
+  generation.sampling = sampling(fields, vocab);
+  const std::optional<int64_t> seed = fields.integer("seed", INT64_MIN, INT64_MAX);
+  generation.sampling.seed = seed ? static_cast<uint64_t>(*seed) : random_seed();
+  generation.max_tokens = max_tokens(fields, chat);
+  generation.min_tokens = fields.integer("min_tokens", 0, kMostTokens).value_or(0);
+  if (generation.min_tokens > generation.max_tokens) {
+    fields.fail("min_tokens", "must not be above max_tokens");
+  }
+  generation.logprobs = logprobs(fields, chat);
+  generation.stop_ids = fields.ids("stop_token_ids", vocab);
+  if (!fields.flag("ignore_eos").value_or(false)) {
+    generation.stop_ids.insert(generation.stop_ids.end(), end_ids.begin(), end_ids.end());
+  }
+  return generation;
+}
+
+}  // namespace longship
