@@ -24,12 +24,21 @@ struct SamplingParams {
   uint32_t choice = 0;  ///< Which of several answers to one prompt: each draws numbers of its own.
   /// Added to the logits of these tokens, ids within the vocabulary.
   std::vector<std::pair<int32_t, float>> logit_bias{};
+  std::vector<int32_t> allowed_ids{};             ///< Only these are chosen, ids within the vocabulary; empty: all.
+  std::vector<std::vector<int32_t>> bad_words{};  ///< Runs of tokens, none empty, that the output never has.
 };
 
 /// A token and the logarithm of its probability, before penalties and temperature.
 struct TokenLogprob {
   int32_t token = 0;
   float logprob = 0;
+};
+
+/// What is told of the token at a position.
+struct PositionLogprobs {
+  float logprob = 0;
+  int32_t rank = 1;               ///< Tokens that are at least as probable there; 1: none is more so.
+  std::vector<TokenLogprob> top;  ///< The most probable first.
 };
 
 struct GenerationRequest {
@@ -42,6 +51,7 @@ struct GenerationRequest {
   int64_t min_tokens = 0;         ///< Before so many tokens, none of stop_ids is chosen.
   int64_t logprobs = -1;          ///< Report each token's logprob, and those of so many most probable ones; -1: none.
   bool prompt_logits = false;     ///< Report the logits of every prompt position.
+  int64_t prompt_logprobs = -1;   ///< The same for each token of the prompt but the first; -1: none.
   uint64_t session = 0;           ///< Not 0: keys and values stay for the next request of this session, of which only
                                   ///< the tokens after the longest common prefix are then run.
 };
@@ -50,22 +60,23 @@ using RequestId = uint64_t;
 
 enum class FinishReason : uint8_t { kStop, kLength, kCancelled, kError };
 
-/// What happens to a request, in order: logits of the prompt (if asked for), tokens, one finish. Or a report that was
-/// asked for.
+/// What happens to a request, in order: logits or logprobs of the prompt (if asked for), tokens, one finish. Or a
+/// report that was asked for.
 struct EngineEvent {
-  enum class Kind : uint8_t { kToken, kLogits, kFinished, kReport };
+  enum class Kind : uint8_t { kToken, kLogits, kPromptLogprobs, kFinished, kReport };
 
   RequestId request = 0;  ///< 0 for a report.
   Kind kind = Kind::kToken;
-  int32_t token = 0;                          ///< kToken
-  float logprob = 0;                          ///< kToken, if asked for.
-  std::vector<TokenLogprob> top_logprobs;     ///< kToken, if asked for: the most probable first.
-  int64_t first_position = 0;                 ///< kLogits
-  std::vector<float> logits;                  ///< kLogits: rows of V values from first_position on.
-  FinishReason reason = FinishReason::kStop;  ///< kFinished
-  std::string error;                          ///< kFinished with kError: why the request was refused.
-  int64_t cached_tokens = 0;                  ///< kFinished: prompt tokens that a session already held.
-  std::vector<RankReport> reports;            ///< kReport: of all ranks, in their order.
+  int32_t token = 0;                       ///< kToken; kFinished with kStop: the one of stop_ids that was chosen.
+  float logprob = 0;                       ///< kToken, if asked for.
+  std::vector<TokenLogprob> top_logprobs;  ///< kToken, if asked for: the most probable first.
+  int64_t first_position = 0;              ///< kLogits, kPromptLogprobs
+  std::vector<float> logits;               ///< kLogits: rows of V values from first_position on.
+  std::vector<PositionLogprobs> prompt_logprobs;  ///< kPromptLogprobs: of the tokens from first_position on.
+  FinishReason reason = FinishReason::kStop;      ///< kFinished
+  std::string error;                              ///< kFinished with kError: why the request was refused.
+  int64_t cached_tokens = 0;                      ///< kFinished: prompt tokens that a session already held.
+  std::vector<RankReport> reports;                ///< kReport: of all ranks, in their order.
 };
 
 /// Facts about the running model that a front end needs.

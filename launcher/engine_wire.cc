@@ -121,6 +121,12 @@ Bytes encode(const EngineEvent& event) {
   writer.put_span(std::span<const TokenLogprob>(event.top_logprobs));
   writer.put(event.first_position);
   writer.put_span(std::span<const float>(event.logits));
+  writer.put(static_cast<uint64_t>(event.prompt_logprobs.size()));
+  for (const PositionLogprobs& position : event.prompt_logprobs) {
+    writer.put(position.logprob);
+    writer.put(position.rank);
+    writer.put_span(std::span<const TokenLogprob>(position.top));
+  }
   writer.put(static_cast<uint8_t>(event.reason));
   writer.put_string(event.error);
   writer.put(event.cached_tokens);
@@ -141,6 +147,14 @@ EngineEvent decode_event(std::span<const std::byte> payload) {
     event.top_logprobs = reader.get_vector<TokenLogprob>();
     event.first_position = reader.get<int64_t>();
     event.logits = reader.get_vector<float>();
+    const auto positions = reader.get<uint64_t>();
+    for (uint64_t i = 0; i < positions; ++i) {
+      PositionLogprobs position;
+      position.logprob = reader.get<float>();
+      position.rank = reader.get<int32_t>();
+      position.top = reader.get_vector<TokenLogprob>();
+      event.prompt_logprobs.push_back(std::move(position));
+    }
     event.reason = get_enum(reader, FinishReason::kError);
     event.error = reader.get_string();
     event.cached_tokens = reader.get<int64_t>();
@@ -174,10 +188,16 @@ Bytes encode(const SubmitMessage& message) {
     writer.put(token);
     writer.put(bias);
   }
+  writer.put_span(std::span<const int32_t>(sampling.allowed_ids));
+  writer.put(static_cast<uint64_t>(sampling.bad_words.size()));
+  for (const std::vector<int32_t>& word : sampling.bad_words) {
+    writer.put_span(std::span<const int32_t>(word));
+  }
   writer.put_span(std::span<const int32_t>(request.stop_ids));
   writer.put(request.min_tokens);
   writer.put(request.logprobs);
   writer.put(static_cast<uint8_t>(request.prompt_logits));
+  writer.put(request.prompt_logprobs);
   writer.put(request.session);
   return writer.take();
 }
@@ -205,10 +225,16 @@ SubmitMessage decode_submit(std::span<const std::byte> payload) {
       const auto token = reader.get<int32_t>();
       sampling.logit_bias.emplace_back(token, reader.get<float>());
     }
+    sampling.allowed_ids = reader.get_vector<int32_t>();
+    const auto bad_words = reader.get<uint64_t>();
+    for (uint64_t i = 0; i < bad_words; ++i) {
+      sampling.bad_words.push_back(reader.get_vector<int32_t>());
+    }
     request.stop_ids = reader.get_vector<int32_t>();
     request.min_tokens = reader.get<int64_t>();
     request.logprobs = reader.get<int64_t>();
     request.prompt_logits = get_bool(reader);
+    request.prompt_logprobs = reader.get<int64_t>();
     request.session = reader.get<uint64_t>();
     return message;
   });

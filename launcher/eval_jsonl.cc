@@ -201,6 +201,7 @@ class JsonlEvaluation {
       case EngineEvent::Kind::kToken:
         running.greedy.push_back(event->token);
         break;
+      case EngineEvent::Kind::kPromptLogprobs:
       case EngineEvent::Kind::kReport:
         break;
       case EngineEvent::Kind::kFinished:

@@ -1,5 +1,6 @@
 #include "launcher/surviving_engine.h"
 
+#include <algorithm>
 #include <thread>
 #include <utility>
 
@@ -112,6 +113,9 @@ std::optional<EngineEvent> SurvivingEngine::translate(EngineEvent event) {
     found->second.request.output.push_back(event.token);
     found->second.losses = 0;
   }
+  if (event.kind == EngineEvent::Kind::kPromptLogprobs && !keep_new(event, found->second)) {
+    return std::nullopt;
+  }
   if (finished) {
     outer_ids_.erase(outer);
     journal_.erase(found);
@@ -120,6 +124,16 @@ std::optional<EngineEvent> SurvivingEngine::translate(EngineEvent event) {
     give_next_suspect();
   }
   return event;
+}
+
+// New ranks report the prompt from its beginning again: drops what was told before. False if that is all.
+bool SurvivingEngine::keep_new(EngineEvent& event, Entry& entry) {
+  auto& positions = event.prompt_logprobs;
+  const int64_t known = std::clamp<int64_t>(entry.prompt_end - event.first_position, 0, std::ssize(positions));
+  positions.erase(positions.begin(), positions.begin() + known);
+  event.first_position += known;
+  entry.prompt_end = std::max(entry.prompt_end, event.first_position + std::ssize(positions));
+  return !positions.empty();
 }
 
 void SurvivingEngine::recover(const Error& loss) {

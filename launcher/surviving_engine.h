@@ -43,10 +43,12 @@ class SurvivingEngine : public Engine {
     GenerationRequest request;  ///< With the tokens emitted so far.
     RequestId inner = 0;        ///< Its id in the present engine; 0: it waits.
     bool cancelled = false;     ///< Its end is on its way.
+    int64_t prompt_end = 0;     ///< Prompt positions before this were reported.
     int losses = 0;             ///< In a row, without a token in between.
   };
 
   std::optional<EngineEvent> translate(EngineEvent event);
+  static bool keep_new(EngineEvent& event, Entry& entry);
   void recover(const Error& loss);
   std::shared_ptr<Engine> start_again();
   void give(RequestId id, Entry& entry);

@@ -19,7 +19,9 @@ double negative_log_likelihood(std::span<const float> logits, int32_t token) {
   return log_sum_exp(logits) - static_cast<double>(logits[static_cast<std::size_t>(token)]);
 }
 
-std::vector<TokenLogprob> top_logprobs(std::span<const float> logits, int64_t count) {
+namespace {
+
+std::vector<int32_t> most_probable(std::span<const float> logits, int64_t count) {
   std::vector<int32_t> ids(logits.size());
   std::iota(ids.begin(), ids.end(), 0);
   const auto end = ids.begin() + std::clamp<std::ptrdiff_t>(count, 0, std::ssize(ids));
@@ -28,13 +30,28 @@ std::vector<TokenLogprob> top_logprobs(std::span<const float> logits, int64_t co
     const float y = logits[static_cast<std::size_t>(b)];
     return x != y ? x > y : a < b;
   });
+  ids.erase(end, ids.end());
+  return ids;
+}
+
+}  // namespace
+
+PositionLogprobs position_logprobs(std::span<const float> logits, int32_t token, int64_t count) {
   const double total = log_sum_exp(logits);
-  std::vector<TokenLogprob> top;
-  for (auto id = ids.begin(); id != end; ++id) {
-    const double logit = static_cast<double>(logits[static_cast<std::size_t>(*id)]);
-    top.push_back({*id, static_cast<float>(logit - total)});
+  const auto logprob = [&](int32_t id) {
+    return static_cast<float>(static_cast<double>(logits[static_cast<std::size_t>(id)]) - total);
+  };
+  const float own = logits[static_cast<std::size_t>(token)];
+  PositionLogprobs result;
+  result.logprob = logprob(token);
+  result.rank =
+      static_cast<int32_t>(std::count_if(logits.begin(), logits.end(), [own](float logit) { return logit >= own; }));
+  if (count > 0) {
+    for (const int32_t id : most_probable(logits, count)) {
+      result.top.push_back({id, logprob(id)});
+    }
   }
-  return top;
+  return result;
 }
 
 }  // namespace longship

@@ -14,7 +14,7 @@ double negative_log_likelihood(std::span<const float> logits, int32_t token);
 /// ln of the sum of exp(logits), in double: a token's logprob is its logit less this.
 double log_sum_exp(std::span<const float> logits);
 
-/// The `count` tokens of the largest logits with their logprobs, the most probable first, the lowest of equals first.
-std::vector<TokenLogprob> top_logprobs(std::span<const float> logits, int64_t count);
+/// What a row of logits says of a token, and of the `count` most probable ones: the lowest of equals first.
+PositionLogprobs position_logprobs(std::span<const float> logits, int32_t token, int64_t count);
 
 }  // namespace longship

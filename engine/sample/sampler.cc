@@ -38,6 +38,38 @@ void penalise(std::vector<float>& logits, std::span<const int32_t> prompt, std::
   }
 }
 
+constexpr float kNever = -std::numeric_limits<float>::infinity();
+
+void keep_only(std::vector<float>& logits, std::span<const int32_t> allowed) {
+  std::vector<float> kept(logits.size(), kNever);
+  for (const int32_t token : allowed) {
+    kept[static_cast<std::size_t>(token)] = logits[static_cast<std::size_t>(token)];
+  }
+  logits = std::move(kept);
+}
+
+void ban(std::vector<float>& logits, int32_t token) {
+  if (token >= 0 && token < std::ssize(logits)) {
+    logits[static_cast<std::size_t>(token)] = kNever;
+  }
+}
+
+void ban_bad_words(std::vector<float>& logits, std::span<const int32_t> output, const SamplingParams& params) {
+  for (const std::vector<int32_t>& word : params.bad_words) {
+    const std::span<const int32_t> before(word.data(), word.size() - 1);
+    const bool begun =
+        output.size() >= before.size() && std::equal(before.begin(), before.end(), output.end() - std::ssize(before));
+    if (begun) {
+      ban(logits, word.back());
+    }
+  }
+}
+
+bool has_edits(const SamplingParams& params) {
+  return has_penalties(params) || !params.logit_bias.empty() || !params.allowed_ids.empty() ||
+         !params.bad_words.empty();
+}
+
 struct Candidate {
   int32_t token;
   double weight;  ///< Proportional to the probability.
@@ -125,17 +157,17 @@ int32_t argmax(std::span<const float> values) {
 int32_t sample(std::span<const float> logits, std::span<const int32_t> prompt, std::span<const int32_t> output,
                const SamplingParams& params, std::span<const int32_t> banned) {
   std::vector<float> edited;
-  if (has_penalties(params) || !params.logit_bias.empty() || !banned.empty()) {
+  if (has_edits(params) || !banned.empty()) {
     edited.assign(logits.begin(), logits.end());
     for (const auto& [token, bias] : params.logit_bias) {
       edited[static_cast<std::size_t>(token)] += bias;
     }
     penalise(edited, prompt, output, params);
-    for (const int32_t token : banned) {
-      if (token >= 0 && token < std::ssize(edited)) {
-        edited[static_cast<std::size_t>(token)] = -std::numeric_limits<float>::infinity();
-      }
+    if (!params.allowed_ids.empty()) {
+      keep_only(edited, params.allowed_ids);
     }
+    ban_bad_words(edited, output, params);
+    std::for_each(banned.begin(), banned.end(), [&](int32_t token) { ban(edited, token); });
     logits = edited;
   }
   if (params.temperature <= 0) {

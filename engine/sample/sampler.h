@@ -11,7 +11,8 @@ namespace longship {
 /// index by which the random number is drawn, so the same request draws the same numbers wherever it runs.
 ///
 /// Order, as in vLLM: biases; repetition, frequency and presence penalties; temperature; min-p; top-k; top-p. Ties go
-/// to the lowest id. Temperature 0 takes the largest logit after the penalties. `banned` tokens are never chosen.
+/// to the lowest id. Temperature 0 takes the largest logit after the penalties. Never chosen are `banned` tokens, those
+/// outside allowed_ids if there are any, and the last token of a bad word whose others end the output.
 int32_t sample(std::span<const float> logits, std::span<const int32_t> prompt, std::span<const int32_t> output,
                const SamplingParams& params, std::span<const int32_t> banned = {});
 

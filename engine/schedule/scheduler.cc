@@ -33,19 +33,21 @@ std::string refusal(const GenerationRequest& request, const SchedulerLimits& lim
     return "the prompt has " + std::to_string(prompt) + " tokens, but there is room for " + std::to_string(room) +
            " with the answer";
   }
-  const auto& bias = request.sampling.logit_bias;
-  const auto outside = [&](int32_t id) { return id < 0 || id >= limits.vocab; };
-  if (std::any_of(bias.begin(), bias.end(), [&](const auto& entry) { return outside(entry.first); })) {
-    return "a biased token is outside the vocabulary of " + std::to_string(limits.vocab);
+  const SamplingParams& sampling = request.sampling;
+  const auto& bias = sampling.logit_bias;
+  const auto& words = sampling.bad_words;
+  if (!std::all_of(bias.begin(), bias.end(), [&](const auto& entry) { return inside(entry.first); }) ||
+      !std::all_of(sampling.allowed_ids.begin(), sampling.allowed_ids.end(), inside)) {
+    return "a biased or allowed token is outside the vocabulary of " + std::to_string(limits.vocab);
+  }
+  if (std::any_of(words.begin(), words.end(), [](const auto& word) { return word.empty(); })) {
+    return "a bad word has no tokens";
   }
   if (prompt + static_cast<int64_t>(request.output.size()) > room) {
     return "the prompt and what was generated have no room";
   }
   if (request.max_tokens < 0) {
     return "the number of tokens to generate is negative";
-  }
-  if (request.prompt_logits && limits.max_logit_rows < limits.max_batched_tokens) {
-    return "the engine was started without room for the logits of prompts";
   }
   return {};
 }
@@ -176,8 +178,8 @@ void Scheduler::admit() {
     if (!has_room_for(next)) {
       return;
     }
-    // A sequence that asks for every prompt position's logits cannot skip any.
-    if (next.request.session != 0 && !next.request.prompt_logits) {
+    // A sequence that reports every position of its prompt cannot skip any.
+    if (next.request.session != 0 && !next.reports_prompt()) {
       resume_session(next);
     }
     running_.push_back(std::move(waiting_.front()));
@@ -237,7 +239,7 @@ void Scheduler::plan(Sequence& sequence, int64_t tokens, StepPlan& plan) {
   plan.tokens.insert(plan.tokens.end(), first, first + static_cast<std::ptrdiff_t>(tokens));
   sequence.computed += tokens;
   sequence.last_step = next_step_;
-  if (sequence.request.prompt_logits && slice.begin < sequence.prompt_tokens()) {
+  if (sequence.reports_prompt() && slice.begin < sequence.prompt_tokens()) {
     slice.logit_rows = tokens;
   } else if (sequence.computed == sequence.length()) {
     slice.logit_rows = 1;
@@ -262,7 +264,7 @@ void Scheduler::plan_prompts(StepPlan& step) {
   for (std::size_t i = 0; i < running_.size(); ++i) {
     Sequence& sequence = *running_[i];
     int64_t budget = limits_.max_batched_tokens - static_cast<int64_t>(step.tokens.size());
-    if (sequence.request.prompt_logits) {
+    if (sequence.reports_prompt()) {
       budget = std::min(budget, limits_.max_logit_rows - step.logit_rows());
     }
     const bool has_prompt = sequence.plannable() > 1 || (sequence.plannable() == 1 && sequence.computed == 0);
@@ -314,19 +316,8 @@ void Scheduler::commit_slice(Sequence& sequence, const PlanSlice& slice, const f
     return;
   }
   const int64_t end = slice.begin + slice.rows;
-  if (sequence.request.prompt_logits && sequence.logits_reported < sequence.prompt_tokens()) {
-    const int64_t first = std::max(sequence.logits_reported, slice.begin);
-    const int64_t last = std::min(end, sequence.prompt_tokens());
-    if (first < last) {
-      EngineEvent event;
-      event.request = sequence.id;
-      event.kind = EngineEvent::Kind::kLogits;
-      event.first_position = first;
-      event.logits.assign(logits + (first - slice.begin) * limits_.vocab,
-                          logits + (last - slice.begin) * limits_.vocab);
-      sequence.logits_reported = last;
-      events_.push_back(std::move(event));
-    }
+  if (sequence.reports_prompt()) {
+    report_prompt(sequence, slice, logits);
   }
   if (end < sequence.length()) {
     return;
@@ -341,6 +332,39 @@ void Scheduler::commit_slice(Sequence& sequence, const PlanSlice& slice, const f
   choose(sequence, last_row);
 }
 
+// The logits of prompt positions that were not reported yet, as they are or as logprobs of the tokens behind them.
+void Scheduler::report_prompt(Sequence& sequence, const PlanSlice& slice, const float* logits) {
+  const int64_t first = std::max(sequence.prompt_reported, slice.begin);
+  const int64_t end = std::min(slice.begin + slice.rows, sequence.prompt_tokens());
+  if (first >= end) {
+    return;
+  }
+  sequence.prompt_reported = end;
+  const GenerationRequest& request = sequence.request;
+  const auto row = [&](int64_t position) { return logits + (position - slice.begin) * limits_.vocab; };
+  EngineEvent event;
+  event.request = sequence.id;
+  if (request.prompt_logits) {
+    event.kind = EngineEvent::Kind::kLogits;
+    event.first_position = first;
+    event.logits.assign(row(first), row(end));
+    events_.push_back(event);
+  }
+  if (request.prompt_logprobs >= 0) {
+    event.kind = EngineEvent::Kind::kPromptLogprobs;
+    event.first_position = first + 1;
+    event.logits.clear();
+    for (int64_t next = first + 1; next <= end && next < sequence.prompt_tokens(); ++next) {
+      event.prompt_logprobs.push_back(position_logprobs({row(next - 1), static_cast<std::size_t>(limits_.vocab)},
+                                                        request.prompt[static_cast<std::size_t>(next)],
+                                                        request.prompt_logprobs));
+    }
+    if (!event.prompt_logprobs.empty()) {
+      events_.push_back(std::move(event));
+    }
+  }
+}
+
 void Scheduler::choose(Sequence& sequence, std::span<const float> logits) {
   const GenerationRequest& request = sequence.request;
   const std::span<const int32_t> tokens(sequence.tokens);
@@ -352,8 +376,9 @@ void Scheduler::choose(Sequence& sequence, std::span<const float> logits) {
   event.token = sample(logits, tokens.first(prompt), tokens.subspan(prompt), request.sampling,
                        may_stop ? std::span<const int32_t>() : request.stop_ids);
   if (request.logprobs >= 0) {
-    event.logprob = static_cast<float>(-negative_log_likelihood(logits, event.token));
-    event.top_logprobs = top_logprobs(logits, request.logprobs);
+    PositionLogprobs told = position_logprobs(logits, event.token, request.logprobs);
+    event.logprob = told.logprob;
+    event.top_logprobs = std::move(told.top);
   }
   append(sequence, std::move(event));
 }
@@ -363,6 +388,7 @@ void Scheduler::append(Sequence& sequence, EngineEvent chosen) {
   const auto& stops = sequence.request.stop_ids;
   if (std::find(stops.begin(), stops.end(), chosen.token) != stops.end()) {
     finish(sequence, FinishReason::kStop);
+    events_.back().token = chosen.token;
     remove(id);
     return;
   }

@@ -71,6 +71,7 @@ class Scheduler {
   void plan_decodes(StepPlan& plan);
   void plan_prompts(StepPlan& plan);
   void commit_slice(Sequence& sequence, const PlanSlice& slice, const float* logits);
+  void report_prompt(Sequence& sequence, const PlanSlice& slice, const float* logits);
   void choose(Sequence& sequence, std::span<const float> logits);
   void append(Sequence& sequence, EngineEvent chosen);
   void finish(Sequence& sequence, FinishReason reason, std::string error = {});

@@ -16,12 +16,14 @@ struct Sequence {
   int64_t max_tokens = 0;       ///< To generate, after clamping to the room there is.
   int64_t computed = 0;
   int64_t cached = 0;               ///< Prompt tokens that its session already held.
-  int64_t logits_reported = 0;      ///< Prompt positions whose logits were reported.
+  int64_t prompt_reported = 0;      ///< Prompt positions whose logits or logprobs were reported.
   uint32_t epoch = 0;               ///< Counts preemptions: results of an older epoch are dropped.
   uint64_t last_step = UINT64_MAX;  ///< The latest step that it was planned in.
   std::vector<int32_t> pages;
 
   int64_t prompt_tokens() const { return static_cast<int64_t>(request.prompt.size()); }
+  /// Every position of the prompt is run and its logits are wanted.
+  bool reports_prompt() const { return request.prompt_logits || request.prompt_logprobs >= 0; }
   int64_t length() const { return static_cast<int64_t>(tokens.size()); }
   int64_t generated() const { return length() - prompt_tokens(); }
   /// Tokens that can be planned now: a generated token is planned after the commit that chose it.

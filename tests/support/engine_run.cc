@@ -28,6 +28,7 @@ std::vector<RequestResult> collect(Engine& engine, const std::vector<GenerationR
       case EngineEvent::Kind::kLogits:
         result.logits.insert(result.logits.end(), event->logits.begin(), event->logits.end());
         break;
+      case EngineEvent::Kind::kPromptLogprobs:
       case EngineEvent::Kind::kReport:
         break;
       case EngineEvent::Kind::kFinished:

@@ -90,7 +90,10 @@ TEST_F(RemoteEngineTest, CarriesARequestWholeAndItsEventsInOrder) {
                       .repetition_penalty = 1.5,
                       .presence_penalty = 2.5,
                       .frequency_penalty = 3.5,
-                      .seed = 77};
+                      .seed = 77,
+                      .allowed_ids = {3, 4},
+                      .bad_words = {{5}, {6, 7}}};
+  request.prompt_logprobs = 12;
   const RequestId id = remote.submit(request);
   const std::vector<EngineEvent> events = events_until_finished();
   ASSERT_EQ(events.size(), 5U);
@@ -117,6 +120,9 @@ TEST_F(RemoteEngineTest, CarriesARequestWholeAndItsEventsInOrder) {
   EXPECT_EQ(arrived.sampling.presence_penalty, 2.5);
   EXPECT_EQ(arrived.sampling.frequency_penalty, 3.5);
   EXPECT_EQ(arrived.sampling.seed, 77U);
+  EXPECT_EQ(arrived.sampling.allowed_ids, request.sampling.allowed_ids);
+  EXPECT_EQ(arrived.sampling.bad_words, request.sampling.bad_words);
+  EXPECT_EQ(arrived.prompt_logprobs, 12);
 }
 
 TEST_F(RemoteEngineTest, ARefusalIsAnEvent) {
@@ -245,6 +251,21 @@ TEST(FrameSocketTest, APeerWithoutHeartbeatsIsSilent) {
   const auto begin = Clock::now();
   EXPECT_EQ(receiver.receive(frame, begin + std::chrono::seconds(10)), Received::kSilent);
   EXPECT_GE(Clock::now() - begin, milliseconds(150));
+}
+
+TEST(EngineWire, CarriesTheLogprobsOfAPrompt) {
+  EngineEvent event;
+  event.kind = EngineEvent::Kind::kPromptLogprobs;
+  event.first_position = 5;
+  event.prompt_logprobs = {{-1.5F, 3, {{7, -0.5F}, {8, -1.0F}}}, {-2.5F, 1, {}}};
+  const EngineEvent arrived = decode_event(encode(event));
+  EXPECT_EQ(arrived.kind, event.kind);
+  EXPECT_EQ(arrived.first_position, 5);
+  ASSERT_EQ(arrived.prompt_logprobs.size(), 2U);
+  EXPECT_EQ(arrived.prompt_logprobs[0].rank, 3);
+  ASSERT_EQ(arrived.prompt_logprobs[0].top.size(), 2U);
+  EXPECT_EQ(arrived.prompt_logprobs[0].top[1].token, 8);
+  EXPECT_EQ(arrived.prompt_logprobs[1].logprob, -2.5F);
 }
 
 TEST(EngineWire, APayloadOfTheWrongLengthIsRefused) {

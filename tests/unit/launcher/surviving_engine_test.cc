@@ -110,6 +110,65 @@ TEST(SurvivingEngine, RequestsGoOnWhereTheyWere) {
   }
 }
 
+// Reports the logprobs of a prompt, two positions at a look, then ends; lost after `life` looks.
+class ScoringEngine : public Engine {
+ public:
+  explicit ScoringEngine(int life) : life_(life) {}
+
+  EngineInfo info() const override { return {}; }
+  RequestId submit(GenerationRequest request) override {
+    request_ = std::move(request);
+    return 1;
+  }
+  void cancel(RequestId) override {}
+  void end_session(uint64_t) override {}
+  void report(ReportKind) override {}
+  void shutdown() override {}
+
+  std::optional<EngineEvent> next_event(Deadline) override {
+    if (life_-- == 0) throw Error(ErrorKind::kRank, "lost");
+    const auto length = std::ssize(request_.prompt);
+    if (next_ > length) return std::nullopt;
+    EngineEvent event;
+    event.request = 1;
+    event.kind = next_ == length ? EngineEvent::Kind::kFinished : EngineEvent::Kind::kPromptLogprobs;
+    event.first_position = next_;
+    for (int i = 0; i < 2 && next_ < length; ++i) {
+      event.prompt_logprobs.push_back({-static_cast<float>(next_++), 1, {}});
+    }
+    next_ += event.kind == EngineEvent::Kind::kFinished ? 1 : 0;
+    return event;
+  }
+
+ private:
+  int life_;
+  int64_t next_ = 1;
+  GenerationRequest request_;
+};
+
+TEST(SurvivingEngine, TellsTheLogprobsOfAPromptOnce) {
+  int life = 1;
+  SurvivingEngine engine([&] { return std::make_shared<ScoringEngine>(life += 2); }, [](const Error&, std::size_t) {});
+  GenerationRequest wants = request(1, 0);
+  wants.prompt.resize(10, 1);
+  wants.prompt_logprobs = 0;
+  engine.submit(std::move(wants));
+  int64_t next = 1;
+  bool finished = false;
+  for (int i = 0; i < 100 && !finished; ++i) {
+    const std::optional<EngineEvent> event = engine.next_event({});
+    if (!event) continue;
+    finished = event->kind == EngineEvent::Kind::kFinished;
+    if (finished) break;
+    EXPECT_EQ(event->first_position, next);
+    for (const PositionLogprobs& position : event->prompt_logprobs) {
+      EXPECT_EQ(position.logprob, -static_cast<float>(next++));
+    }
+  }
+  EXPECT_TRUE(finished);
+  EXPECT_EQ(next, 10);
+}
+
 TEST(SurvivingEngine, RefusesTheRequestThatLosesTheRanksAndSparesTheOthers) {
   for (const int fuse : {0, 1}) {
     int losses = 0;

@@ -23,18 +23,21 @@ TEST(NegativeLogLikelihood, LargeLogitsDoNotOverflow) {
   EXPECT_NEAR(negative_log_likelihood(logits, 2), 6e4 + std::log(2.0), 1e-9);
 }
 
-TEST(TopLogprobs, AreTheMostProbableAndTheLowestOfEquals) {
+TEST(PositionLogprobs, TellTheTokenItsRankAndTheMostProbable) {
   const std::vector<float> logits = {1.0F, 3.0F, 2.0F, 3.0F};
-  const std::vector<TokenLogprob> top = top_logprobs(logits, 3);
-  ASSERT_EQ(top.size(), 3U);
-  EXPECT_EQ(top[0].token, 1);
-  EXPECT_EQ(top[1].token, 3);
-  EXPECT_EQ(top[2].token, 2);
-  for (const TokenLogprob& one : top) {
+  const PositionLogprobs told = position_logprobs(logits, 2, 3);
+  EXPECT_NEAR(told.logprob, -negative_log_likelihood(logits, 2), 1e-6);
+  EXPECT_EQ(told.rank, 3);
+  ASSERT_EQ(told.top.size(), 3U);
+  EXPECT_EQ(told.top[0].token, 1);
+  EXPECT_EQ(told.top[1].token, 3);
+  EXPECT_EQ(told.top[2].token, 2);
+  for (const TokenLogprob& one : told.top) {
     EXPECT_NEAR(one.logprob, -negative_log_likelihood(logits, one.token), 1e-6);
   }
-  EXPECT_EQ(top_logprobs(logits, 9).size(), 4U);
-  EXPECT_TRUE(top_logprobs(logits, 0).empty());
+  EXPECT_EQ(position_logprobs(logits, 0, 9).top.size(), 4U);
+  EXPECT_TRUE(position_logprobs(logits, 0, 0).top.empty());
+  EXPECT_EQ(position_logprobs(logits, 1, 0).rank, 2);  // of equals each counts
 }
 
 }  // namespace

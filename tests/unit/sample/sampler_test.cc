@@ -151,6 +151,31 @@ TEST(Sampler, BiasesAndBansComeBeforeTheChoice) {
   EXPECT_EQ(sample(logits, Tokens{0}, {}, greedy), 0);
 }
 
+TEST(Sampler, OnlyAllowedTokensAreChosen) {
+  const std::vector<float> logits = {1, 3, 2, -9};
+  SamplingParams params = {.temperature = 0};
+  params.allowed_ids = {3, 0};
+  EXPECT_EQ(sample(logits, Tokens{0}, {}, params), 0);
+  EXPECT_EQ(sample(logits, Tokens{0}, {}, params, Tokens{0}), 3);
+  params.temperature = 5;
+  for (params.seed = 0; params.seed < 100; ++params.seed) {
+    const int32_t token = sample(logits, Tokens{0}, {}, params);
+    EXPECT_TRUE(token == 0 || token == 3) << token;
+  }
+}
+
+TEST(Sampler, ABadWordIsNeverCompleted) {
+  const std::vector<float> logits = {1, 3, 2};
+  SamplingParams greedy = {.temperature = 0};
+  greedy.bad_words = {{1}};
+  EXPECT_EQ(sample(logits, Tokens{0}, {}, greedy), 2);
+  greedy.bad_words = {{0, 2, 1}};
+  EXPECT_EQ(sample(logits, Tokens{0}, Tokens{0, 2}, greedy), 2);
+  EXPECT_EQ(sample(logits, Tokens{0}, Tokens{2, 2}, greedy), 1);
+  EXPECT_EQ(sample(logits, Tokens{0, 2}, {}, greedy), 1) << "the prompt is no part of the output";
+  EXPECT_EQ(sample(logits, Tokens{0}, Tokens{2}, greedy), 1) << "the output is shorter than the word";
+}
+
 TEST(Sampler, EachChoiceDrawsNumbersOfItsOwn) {
   const std::vector<float> logits(1000, 0.0F);
   SamplingParams params;

@@ -15,6 +15,7 @@ namespace longship::fake {
 struct Report {
   std::vector<int32_t> tokens;
   std::vector<float> prompt_logits;
+  std::vector<PositionLogprobs> prompt_logprobs;
   int64_t cached_tokens = 0;
   bool finished = false;
   FinishReason reason = FinishReason::kStop;
@@ -128,6 +129,11 @@ class Runner {
         EXPECT_TRUE(report.tokens.empty()) << "logits of the prompt after a token";
         EXPECT_EQ(event.first_position * limits_.vocab, static_cast<int64_t>(report.prompt_logits.size()));
         report.prompt_logits.insert(report.prompt_logits.end(), event.logits.begin(), event.logits.end());
+      } else if (event.kind == EngineEvent::Kind::kPromptLogprobs) {
+        EXPECT_TRUE(report.tokens.empty()) << "logprobs of the prompt after a token";
+        EXPECT_EQ(event.first_position, std::ssize(report.prompt_logprobs) + 1);
+        report.prompt_logprobs.insert(report.prompt_logprobs.end(), event.prompt_logprobs.begin(),
+                                      event.prompt_logprobs.end());
       } else {
         report.finished = true;
         report.reason = event.reason;

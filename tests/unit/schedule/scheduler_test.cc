@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "engine/sample/log_softmax.h"
 #include "tests/unit/schedule/runner.h"
 
 namespace longship::fake {
@@ -35,10 +36,8 @@ GenerationRequest request(int64_t prompt_tokens, int64_t max_tokens, int32_t fir
 TEST(Scheduler, WhatCanNeverRunIsRefused) {
   SchedulerLimits small_pool = kLimits;
   small_pool.kv_pages = 5;
-  SchedulerLimits no_logits = kLimits;
-  no_logits.max_logit_rows = 8;
-  GenerationRequest wants_logits = request(3, 1);
-  wants_logits.prompt_logits = true;
+  GenerationRequest empty_word = request(3, 1);
+  empty_word.sampling.bad_words = {{4}, {}};
   GenerationRequest unknown_token = request(3, 1);
   unknown_token.prompt[1] = 40;
   const struct {
@@ -49,7 +48,7 @@ TEST(Scheduler, WhatCanNeverRunIsRefused) {
       {kLimits, request(0, 1), "empty"},     {kLimits, request(64, 1), "64"},
       {kLimits, request(65, 0), "64"},       {small_pool, request(20, 1), "20"},
       {kLimits, request(3, -1), "negative"}, {kLimits, unknown_token, "vocabulary of 40"},
-      {no_logits, wants_logits, "logits"},
+      {kLimits, empty_word, "bad word"},
   };
   for (const auto& [limits, refused, cause] : cases) {
     Runner runner(limits);
@@ -121,6 +120,9 @@ TEST(Scheduler, NoStopTokenIsChosenBeforeTheLeastNumber) {
   GenerationRequest biased = request(5, 3);
   biased.sampling.logit_bias = {{1 << 20, 1.0F}};
   EXPECT_EQ(Runner(kLimits).run_alone(biased).reason, FinishReason::kError);
+  GenerationRequest allowed = request(5, 3);
+  allowed.sampling.allowed_ids = {7, -1};
+  EXPECT_EQ(Runner(kLimits).run_alone(allowed).reason, FinishReason::kError);
 }
 
 TEST(Scheduler, TheLogitsOfAPromptAreThoseOfEveryPosition) {
@@ -139,6 +141,29 @@ TEST(Scheduler, TheLogitsOfAPromptAreThoseOfEveryPosition) {
     }
     EXPECT_EQ(report.prompt_logits, expected);
     EXPECT_EQ(report.tokens, answer_alone(wants_logits, limits).tokens);
+  }
+}
+
+TEST(Scheduler, TheLogprobsOfAPromptAreToldInAnyRoomForLogits) {
+  for (const int64_t logit_rows : {8, 11, 16}) {
+    SchedulerLimits limits = with_window(3);
+    limits.max_logit_rows = logit_rows;
+    GenerationRequest wants = request(37, 2);
+    wants.prompt_logprobs = 2;
+    Runner runner(limits);
+    for (int32_t other = 2; other < 6; ++other) runner.submit(request(9, 30, other));
+    const Report report = runner.run_alone(wants);
+    ASSERT_EQ(report.prompt_logprobs.size(), 36U);
+    History history;
+    for (std::size_t i = 0; i < 36; ++i) {
+      history.extend(wants.prompt[i]);
+      const PositionLogprobs expected = position_logprobs(logits(history, limits.vocab), wants.prompt[i + 1], 2);
+      EXPECT_EQ(report.prompt_logprobs[i].logprob, expected.logprob);
+      EXPECT_EQ(report.prompt_logprobs[i].rank, expected.rank);
+      ASSERT_EQ(report.prompt_logprobs[i].top.size(), 2U);
+      EXPECT_EQ(report.prompt_logprobs[i].top[1].token, expected.top[1].token);
+    }
+    EXPECT_EQ(report.tokens, answer_alone(wants, limits).tokens);
   }
 }
 

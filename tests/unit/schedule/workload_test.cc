@@ -57,7 +57,8 @@ class Workload {
     GenerationRequest request;
     request.prompt = random_tokens(chance(20) ? pick(1, limits_.max_model_len - 1) : pick(1, 20));
     request.max_tokens = pick(0, 60);
-    request.prompt_logits = chance(20) && limits_.max_logit_rows >= limits_.max_batched_tokens;
+    request.prompt_logits = chance(6);
+    request.prompt_logprobs = chance(6) ? pick(0, 3) : -1;
     request.session = chance(40) ? static_cast<uint64_t>(pick(1, kSessions)) : 0;
     if (chance(30)) {
       request.stop_ids = random_tokens(3);
@@ -116,6 +117,7 @@ class Workload {
       ASSERT_EQ(report.reason, expected.reason) << report.error;
       const std::size_t rows = request.prompt_logits ? request.prompt.size() : 0;
       ASSERT_EQ(report.prompt_logits.size(), rows * static_cast<std::size_t>(limits_.vocab));
+      ASSERT_EQ(report.prompt_logprobs.size(), request.prompt_logprobs >= 0 ? request.prompt.size() - 1 : 0);
     }
     ASSERT_EQ(report.tokens, expected.tokens);
     ASSERT_LT(report.cached_tokens, static_cast<int64_t>(request.prompt.size()));
