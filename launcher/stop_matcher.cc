@@ -4,20 +4,25 @@
 
 namespace longship {
 
-StopMatcher::StopMatcher(std::vector<std::string> stops) : stops_(std::move(stops)) {
+StopMatcher::StopMatcher(std::vector<std::string> stops, bool show_stop)
+    : stops_(std::move(stops)), show_stop_(show_stop) {
   std::erase_if(stops_, [](const std::string& stop) { return stop.empty(); });
 }
 
 std::string StopMatcher::push(std::string_view text) {
-  if (stopped_) {
+  if (stopped()) {
     return {};
   }
   held_ += text;
   const std::size_t stop = first_stop();
-  stopped_ = stop != std::string::npos;
-  const std::size_t shown = stopped_ ? stop : held_.size() - held_size();
-  std::string result = held_.substr(0, shown);
-  held_.erase(0, stopped_ ? std::string::npos : shown);
+  std::string result;
+  if (stopped()) {
+    result = held_.substr(0, show_stop_ ? stop + found_.size() : stop);
+    held_.clear();
+  } else {
+    result = held_.substr(0, held_.size() - held_size());
+    held_.erase(0, result.size());
+  }
   return result;
 }
 
@@ -27,10 +32,15 @@ std::string StopMatcher::flush() {
   return rest;
 }
 
-std::size_t StopMatcher::first_stop() const {
+// Where the first stop string begins; notes which one it is.
+std::size_t StopMatcher::first_stop() {
   std::size_t first = std::string::npos;
   for (const std::string& stop : stops_) {
-    first = std::min(first, held_.find(stop));
+    const std::size_t at = held_.find(stop);
+    if (at < first) {
+      first = at;
+      found_ = stop;
+    }
   }
   return first;
 }

@@ -7,7 +7,7 @@
 namespace longship {
 
 std::string Detokenizer::push(int32_t id) {
-  if (tokenizer_->is_special(id)) {
+  if (skip_special_ && tokenizer_->is_special(id)) {
     return {};
   }
   std::string bytes = std::exchange(held_, {});

@@ -10,15 +10,18 @@ namespace longship {
 /// Turns a stream of tokens into text as it comes, never half a character. One a stream; not synchronised.
 class Detokenizer {
  public:
-  explicit Detokenizer(std::shared_ptr<const Tokenizer> tokenizer) : tokenizer_(std::move(tokenizer)) {}
+  /// `skip_special`: special tokens show nothing.
+  explicit Detokenizer(std::shared_ptr<const Tokenizer> tokenizer, bool skip_special = true)
+      : tokenizer_(std::move(tokenizer)), skip_special_(skip_special) {}
 
-  /// All complete characters so far that were not returned before. Special tokens show nothing.
+  /// All complete characters so far that were not returned before.
   std::string push(int32_t id);
   /// What is left at the end: U+FFFD for a character that was cut.
   std::string flush();
 
  private:
   std::shared_ptr<const Tokenizer> tokenizer_;
+  bool skip_special_;
   std::string held_;  ///< The beginning of a character.
 };
 

@@ -1,12 +1,13 @@
 #include "launcher/server/api.h"
 
 #include <algorithm>
+#include <cctype>
+#include <charconv>
 #include <ctime>
-#include <iostream>
 
 #include "core/error.h"
 #include "launcher/server/api_error.h"
-#include "launcher/server/fields.h"
+#include "launcher/server/token_routes.h"
 
 namespace longship {
 
@@ -25,46 +26,30 @@ bool same_secret(std::string_view a, std::string_view b) {
   return difference == 0;
 }
 
-// Members that are known, used or not.
-const std::set<std::string>& known_keys() {
-  static const std::set<std::string> kKeys = {"model",
-                                              "messages",
-                                              "prompt",
-                                              "temperature",
-                                              "top_p",
-                                              "top_k",
-                                              "min_p",
-                                              "repetition_penalty",
-                                              "presence_penalty",
-                                              "frequency_penalty",
-                                              "logit_bias",
-                                              "seed",
-                                              "max_tokens",
-                                              "max_completion_tokens",
-                                              "min_tokens",
-                                              "logprobs",
-                                              "top_logprobs",
-                                              "stop",
-                                              "stop_token_ids",
-                                              "ignore_eos",
-                                              "n",
-                                              "best_of",
-                                              "stream",
-                                              "stream_options",
-                                              "echo",
-                                              "response_format",
-                                              "tools",
-                                              "tool_choice",
-                                              "parallel_tool_calls",
-                                              "functions",
-                                              "suffix",
-                                              "user",
-                                              "metadata",
-                                              "service_tier",
-                                              "store",
-                                              "add_special_tokens",
-                                              "tokens"};
-  return kKeys;
+// A path's escapes as the bytes that they stand for; what is no escape stays.
+std::string unescaped(std::string_view path) {
+  std::string result;
+  for (std::size_t i = 0; i < path.size(); ++i) {
+    unsigned value = 0;
+    const char* hex = path.data() + i + 1;
+    if (path[i] == '%' && i + 2 < path.size() && std::from_chars(hex, hex + 2, value, 16).ptr == hex + 2) {
+      result += static_cast<char>(value);
+      i += 2;
+    } else {
+      result += path[i];
+    }
+  }
+  return result;
+}
+
+// Nothing is JSON for those who say nothing. A web page of another site can send text or forms without being asked
+// whether it may, so these are refused.
+bool is_json_type(std::string_view content_type) {
+  const std::string_view type = content_type.substr(0, content_type.find(';'));
+  const std::size_t end = type.find_last_not_of(' ');
+  std::string name(type.substr(0, end == std::string_view::npos ? 0 : end + 1));
+  std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::tolower(c); });
+  return content_type.empty() || name == "application/json" || name.ends_with("+json");
 }
 
 }  // namespace
@@ -86,11 +71,16 @@ const std::map<std::string, Api::Route>& Api::routes() {
       {"/live", {"GET", &Api::live, true}},
       {"/version", {"GET", &Api::version}},
       {"/metrics", {"GET", &Api::metrics_text}},
+      {"/ping", {"GET", &Api::health, true}},
       {"/v1/models", {"GET", &Api::models}},
+      {"/v1/models/", {"GET", &Api::model}},  // and what follows
+      {"/models", {"GET", &Api::models}},
       {"/tokenize", {"POST", &Api::tokenize}},
       {"/detokenize", {"POST", &Api::detokenize}},
       {"/v1/completions", {"POST", &Api::completions}},
       {"/v1/chat/completions", {"POST", &Api::chat_completions}},
+      {"/completions", {"POST", &Api::completions}},
+      {"/chat/completions", {"POST", &Api::chat_completions}},
   };
   return kRoutes;
 }
@@ -100,13 +90,17 @@ void Api::handle(const HttpRequest& request, const std::shared_ptr<HttpExchange>
     dispatch(request, exchange);
   } catch (const ApiError& error) {
     exchange->respond(error.response());
+  } catch (const Error& error) {
+    const int status = error.kind() == ErrorKind::kUsage ? 400 : 500;
+    exchange->respond(ApiError{.status = status, .message = error.cause()}.response());
   } catch (const std::exception& error) {
     exchange->respond(ApiError{.status = 500, .message = error.what()}.response());
   }
 }
 
 void Api::dispatch(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange) {
-  const auto found = routes().find(request.path);
+  constexpr std::string_view kModel = "/v1/models/";
+  const auto found = routes().find(request.path.starts_with(kModel) ? std::string(kModel) : request.path);
   if (found == routes().end() || !found->second.open) {
     require_key(request);
   }
@@ -116,7 +110,7 @@ void Api::dispatch(const HttpRequest& request, const std::shared_ptr<HttpExchang
   const Route& route = found->second;
   const bool head = request.method == "HEAD" && std::string_view(route.method) == "GET";
   if (request.method != route.method && !head) {
-    throw ApiError{.status = 405, .message = request.path + " takes " + route.method + " only"};
+    throw ApiError{.status = 405, .message = request.path + " takes " + route.method + " only", .allow = route.method};
   }
   (this->*route.action)(request, exchange);
 }
@@ -150,7 +144,10 @@ void Api::require_engine() const {
 }
 
 Json Api::body_of(const HttpRequest& request) {
-  auto parsed = parse_json(request.body, {.max_depth = 64, .unique_keys = false});
+  if (!is_json_type(request.header("content-type"))) {
+    throw ApiError{.status = 415, .message = "the body must be JSON: Content-Type: application/json"};
+  }
+  auto parsed = parse_json(request.body, {.max_depth = 64, .unique_keys = true});
   if (const auto* error = std::get_if<JsonError>(&parsed)) {
     throw ApiError{.status = 400,
                    .message = "the body is not JSON: offset " + std::to_string(error->offset) + ": " + error->rule};
@@ -159,17 +156,8 @@ Json Api::body_of(const HttpRequest& request) {
   if (!body.is_object()) {
     throw ApiError{.status = 400, .message = "the body must be a JSON object"};
   }
-  warn_of_unknown(body);
+  unknown_fields_.warn_of(body);
   return body;
-}
-
-void Api::warn_of_unknown(const Json& body) {
-  constexpr std::size_t kMostWarnings = 100;
-  for (const auto& [key, value] : body.as_object()) {
-    if (!known_keys().contains(key) && unknown_keys_.size() < kMostWarnings && unknown_keys_.insert(key).second) {
-      std::cerr << "longship: requests have a field that is ignored: " + dump_json(key.substr(0, 80)) + "\n";
-    }
-  }
 }
 
 void Api::health(const HttpRequest&, const std::shared_ptr<HttpExchange>& exchange) {
@@ -194,22 +182,41 @@ void Api::version(const HttpRequest&, const std::shared_ptr<HttpExchange>& excha
   exchange->respond(ok(body));
 }
 
+Json Api::model_json(const std::string& name) const {
+  Json model;
+  model.set("id", name);
+  model.set("object", "model");
+  model.set("created", created_);
+  model.set("owned_by", "longship");
+  model.set("root", options_.served_names.front());
+  model.set("parent", nullptr);
+  model.set("max_model_len", info_.max_model_len);
+  return model;
+}
+
 void Api::models(const HttpRequest&, const std::shared_ptr<HttpExchange>& exchange) {
   require_engine();
   Json::Array data;
   for (const std::string& name : options_.served_names) {
-    Json model;
-    model.set("id", name);
-    model.set("object", "model");
-    model.set("created", created_);
-    model.set("owned_by", "longship");
-    model.set("max_model_len", info_.max_model_len);
-    data.push_back(std::move(model));
+    data.push_back(model_json(name));
   }
   Json body;
   body.set("object", "list");
   body.set("data", std::move(data));
   exchange->respond(ok(body));
+}
+
+void Api::model(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange) {
+  require_engine();
+  const std::string name = unescaped(request.path).substr(std::string_view("/v1/models/").size());
+  const auto& names = options_.served_names;
+  if (std::find(names.begin(), names.end(), name) == names.end()) {
+    throw ApiError{.status = 404,
+                   .message = "the model \"" + name.substr(0, 200) + "\" does not exist here",
+                   .param = "model",
+                   .code = "model_not_found"};
+  }
+  exchange->respond(ok(model_json(name)));
 }
 
 void Api::metrics_text(const HttpRequest&, const std::shared_ptr<HttpExchange>& exchange) {
@@ -221,35 +228,12 @@ void Api::metrics_text(const HttpRequest&, const std::shared_ptr<HttpExchange>& 
 
 void Api::tokenize(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange) {
   require_engine();
-  const Json body = body_of(request);
-  const Fields fields(body);
-  std::vector<int32_t> ids;
-  if (body.find("messages") != nullptr) {
-    ids = parser_->chat_prompt().tokens(body);
-  } else {
-    const std::optional<std::string> text = fields.text("prompt");
-    if (!text) {
-      fields.fail("prompt", "is missing");
-    }
-    ids = parser_->encode(*text, fields.flag("add_special_tokens").value_or(true));
-  }
-  Json answer;
-  answer.set("count", static_cast<int64_t>(ids.size()));
-  answer.set("max_model_len", info_.max_model_len);
-  Json::Array tokens;
-  for (const int32_t id : ids) {
-    tokens.emplace_back(id);
-  }
-  answer.set("tokens", std::move(tokens));
-  exchange->respond(ok(answer));
+  exchange->respond(ok(longship::tokenize(body_of(request), *parser_, *model_->tokenizer, info_)));
 }
 
 void Api::detokenize(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange) {
   require_engine();
-  const Json body = body_of(request);
-  Json answer;
-  answer.set("prompt", model_->tokenizer->decode(Fields(body).ids("tokens", info_.vocab), false));
-  exchange->respond(ok(answer));
+  exchange->respond(ok(longship::detokenize(body_of(request), *model_->tokenizer, info_)));
 }
 
 void Api::completions(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange) {

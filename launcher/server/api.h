@@ -4,13 +4,13 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <set>
 #include <string>
 #include <vector>
 
 #include "launcher/model_text.h"
 #include "launcher/server/completion.h"
 #include "launcher/server/http_server.h"
+#include "launcher/server/unknown_fields.h"
 
 namespace longship {
 
@@ -49,12 +49,13 @@ class Api {
   void require_key(const HttpRequest& request) const;
   void require_engine() const;
   Json body_of(const HttpRequest& request);
-  void warn_of_unknown(const Json& body);
+  Json model_json(const std::string& name) const;
   void complete(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange, bool chat);
 
   void health(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange);
   void live(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange);
   void version(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange);
+  void model(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange);
   void models(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange);
   void metrics_text(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange);
   void tokenize(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange);
@@ -70,7 +71,7 @@ class Api {
   std::unique_ptr<CompletionParser> parser_;
   std::unique_ptr<CompletionContext> context_;
   Metrics metrics_;
-  std::set<std::string> unknown_keys_;  ///< That were warned of.
+  UnknownFields unknown_fields_;
   std::atomic<bool> draining_ = false;
 };
 

@@ -41,6 +41,9 @@ HttpResponse ApiError::response() const {
   if (retry_after_s > 0) {
     response.headers.emplace_back("Retry-After", std::to_string(retry_after_s));
   }
+  if (!allow.empty()) {
+    response.headers.emplace_back("Allow", allow);
+  }
   return response;
 }
 

@@ -14,6 +14,7 @@ struct ApiError {
   std::string param{};  ///< The field that is wrong; empty: none.
   std::string code{};
   int retry_after_s = 0;  ///< For 429 and 503.
+  std::string allow{};    ///< For 405: the method that is taken.
 
   Json json() const;
   HttpResponse response() const;

@@ -16,11 +16,16 @@ class ChatPrompt {
   /// `model` outlives this.
   explicit ChatPrompt(const ModelText& model) : model_(model), prompt_text_(model.tokenizer) {}
 
-  /// The tokens of a body's chat up to where the reply begins. Errors: ApiError.
+  /// The tokens of a body's chat up to where the reply begins, or goes on (continue_final_message). Errors: ApiError.
   std::vector<int32_t> tokens(const Json& body) const;
+  /// The text of a chat's last message if it is the assistant's; empty otherwise.
+  std::string begun_reply(const Json& body) const;
 
  private:
   Json message(const Json& message, const std::string& name) const;
+  Json::Array messages(const Fields& fields) const;
+  Json template_variables(const Fields& fields) const;
+  Json guard(const Json& value) const;
 
   const ModelText& model_;
   PromptText prompt_text_;

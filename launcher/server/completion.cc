@@ -1,5 +1,8 @@
 #include "launcher/server/completion.h"
 
+#include <algorithm>
+#include <numeric>
+
 #include "launcher/server/api_error.h"
 
 namespace longship {
@@ -10,6 +13,15 @@ double seconds(std::chrono::steady_clock::duration duration) {
   return std::chrono::duration<double>(duration).count();
 }
 
+// How the engine's end of a choice is told.
+Ending ending_of(const EngineEvent& event, const std::vector<int32_t>& named_stops) {
+  if (event.reason != FinishReason::kStop) {
+    return {.finish_reason = "length"};
+  }
+  const bool named = std::find(named_stops.begin(), named_stops.end(), event.token) != named_stops.end();
+  return {.finish_reason = "stop", .stop_reason = named ? Json(event.token) : Json()};
+}
+
 }  // namespace
 
 Completion::Completion(CompletionContext& context, CompletionRequest request, std::shared_ptr<HttpExchange> exchange)
@@ -17,15 +29,15 @@ Completion::Completion(CompletionContext& context, CompletionRequest request, st
       request_(std::move(request)),
       exchange_(std::move(exchange)),
       json_(request_.chat, context.model),
-      logprobs_json_(context.tokenizer),
+      logprobs_json_(context.tokenizer, request_.tokens_as_ids),
       started_(Clock::now()) {}
 
 void Completion::start() {
   exchange_->on_abandoned([self = shared_from_this()] { self->abandon(); });
-  running_ = request_.prompts.size() * static_cast<std::size_t>(request_.choices);
+  running_ = request_.prompts.size() * request_.candidates;
   choices_.reserve(running_);
   for (std::size_t index = 0; index < running_; ++index) {
-    choices_.push_back({.choice = Choice(context_.tokenizer, request_.stops), .last_token = started_});
+    choices_.push_back({.choice = Choice(context_.tokenizer, request_.text), .last_token = started_});
   }
   if (request_.stream) {
     exchange_->start_stream("text/event-stream; charset=utf-8");
@@ -40,19 +52,19 @@ void Completion::start_choice(std::size_t index) {
   if (request_.stream && request_.chat) {
     send_chunk(index, json_.first_delta(), {}, {});
   }
-  if (request_.echo) {
-    show(index, prompt.text.empty() ? context_.tokenizer->decode(prompt.ids, false) : prompt.text);
+  if (request_.echo && (!request_.echo_logprobs() || prompt.ids.size() == 1)) {
+    echo_prompt(index);
   }
   GenerationRequest generation = request_.generation;
   generation.prompt = prompt.ids;
-  generation.sampling.choice = static_cast<uint32_t>(index % static_cast<std::size_t>(request_.choices));
+  generation.sampling.choice = static_cast<uint32_t>(index % request_.candidates);
   choices_[index].id = context_.hub.submit(
       std::move(generation),
       [self = shared_from_this(), index](const EngineEvent& event) { self->on_event(index, event); });
 }
 
 const CompletionRequest::Prompt& Completion::prompt_of(std::size_t index) const {
-  return request_.prompts[index / static_cast<std::size_t>(request_.choices)];
+  return request_.prompts[index / request_.candidates];
 }
 
 void Completion::on_event(std::size_t index, const EngineEvent& event) {
@@ -61,12 +73,17 @@ void Completion::on_event(std::size_t index, const EngineEvent& event) {
   }
   if (event.kind == EngineEvent::Kind::kToken) {
     on_token(index, event);
+  } else if (event.kind == EngineEvent::Kind::kPromptLogprobs) {
+    on_prompt_logprobs(index, event);
   } else if (event.reason == FinishReason::kError || event.reason == FinishReason::kCancelled) {
     fail(event);
   } else {
-    cached_tokens_ += event.cached_tokens;
-    show(index, choices_[index].choice.flush());
-    end_choice(index, event.reason == FinishReason::kStop ? "stop" : "length");
+    // Candidates of one prompt share it; the first of them tells what was there before.
+    cached_tokens_ += index % request_.candidates == 0 ? event.cached_tokens : 0;
+    choices_[index].text += choices_[index].choice.flush();
+    const bool stopped = choices_[index].choice.stopped();
+    end_choice(index,
+               stopped ? Ending{"stop", choices_[index].choice.stop()} : ending_of(event, request_.stop_token_ids));
   }
 }
 
@@ -76,28 +93,56 @@ void Completion::on_token(std::size_t index, const EngineEvent& event) {
   (running.choice.tokens() == 0 ? context_.metrics.time_to_first_token_s : context_.metrics.inter_token_latency_s)
       .observe(seconds(now - running.last_token));
   running.last_token = now;
-  show(index, running.choice.push(event, request_.generation.logprobs >= 0));
-  if (!over_ && running.choice.stopped()) {
+  const std::string text = running.choice.push(event);
+  if (running.choice.stopped()) {
+    running.text += text;
     context_.hub.cancel(running.id);
-    end_choice(index, "stop");
+    end_choice(index, {"stop", running.choice.stop()});
+  } else if (running.choice.tokens() == request_.generation.max_tokens) {
+    running.text += text;  // the end is near: it goes out with that
+  } else {
+    show(index, text);
   }
+}
+
+void Completion::on_prompt_logprobs(std::size_t index, const EngineEvent& event) {
+  auto& known = choices_[index].prompt_logprobs;
+  known.insert(known.end(), event.prompt_logprobs.begin(), event.prompt_logprobs.end());
+  if (request_.echo_logprobs() && known.size() + 1 == prompt_of(index).ids.size()) {
+    echo_prompt(index);
+  }
+}
+
+void Completion::echo_prompt(std::size_t index) {
+  const CompletionRequest::Prompt& prompt = prompt_of(index);
+  Running& running = choices_[index];
+  std::vector<TokenRow> rows;
+  if (request_.echo_logprobs()) {
+    rows = prompt_rows(Detokenizer(context_.tokenizer, !prompt.shows_special), prompt.ids, running.prompt_logprobs,
+                       request_.generation.logprobs);
+  }
+  running.choice.begin_with(prompt.text, std::move(rows));
+  show(index, prompt.text);
 }
 
 // Text that a choice has more, and the logprobs that wait.
 void Completion::show(std::size_t index, const std::string& text) {
   Running& running = choices_[index];
-  if (!request_.stream) {
-    running.text += text;
-  } else if (!text.empty() || running.choice.has_rows()) {
-    send_chunk(index, json_.delta(text), logprobs(running.choice.take_rows()), {});
+  running.text += text;
+  if (request_.stream && (!running.text.empty() || running.choice.has_rows())) {
+    send_chunk(index, json_.delta(std::exchange(running.text, {})), logprobs(running.choice.take_rows()), {});
   }
 }
 
-void Completion::end_choice(std::size_t index, const char* reason) {
-  choices_[index].finish_reason = reason;
-  ++context_.metrics.finished[reason];
-  if (request_.stream) {
-    send_chunk(index, json_.last_delta(), {}, reason);
+void Completion::end_choice(std::size_t index, Ending ending) {
+  Running& running = choices_[index];
+  running.ending = std::move(ending);
+  ++context_.metrics.finished[running.ending.finish_reason];
+  if (request_.stream && request_.chat) {
+    show(index, {});
+    send_chunk(index, Json(Json::Object{}), {}, running.ending);
+  } else if (request_.stream) {
+    send_chunk(index, json_.delta(running.text), logprobs(running.choice.take_rows()), running.ending);
   }
   if (--running_ == 0 && !over_) {
     end();
@@ -120,17 +165,38 @@ void Completion::end_stream() {
 
 void Completion::respond() {
   Json::Array choices;
-  for (std::size_t index = 0; index < choices_.size(); ++index) {
-    Running& one = choices_[index];
-    choices.push_back(json_.choice(index, {one.text, logprobs(one.choice.take_rows()), one.finish_reason}));
+  for (std::size_t prompt = 0; prompt < request_.prompts.size(); ++prompt) {
+    for (const std::size_t best : best_choices(prompt)) {
+      Running& one = choices_[best];
+      choices.push_back(json_.choice(choices.size(),
+                                     {one.text, logprobs(one.choice.take_rows()), prompt_logprobs(best), one.ending}));
+    }
   }
-  exchange_->respond({.status = 200, .body = dump_json(json_.answer(std::move(choices), usage()))});
+  Json answer = json_.answer(std::move(choices), usage());
+  if (request_.chat) {
+    answer.set("prompt_logprobs", prompt_logprobs(0));
+  }
+  exchange_->respond({.status = 200, .body = dump_json(answer)});
+}
+
+// Those of a prompt's candidates that are answered: all in their order, or the most probable ones per token, best
+// first.
+std::vector<std::size_t> Completion::best_choices(std::size_t prompt) const {
+  std::vector<std::size_t> order(request_.candidates);
+  std::iota(order.begin(), order.end(), prompt * request_.candidates);
+  if (request_.choices < request_.candidates) {
+    std::stable_sort(order.begin(), order.end(), [this](std::size_t a, std::size_t b) {
+      return choices_[a].choice.mean_logprob() > choices_[b].choice.mean_logprob();
+    });
+    order.resize(request_.choices);
+  }
+  return order;
 }
 
 void Completion::cancel_all(const char* reason) {
   over_ = true;
   for (const Running& one : choices_) {
-    if (one.finish_reason.empty()) {
+    if (one.ending.finish_reason.empty()) {
       context_.hub.cancel(one.id);
       ++context_.metrics.finished[reason];
     }
@@ -159,6 +225,11 @@ Json Completion::logprobs(const std::vector<TokenRow>& rows) const {
   return request_.chat ? logprobs_json_.of_chat(rows) : logprobs_json_.of_text(rows);
 }
 
+Json Completion::prompt_logprobs(std::size_t index) const {
+  return request_.prompt_logprobs ? logprobs_json_.of_prompt(prompt_of(index).ids, choices_[index].prompt_logprobs)
+                                  : Json();
+}
+
 Usage Completion::usage() const {
   Usage usage{.cached_tokens = cached_tokens_};
   for (const CompletionRequest::Prompt& prompt : request_.prompts) {
@@ -174,10 +245,10 @@ void Completion::send(const Json& event) {
   exchange_->write("data: " + dump_json(event) + "\n\n");
 }
 
-void Completion::send_chunk(std::size_t index, Json delta, Json logprobs, Json finish_reason) {
-  Json chunk = json_.chunk(index, std::move(delta), std::move(logprobs), std::move(finish_reason));
+void Completion::send_chunk(std::size_t index, Json delta, Json logprobs, const Ending& ending) {
+  Json chunk = json_.chunk(index, std::move(delta), std::move(logprobs), ending);
   if (request_.include_usage) {
-    chunk.set("usage", nullptr);
+    chunk.set("usage", request_.continuous_usage ? usage().json() : Json());
   }
   send(chunk);
 }

@@ -36,16 +36,19 @@ class Completion : public std::enable_shared_from_this<Completion> {
   struct Running {
     Choice choice;
     RequestId id = 0;
-    std::string text;  ///< All of it, unless it is streamed.
-    std::string finish_reason;
+    std::string text{};  ///< That was not sent yet.
+    std::vector<PositionLogprobs> prompt_logprobs{};
+    Ending ending{};
     Clock::time_point last_token;
   };
 
   void start_choice(std::size_t index);
   void on_event(std::size_t index, const EngineEvent& event);
   void on_token(std::size_t index, const EngineEvent& event);
+  void on_prompt_logprobs(std::size_t index, const EngineEvent& event);
+  void echo_prompt(std::size_t index);
   void show(std::size_t index, const std::string& text);
-  void end_choice(std::size_t index, const char* reason);
+  void end_choice(std::size_t index, Ending ending);
   void end();
   void end_stream();
   void respond();
@@ -54,10 +57,12 @@ class Completion : public std::enable_shared_from_this<Completion> {
   void fail(const EngineEvent& event);
 
   const CompletionRequest::Prompt& prompt_of(std::size_t index) const;
+  std::vector<std::size_t> best_choices(std::size_t prompt) const;
   Json logprobs(const std::vector<TokenRow>& rows) const;
+  Json prompt_logprobs(std::size_t index) const;
   Usage usage() const;
   void send(const Json& event);
-  void send_chunk(std::size_t index, Json delta, Json logprobs, Json finish_reason);
+  void send_chunk(std::size_t index, Json delta, Json logprobs, const Ending& ending);
 
   CompletionContext& context_;
   CompletionRequest request_;
@@ -65,7 +70,7 @@ class Completion : public std::enable_shared_from_this<Completion> {
   CompletionJson json_;
   LogprobsJson logprobs_json_;
   Clock::time_point started_;
-  std::vector<Running> choices_;
+  std::vector<Running> choices_;  ///< All candidates of the first prompt, then those of the next.
   std::size_t running_ = 0;
   int64_t cached_tokens_ = 0;
   bool over_ = false;

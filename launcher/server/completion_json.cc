@@ -55,7 +55,11 @@ Json CompletionJson::choice(std::size_t index, const ChoiceResult& result) const
     json.set("text", result.text);
   }
   json.set("logprobs", result.logprobs);
-  json.set("finish_reason", result.finish_reason);
+  json.set("finish_reason", result.ending.finish_reason);
+  json.set("stop_reason", result.ending.stop_reason);
+  if (!chat_) {
+    json.set("prompt_logprobs", result.prompt_logprobs);
+  }
   return json;
 }
 
@@ -82,16 +86,16 @@ Json CompletionJson::delta(const std::string& text) const {
   return delta;
 }
 
-Json CompletionJson::last_delta() const {
-  return chat_ ? Json(Json::Object{}) : Json("");
-}
-
-Json CompletionJson::chunk(std::size_t index, Json delta, Json logprobs, Json finish_reason) const {
+Json CompletionJson::chunk(std::size_t index, Json delta, Json logprobs, const Ending& ending) const {
+  const bool last = !ending.finish_reason.empty();
   Json choice;
   choice.set("index", static_cast<int64_t>(index));
   choice.set(chat_ ? "delta" : "text", std::move(delta));
   choice.set("logprobs", std::move(logprobs));
-  choice.set("finish_reason", std::move(finish_reason));
+  choice.set("finish_reason", last ? Json(ending.finish_reason) : Json());
+  if (last) {
+    choice.set("stop_reason", ending.stop_reason);
+  }
   Json json = envelope("chat.completion.chunk");
   json.set("choices", Json::Array{std::move(choice)});
   return json;

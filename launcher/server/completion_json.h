@@ -10,16 +10,23 @@ namespace longship {
 struct Usage {
   int64_t prompt_tokens = 0;
   int64_t completion_tokens = 0;
-  int64_t cached_tokens = 0;  ///< Of the prompt, that were not run again.
+  int64_t cached_tokens = 0;  ///< Of the prompts, that were not run again.
 
   Json json() const;
+};
+
+/// How an answer ended.
+struct Ending {
+  std::string finish_reason;  ///< "stop" or "length"; empty while it goes on.
+  Json stop_reason{};         ///< The stop string or the id of stop_token_ids that ended it; null for an end of text.
 };
 
 /// One answer, complete.
 struct ChoiceResult {
   std::string text;
   Json logprobs;
-  std::string finish_reason;
+  Json prompt_logprobs;  ///< Of a completion; of a chat they stand beside the choices.
+  Ending ending;
 };
 
 /// The shapes in which the API tells of one completion: whole, or in chunks of a stream. Immutable.
@@ -34,9 +41,7 @@ class CompletionJson {
   Json first_delta() const;
   /// What a chunk tells of text: the delta of a chat, the text of a completion.
   Json delta(const std::string& text) const;
-  /// The last chunk of a choice.
-  Json last_delta() const;
-  Json chunk(std::size_t index, Json delta, Json logprobs, Json finish_reason) const;
+  Json chunk(std::size_t index, Json delta, Json logprobs, const Ending& ending) const;
   Json usage_chunk(const Usage& usage) const;
 
  private:

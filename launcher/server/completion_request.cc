@@ -13,20 +13,18 @@ namespace {
 
 // What one request may ask for.
 constexpr int64_t kMostChoices = 16;
-constexpr int64_t kMostPrompts = 64;
+constexpr std::size_t kMostPrompts = 64;
 constexpr std::size_t kMostStops = 16;
 
 // Members that change what is generated in ways that this server has not.
-constexpr const char* kUnsupported[] = {"tools",           "functions",      "suffix",
-                                        "prompt_logprobs", "guided_json",    "guided_regex",
-                                        "guided_choice",   "guided_grammar", "structured_outputs",
-                                        "grammar",         "json_schema"};
+constexpr const char* kUnsupported[] = {"tools",        "functions",     "suffix",         "guided_json",
+                                        "guided_regex", "guided_choice", "guided_grammar", "structured_outputs",
+                                        "grammar",      "json_schema",   "chat_template",  "use_beam_search"};
 
 void refuse_unsupported(const Json& body, const Fields& fields) {
   for (const char* key : kUnsupported) {
     const Json* value = fields.find(key);
-    const bool empty = value != nullptr && value->is_array() && value->as_array().empty();
-    if (value != nullptr && !empty) {
+    if (value != nullptr && *value != Json(Json::Array{}) && *value != Json(false)) {
       fields.fail(key, "is not supported");
     }
   }
@@ -49,7 +47,34 @@ void read_stream(const Fields& fields, CompletionRequest& request) {
   if (!request.stream) {
     fields.fail("stream_options", "needs stream to be true");
   }
-  request.include_usage = Fields(*options, "stream_options.").flag("include_usage").value_or(false);
+  const Fields wanted(*options, "stream_options.");
+  request.include_usage = wanted.flag("include_usage").value_or(false);
+  request.continuous_usage = wanted.flag("continuous_usage_stats").value_or(false);
+}
+
+void read_choices(const Fields& fields, CompletionRequest& request) {
+  const int64_t choices = fields.integer("n", 1, kMostChoices).value_or(1);
+  const int64_t candidates = fields.integer("best_of", 1, kMostChoices).value_or(choices);
+  if (candidates < choices) {
+    fields.fail("best_of", "must not be below n");
+  }
+  if (candidates > choices && request.stream) {
+    fields.fail("best_of", "cannot be above n in a stream");
+  }
+  request.choices = static_cast<std::size_t>(choices);
+  request.candidates = static_cast<std::size_t>(candidates);
+  if (candidates > choices) {  // the engine tells what they are chosen by
+    request.generation.logprobs = std::max<int64_t>(0, request.generation.logprobs);
+  }
+}
+
+void read_text_rules(const Fields& fields, CompletionRequest& request) {
+  request.text = {.stops = fields.texts("stop", kMostStops),
+                  .show_stop = fields.flag("include_stop_str_in_output").value_or(false),
+                  .skip_special = fields.flag("skip_special_tokens").value_or(true),
+                  .min_tokens = request.generation.min_tokens,
+                  .keep_rows = request.generation.logprobs >= 0};
+  request.tokens_as_ids = fields.flag("return_tokens_as_token_ids").value_or(false);
 }
 
 }  // namespace
@@ -64,24 +89,31 @@ CompletionRequest CompletionParser::parse(const Json& body, bool chat) const {
   refuse_unsupported(body, fields);
   CompletionRequest request;
   request.chat = chat;
-  request.generation = read_generation(fields, chat, info_.vocab, model_.stop_ids);
-  request.choices = fields.integer("n", 1, kMostChoices).value_or(1);
-  if (fields.integer("best_of", 1, kMostChoices).value_or(request.choices) != request.choices) {
-    fields.fail("best_of", "must be equal to n");
-  }
-  request.stops = fields.texts("stop", kMostStops);
+  request.generation = read_generation(fields, chat, info_.vocab, model_);
+  request.stop_token_ids = fields.ids("stop_token_ids", info_.vocab);
+  read_text_rules(fields, request);
   read_stream(fields, request);
+  read_choices(fields, request);
   request.echo = fields.flag("echo").value_or(false);
-  if (request.echo && request.generation.logprobs >= 0) {
-    fields.fail("logprobs", "is not supported together with echo");
-  }
+  read_prompt_logprobs(fields, request);
   if (chat) {
-    request.prompts.push_back({chat_prompt_.tokens(body), {}});
+    request.prompts.push_back({chat_prompt_.tokens(body), request.echo ? chat_prompt_.begun_reply(body) : "", false});
   } else {
     request.prompts = prompts(body);
   }
+  truncate(fields, request);
   check_length(request);
   return request;
+}
+
+void CompletionParser::read_prompt_logprobs(const Fields& fields, CompletionRequest& request) const {
+  const std::optional<int64_t> wanted = fields.integer("prompt_logprobs", 0, kMostTopLogprobs);
+  if (wanted && request.stream) {
+    fields.fail("prompt_logprobs", "are not told in a stream");
+  }
+  request.prompt_logprobs = wanted.has_value();
+  request.generation.prompt_logprobs =
+      std::max(wanted.value_or(-1), request.echo_logprobs() ? request.generation.logprobs : -1);
 }
 
 void CompletionParser::check_model(const Json& body) const {
@@ -123,33 +155,52 @@ std::vector<CompletionRequest::Prompt> CompletionParser::prompts(const Json& bod
   if (value == nullptr) {
     fields.fail("prompt", "is missing");
   }
-  std::vector<CompletionRequest::Prompt> result;
-  const auto add_text = [&](const std::string& text) { result.push_back({encode(text, true), text}); };
-  if (value->is_string()) {
-    add_text(value->as_string());
-  } else if (value->is_array() && !value->as_array().empty() && value->as_array().front().is_int()) {
-    result.push_back({fields.ids("prompt", info_.vocab), {}});
-  } else if (value->is_array() && !value->as_array().empty() &&
-             value->as_array().size() <= static_cast<std::size_t>(kMostPrompts)) {
-    for (const Json& item : value->as_array()) {
-      if (item.is_string()) {
-        add_text(item.as_string());
-        continue;
-      }
-      Json one;
-      one.set("prompt", item);
-      result.push_back({Fields(one).ids("prompt", info_.vocab), {}});
-    }
-  } else {
+  const bool add_special = fields.flag("add_special_tokens").value_or(true);
+  const bool one =
+      value->is_string() || (value->is_array() && !value->as_array().empty() && value->as_array().front().is_number());
+  const Json::Array items = one ? Json::Array{*value} : value->is_array() ? value->as_array() : Json::Array{};
+  if (items.empty() || items.size() > kMostPrompts) {
     fields.fail("prompt", "must be a string, an array of token ids, or an array of at most " +
                               std::to_string(kMostPrompts) + " of those");
   }
-  for (const CompletionRequest::Prompt& prompt : result) {
-    if (prompt.ids.empty()) {
+  std::vector<CompletionRequest::Prompt> result;
+  for (const Json& item : items) {
+    Json single;
+    single.set("prompt", item);
+    std::vector<int32_t> ids =
+        item.is_string() ? encode(item.as_string(), add_special) : Fields(single).ids("prompt", info_.vocab);
+    if (ids.empty()) {
       fields.fail("prompt", "must not be empty");
     }
+    std::string text = item.is_string() ? item.as_string() : model_.tokenizer->decode(ids, false);
+    result.push_back({std::move(ids), std::move(text), !item.is_string()});
   }
   return result;
+}
+
+// Cuts prompts down to so many tokens, from their end or their beginning; -1: to what the context has room for.
+void CompletionParser::truncate(const Fields& fields, CompletionRequest& request) const {
+  const std::optional<int64_t> wanted = fields.integer("truncate_prompt_tokens", -1, info_.max_model_len);
+  const std::string side = fields.text("truncation_side").value_or("left");
+  if (side != "left" && side != "right") {
+    fields.fail("truncation_side", "must be left or right");
+  }
+  if (!wanted) {
+    return;
+  }
+  if (*wanted == 0) {
+    fields.fail("truncate_prompt_tokens", "must be at least 1, or -1");
+  }
+  const int64_t room = info_.max_model_len - std::clamp<int64_t>(request.generation.max_tokens, 0, 1);
+  const int64_t most = *wanted == -1 ? room : *wanted;
+  for (CompletionRequest::Prompt& prompt : request.prompts) {
+    const int64_t surplus = std::ssize(prompt.ids) - most;
+    if (surplus > 0) {
+      const auto first = side == "left" ? prompt.ids.begin() : prompt.ids.end() - surplus;
+      prompt.ids.erase(first, first + surplus);
+      prompt.text = request.chat ? prompt.text : model_.tokenizer->decode(prompt.ids, !prompt.shows_special);
+    }
+  }
 }
 
 }  // namespace longship

@@ -6,6 +6,7 @@
 #include "engine/engine.h"
 #include "launcher/model_text.h"
 #include "launcher/server/chat_prompt.h"
+#include "launcher/server/choice.h"
 
 namespace longship {
 
@@ -13,17 +14,26 @@ namespace longship {
 struct CompletionRequest {
   struct Prompt {
     std::vector<int32_t> ids;
-    std::string text;  ///< Of a prompt that came as text.
+    std::string text;            ///< That an echo repeats.
+    bool shows_special = false;  ///< The text has the special tokens among the ids: those that the client gave as ids.
   };
 
   bool chat = false;
   std::vector<Prompt> prompts;
-  GenerationRequest generation;  ///< All but the prompt.
-  int64_t choices = 1;           ///< Of each prompt.
-  std::vector<std::string> stops;
+  GenerationRequest generation;         ///< All but the prompt.
+  std::vector<int32_t> stop_token_ids;  ///< Those that the client named.
+  TextRules text;
+  std::size_t choices = 1;     ///< Of each prompt.
+  std::size_t candidates = 1;  ///< Of each prompt, of which the best are the choices.
   bool stream = false;
   bool include_usage = false;
-  bool echo = false;  ///< Repeat the prompt before the answer.
+  bool continuous_usage = false;  ///< In every chunk.
+  bool echo = false;              ///< Repeat the prompt before the answer.
+  bool prompt_logprobs = false;   ///< Are told beside the choices.
+  bool tokens_as_ids = false;     ///< In logprobs.
+
+  /// The prompt's logprobs stand before those of the answer.
+  bool echo_logprobs() const { return echo && !chat && text.keep_rows; }
 };
 
 /// Reads bodies for one model. Immutable; any thread may use it.
@@ -41,7 +51,9 @@ class CompletionParser {
  private:
   void check_model(const Json& body) const;
   void check_length(const CompletionRequest& request) const;
+  void read_prompt_logprobs(const Fields& fields, CompletionRequest& request) const;
   std::vector<CompletionRequest::Prompt> prompts(const Json& body) const;
+  void truncate(const Fields& fields, CompletionRequest& request) const;
 
   const ModelText& model_;
   EngineInfo info_;

@@ -52,6 +52,10 @@ void EngineHub::deliver(const EngineEvent& event) {
     sink(event);
     return;
   }
+  if (event.kind == EngineEvent::Kind::kPromptLogprobs) {
+    request.sink(event);
+    return;
+  }
   if (event.kind == EngineEvent::Kind::kFinished) {
     const Sink sink = std::move(request.sink);
     forget(request);

@@ -117,8 +117,12 @@ std::vector<int32_t> Fields::ids(std::string_view key, int64_t vocab) const {
   std::vector<int32_t> result;
   result.reserve(value->as_array().size());
   for (const Json& item : value->as_array()) {
-    if (!item.is_int() || item.as_int() < 0 || item.as_int() >= vocab) {
-      fail(key, "must be an array of token ids: integers between 0 and " + std::to_string(vocab - 1));
+    if (!item.is_int()) {
+      fail(key, "must be an array of token ids: integers");
+    }
+    if (item.as_int() < 0 || item.as_int() >= vocab) {
+      fail(key, "has a token id that is out of vocabulary: " + std::to_string(item.as_int()) + "; ids go from 0 to " +
+                    std::to_string(vocab - 1));
     }
     result.push_back(static_cast<int32_t>(item.as_int()));
   }

@@ -17,7 +17,10 @@ class Fields {
   /// `object` outlives this. `prefix` stands before the names in messages.
   explicit Fields(const Json& object, std::string prefix = {}) : object_(object), prefix_(std::move(prefix)) {}
 
+  /// Null is not there.
   const Json* find(std::string_view key) const;
+  /// It is there, if only as null.
+  bool has(std::string_view key) const { return object_.find(key) != nullptr; }
   std::optional<bool> flag(std::string_view key) const;
   std::optional<int64_t> integer(std::string_view key, int64_t least, int64_t most) const;
   std::optional<double> number(std::string_view key, double least, double most) const;

@@ -10,7 +10,7 @@ namespace {
 
 // What one request may ask for.
 constexpr std::size_t kMostBiases = 1024;
-constexpr int64_t kMostTopLogprobs = 20;
+constexpr std::size_t kMostBadWords = 1024;
 constexpr int64_t kMostTokens = int64_t{1} << 40U;
 constexpr double kMostPenalty = 1e4;
 
@@ -42,7 +42,32 @@ uint64_t random_seed() {
   return (uint64_t{random()} << 32U) | random();
 }
 
-SamplingParams sampling(const Fields& fields, int64_t vocab) {
+// Each bad word as the tokens that it is at the beginning of a text and behind a space.
+std::vector<std::vector<int32_t>> bad_words(const Fields& fields, const Tokenizer& tokenizer) {
+  std::vector<std::vector<int32_t>> result;
+  for (const std::string& word : fields.texts("bad_words", kMostBadWords)) {
+    const std::size_t begin = word.find_first_not_of(' ');
+    if (begin == std::string::npos) {
+      fields.fail("bad_words", "must not have an empty word");
+    }
+    const std::string bare = word.substr(begin);
+    for (const std::string& text : {bare, " " + bare}) {
+      result.push_back(tokenizer.encode(text, {.add_special = false, .parse_special = false}));
+    }
+  }
+  std::erase_if(result, [](const auto& ids) { return ids.empty(); });
+  return result;
+}
+
+std::vector<int32_t> allowed_ids(const Fields& fields, int64_t vocab) {
+  std::vector<int32_t> ids = fields.ids("allowed_token_ids", vocab);
+  if (fields.find("allowed_token_ids") != nullptr && ids.empty()) {
+    fields.fail("allowed_token_ids", "must not be empty");
+  }
+  return ids;
+}
+
+SamplingParams sampling(const Fields& fields, int64_t vocab, const Tokenizer& tokenizer) {
   SamplingParams params;
   params.temperature = fields.number("temperature", 0, 100).value_or(1.0);
   params.top_p = fields.number("top_p", 0, 1).value_or(1.0);
@@ -52,6 +77,8 @@ SamplingParams sampling(const Fields& fields, int64_t vocab) {
   params.presence_penalty = fields.number("presence_penalty", -2, 2).value_or(0.0);
   params.frequency_penalty = fields.number("frequency_penalty", -2, 2).value_or(0.0);
   params.logit_bias = logit_bias(fields, vocab);
+  params.allowed_ids = allowed_ids(fields, vocab);
+  params.bad_words = bad_words(fields, tokenizer);
   return params;
 }
 
@@ -68,20 +95,21 @@ int64_t logprobs(const Fields& fields, bool chat) {
   return wanted ? top.value_or(0) : -1;
 }
 
+// Without a limit a chat goes on as long as there is room; so does a completion whose limit is null.
 int64_t max_tokens(const Fields& fields, bool chat) {
   const std::optional<int64_t> limit = fields.integer("max_tokens", chat ? 1 : 0, kMostTokens);
-  if (!chat) {
-    constexpr int64_t kUsual = 16;
-    return limit.value_or(kUsual);
+  if (chat) {
+    return fields.integer("max_completion_tokens", 1, kMostTokens).value_or(limit.value_or(kMostTokens));
   }
-  return fields.integer("max_completion_tokens", 1, kMostTokens).value_or(limit.value_or(kMostTokens));
+  constexpr int64_t kUsual = 16;
+  return limit.value_or(fields.has("max_tokens") ? kMostTokens : kUsual);
 }
 
 }  // namespace
 
-GenerationRequest read_generation(const Fields& fields, bool chat, int64_t vocab, std::span<const int32_t> end_ids) {
+GenerationRequest read_generation(const Fields& fields, bool chat, int64_t vocab, const ModelText& model) {
   GenerationRequest generation;
-  generation.sampling = sampling(fields, vocab);
+  generation.sampling = sampling(fields, vocab, *model.tokenizer);
   const std::optional<int64_t> seed = fields.integer("seed", INT64_MIN, INT64_MAX);
   generation.sampling.seed = seed ? static_cast<uint64_t>(*seed) : random_seed();
   generation.max_tokens = max_tokens(fields, chat);
@@ -92,7 +120,7 @@ GenerationRequest read_generation(const Fields& fields, bool chat, int64_t vocab
   generation.logprobs = logprobs(fields, chat);
   generation.stop_ids = fields.ids("stop_token_ids", vocab);
   if (!fields.flag("ignore_eos").value_or(false)) {
-    generation.stop_ids.insert(generation.stop_ids.end(), end_ids.begin(), end_ids.end());
+    generation.stop_ids.insert(generation.stop_ids.end(), model.stop_ids.begin(), model.stop_ids.end());
   }
   return generation;
 }

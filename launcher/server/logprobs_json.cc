@@ -22,6 +22,11 @@ double shown(float logprob) {
 
 }  // namespace
 
+// A part of a character becomes U+FFFD; its bytes stand beside it.
+std::string LogprobsJson::name(int32_t token) const {
+  return tokens_as_ids_ ? "token_id:" + std::to_string(token) : tokenizer_->decode({&token, 1}, false);
+}
+
 Json LogprobsJson::entry(int32_t token, float logprob) const {
   Json json;
   json.set("token", name(token));
@@ -40,7 +45,7 @@ Json LogprobsJson::of_chat(std::span<const TokenRow> rows) const {
     for (const TokenLogprob& one : row.top) {
       top.push_back(entry(one.token, one.logprob));
     }
-    Json json = entry(row.token, row.logprob);
+    Json json = entry(row.token, row.logprob.value_or(0));
     json.set("top_logprobs", std::move(top));
     content.push_back(std::move(json));
   }
@@ -48,6 +53,23 @@ Json LogprobsJson::of_chat(std::span<const TokenRow> rows) const {
   json.set("content", std::move(content));
   json.set("refusal", nullptr);
   return json;
+}
+
+// The most probable tokens and the chosen one. Of tokens with the same text the most probable stands.
+Json LogprobsJson::top_of_text(const TokenRow& row) const {
+  if (!row.logprob) {
+    return {};
+  }
+  Json top{Json::Object{}};
+  for (const TokenLogprob& one : row.top) {
+    if (const std::string text = name(one.token); top.find(text) == nullptr) {
+      top.set(text, shown(one.logprob));
+    }
+  }
+  if (const std::string text = name(row.token); top.find(text) == nullptr) {
+    top.set(text, shown(*row.logprob));
+  }
+  return top;
 }
 
 Json LogprobsJson::of_text(std::span<const TokenRow> rows) const {
@@ -60,12 +82,8 @@ Json LogprobsJson::of_text(std::span<const TokenRow> rows) const {
   Json::Array text_offset;
   for (const TokenRow& row : rows) {
     tokens.emplace_back(name(row.token));
-    token_logprobs.emplace_back(shown(row.logprob));
-    Json top{Json::Object{}};
-    for (const TokenLogprob& one : row.top) {
-      top.set(name(one.token), shown(one.logprob));
-    }
-    top_logprobs.push_back(std::move(top));
+    token_logprobs.push_back(row.logprob ? Json(shown(*row.logprob)) : Json());
+    top_logprobs.push_back(top_of_text(row));
     text_offset.emplace_back(row.text_offset);
   }
   Json json;
@@ -74,6 +92,33 @@ Json LogprobsJson::of_text(std::span<const TokenRow> rows) const {
   json.set("top_logprobs", std::move(top_logprobs));
   json.set("text_offset", std::move(text_offset));
   return json;
+}
+
+Json LogprobsJson::ranked(int32_t token, float logprob, int64_t rank) const {
+  Json json;
+  json.set("logprob", shown(logprob));
+  json.set("rank", rank);
+  json.set("decoded_token", name(token));
+  return json;
+}
+
+Json LogprobsJson::of_prompt(std::span<const int32_t> prompt, std::span<const PositionLogprobs> positions) const {
+  Json::Array result(1);
+  for (std::size_t i = 0; i < positions.size(); ++i) {
+    const PositionLogprobs& position = positions[i];
+    const int32_t token = prompt[i + 1];
+    Json json;
+    json.set(std::to_string(token), ranked(token, position.logprob, position.rank));
+    int64_t rank = 0;
+    for (const TokenLogprob& one : position.top) {
+      ++rank;
+      if (one.token != token) {
+        json.set(std::to_string(one.token), ranked(one.token, one.logprob, rank));
+      }
+    }
+    result.push_back(std::move(json));
+  }
+  return result;
 }
 
 }  // namespace longship

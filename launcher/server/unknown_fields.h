@@ -1,0 +1,19 @@
+#pragma once
+
+#include <set>
+#include <string>
+
+#include "core/json.h"
+
+namespace longship {
+
+/// Says once of each field of requests that it is not known here and has no effect. Not synchronised.
+class UnknownFields {
+ public:
+  void warn_of(const Json& body);
+
+ private:
+  std::set<std::string> seen_;
+};
+
+}  // namespace longship

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <string>
+
+#include "engine/engine.h"
+#include "launcher/server/api.h"
+
+namespace longship {
+
+/// An engine without a model that answers at once, as a request asks: tokens that count up from the prompt's last one,
+/// logprobs of -1.
+class ReadyEngine : public Engine {
+ public:
+  explicit ReadyEngine(int64_t vocab) : vocab_(vocab) {}
+
+  EngineInfo info() const override { return {.vocab = vocab_, .max_model_len = 300, .kv_tokens = 3000}; }
+  RequestId submit(GenerationRequest request) override;
+  void cancel(RequestId) override {}
+  void end_session(uint64_t) override {}
+  void report(ReportKind) override {}
+  void shutdown() override {}
+  std::optional<EngineEvent> next_event(Deadline deadline) override;
+
+  /// The latest request.
+  const GenerationRequest& request() const { return request_; }
+
+ private:
+  EngineEvent& add(EngineEvent::Kind kind);
+  void tell_prompt();
+
+  int64_t vocab_;
+  RequestId last_id_ = 0;
+  GenerationRequest request_;
+  std::deque<EngineEvent> events_;
+};
+
+struct ApiAnswer {
+  int status = 0;  ///< 0: there was none.
+  int answers = 0;
+  bool stream = false;
+  std::string body;
+  std::vector<std::pair<std::string, std::string>> headers;
+};
+
+/// The API over that engine and a small model's text, without a network.
+class ServedApi {
+ public:
+  ServedApi();
+
+  ApiAnswer ask(const HttpRequest& request);
+  const ReadyEngine& engine() const { return engine_; }
+  /// Nothing is left of the requests.
+  bool idle() { return api_.hub()->idle(); }
+
+ private:
+  std::shared_ptr<const ModelText> model_;
+  ReadyEngine engine_;
+  Api api_;
+};
+
+}  // namespace longship

@@ -1,0 +1,185 @@
+#include "launcher/server/api.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/support/served_api.h"
+
+namespace longship {
+namespace {
+
+ServedApi& served() {
+  static ServedApi served;
+  return served;
+}
+
+ApiAnswer ask(const std::string& method, const std::string& path, const std::string& body = "",
+              const std::string& content_type = "application/json") {
+  HttpRequest request;
+  request.method = method;
+  request.path = path;
+  request.headers["content-type"] = content_type;
+  request.body = body;
+  return served().ask(request);
+}
+
+Json json_of(const ApiAnswer& answer) {
+  auto parsed = parse_json(answer.body);
+  EXPECT_TRUE(std::holds_alternative<Json>(parsed)) << answer.body;
+  return std::get<Json>(parsed);
+}
+
+TEST(Api, WhatIsNoUsableJsonIsRefused) {
+  const std::string deep = R"({"prompt":)" + std::string(100000, '[') + std::string(100000, ']') + "}";
+  const std::string bodies[] = {"",
+                                "{",
+                                "[]",
+                                "5",
+                                "null",
+                                "\"prompt\"",
+                                R"({"prompt":"a"} x)",
+                                R"({"prompt":"a","prompt":"b"})",
+                                R"({"prompt":"a","temperature":NaN})",
+                                R"({"prompt":"a","temperature":-Infinity})",
+                                R"({"prompt":"a","temperature":1e999})",
+                                R"({"prompt":"a","max_tokens":99999999999999999999999})",
+                                R"({"prompt":"a","seed":1e300})",
+                                R"({"prompt":"a\ud800"})",
+                                R"({"prompt":"a\udc00\ud800"})",
+                                "{\"prompt\":\"a\xff\"}",
+                                "{\"prompt\":\"a\xed\xa0\x80\"}",
+                                std::string("{\"prompt\":\"a\0\"}", 15),
+                                deep};
+  for (const std::string& body : bodies) {
+    const ApiAnswer answer = ask("POST", "/v1/completions", body);
+    EXPECT_EQ(answer.status, 400) << body.substr(0, 80) << " gave " << answer.body;
+    const Json json = json_of(answer);
+    const Json* error = json.find("error");
+    for (const char* member : {"message", "type", "param", "code"}) EXPECT_NE(error->find(member), nullptr);
+  }
+}
+
+TEST(Api, EveryFieldOfAWrongTypeIsNamed) {
+  const std::pair<const char*, const char*> fields[] = {
+      {"model", "5"},
+      {"temperature", "\"1\""},
+      {"top_p", "1.5"},
+      {"top_k", "0.5"},
+      {"min_p", "-0.1"},
+      {"repetition_penalty", "0"},
+      {"presence_penalty", "3"},
+      {"frequency_penalty", "[]"},
+      {"logit_bias", "[]"},
+      {"logit_bias", R"({"1":101})"},
+      {"logit_bias", R"({"1":"a"})"},
+      {"seed", "\"a\""},
+      {"max_tokens", "-1"},
+      {"max_tokens", "1.5"},
+      {"min_tokens", "17"},
+      {"logprobs", "-1"},
+      {"stop", "5"},
+      {"stop", "[5]"},
+      {"stop", R"(["1","2","3","4","5","6","7","8","9","10","11","12","13","14","15","16","17"])"},
+      {"stop_token_ids", "[-1]"},
+      {"stop_token_ids", "5"},
+      {"ignore_eos", "1"},
+      {"n", "0"},
+      {"n", "17"},
+      {"n", "true"},
+      {"best_of", "99"},
+      {"stream", "\"yes\""},
+      {"echo", "1"},
+      {"bad_words", "[1]"},
+      {"allowed_token_ids", "{}"},
+      {"truncate_prompt_tokens", "-2"},
+      {"truncation_side", "\"up\""},
+      {"skip_special_tokens", "0"},
+      {"include_stop_str_in_output", "{}"},
+      {"return_tokens_as_token_ids", "[]"},
+      {"suffix", "\"a\""},
+      {"stream_options", "{}"},
+  };
+  for (const auto& [field, value] : fields) {
+    const ApiAnswer answer =
+        ask("POST", "/v1/completions", R"({"prompt":"a",")" + std::string(field) + "\":" + value + "}");
+    EXPECT_EQ(answer.status, 400) << field << " " << answer.body;
+    EXPECT_EQ(*json_of(answer).find("error")->find("param"), Json(field)) << answer.body;
+  }
+}
+
+TEST(Api, NullIsAsIfAFieldWereNotThere) {
+  EXPECT_EQ(
+      ask("POST", "/v1/completions",
+          R"({"prompt":"a","n":null,"stop":null,"stream":null,"stream_options":null,"logit_bias":null,"seed":null,)"
+          R"("temperature":null,"user":null,"best_of":null,"tools":null,"response_format":null})")
+          .status,
+      200);
+}
+
+TEST(Api, ABodyThatSaysItIsNotJsonIsRefused) {
+  const std::string body = R"({"prompt":"a"})";
+  for (const char* type : {"application/json", "application/json; charset=utf-8", "Application/JSON", ""}) {
+    EXPECT_EQ(ask("POST", "/v1/completions", body, type).status, 200) << type;
+  }
+  for (const char* type : {"text/plain", "application/x-www-form-urlencoded", "application/jsonx", ";"}) {
+    EXPECT_EQ(ask("POST", "/v1/completions", body, type).status, 415) << type;
+  }
+}
+
+TEST(Api, RoutesAreThoseOfTheirMethod) {
+  const ApiAnswer wrong = ask("GET", "/v1/completions");
+  EXPECT_EQ(wrong.status, 405);
+  ASSERT_EQ(wrong.headers.size(), 1U);
+  EXPECT_EQ(wrong.headers[0], (std::pair<std::string, std::string>("Allow", "POST")));
+  EXPECT_EQ(ask("POST", "/v1/embeddings", "{}").status, 404);
+  for (const char* path : {"/v1/models", "/models", "/health", "/ping", "/live", "/version", "/v1/models/ship"}) {
+    EXPECT_EQ(ask("GET", path).status, 200) << path;
+  }
+  const char* chat = R"({"messages":[{"role":"user","content":"a"}]})";
+  EXPECT_EQ(ask("POST", "/chat/completions", chat).status, 200);
+}
+
+TEST(Api, ModelsAreFoundByName) {
+  const Json list = json_of(ask("GET", "/v1/models"));
+  ASSERT_EQ(list.find("data")->as_array().size(), 2U);
+  const Json& second = list.find("data")->as_array()[1];
+  EXPECT_EQ(*second.find("id"), Json("vessel/large"));
+  EXPECT_EQ(*second.find("root"), Json("ship"));
+  EXPECT_EQ(*second.find("object"), Json("model"));
+  EXPECT_EQ(*second.find("max_model_len"), Json(300));
+  EXPECT_EQ(json_of(ask("GET", "/v1/models/vessel%2Flarge")), second);
+  EXPECT_EQ(ask("GET", "/v1/models/vessel/large").status, 200);
+  EXPECT_EQ(ask("GET", "/v1/models/other").status, 404);
+  EXPECT_EQ(ask("GET", "/v1/models/").status, 404);
+}
+
+TEST(Api, TokenizesAsVllmAndAsLlamaCppDo) {
+  const Json vllm = json_of(ask("POST", "/tokenize", R"({"prompt":"The ship","return_token_strs":true})"));
+  EXPECT_EQ(vllm.find("count")->as_int(), std::ssize(vllm.find("tokens")->as_array()));
+  EXPECT_EQ(vllm.find("tokens")->as_array().size(), vllm.find("token_strs")->as_array().size());
+  const Json llama = json_of(ask("POST", "/tokenize", R"({"content":"The ship"})"));
+  EXPECT_EQ(llama.as_object().size(), 1U);
+  Json back;
+  back.set("tokens", *llama.find("tokens"));
+  const Json text = json_of(ask("POST", "/detokenize", dump_json(back)));
+  EXPECT_EQ(*text.find("content"), Json("The ship"));
+  EXPECT_EQ(*text.find("prompt"), Json("The ship"));
+  const Json pieces = json_of(ask("POST", "/tokenize", R"({"content":"\u5abd","with_pieces":true})"));
+  for (const Json& token : pieces.find("tokens")->as_array()) {
+    EXPECT_TRUE(token.find("id")->is_int());
+    EXPECT_NE(token.find("piece"), nullptr);
+  }
+  EXPECT_EQ(ask("POST", "/tokenize", "{}").status, 400);
+  EXPECT_EQ(ask("POST", "/detokenize", "{}").status, 400);
+  EXPECT_EQ(ask("POST", "/detokenize", R"({"tokens":[99999999]})").status, 400);
+}
+
+TEST(Api, AChatOfNonsenseIsRefused) {
+  for (const char* messages : {"null", "\"string\"", "[123]", "[{}]", R"([{"role":123}])", "[]", "{}",
+                               R"([{"role":"system","content":123}])", R"([{"role":"system","content":"test"},{}])"}) {
+    EXPECT_EQ(ask("POST", "/v1/chat/completions", R"({"messages":)" + std::string(messages) + "}").status, 400)
+        << messages;
+  }
+}
+
+}  // namespace
+}  // namespace longship
