@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/sample/grammar/grammar_spec.h"
 #include "engine/schedule/rank_report.h"
 
 namespace longship {
@@ -48,6 +49,7 @@ struct GenerationRequest {
   int64_t max_tokens = 16;  ///< Tokens to generate, `output` included; 0: only run the prompt.
   SamplingParams sampling;
   std::vector<int32_t> stop_ids;  ///< Tokens that end the generation (they are not reported).
+  GrammarSpec grammar{};          ///< What the text of the output must be; stop_ids come only where it may end.
   int64_t min_tokens = 0;         ///< Before so many tokens, none of stop_ids is chosen.
   int64_t logprobs = -1;          ///< Report each token's logprob, and those of so many most probable ones; -1: none.
   bool prompt_logits = false;     ///< Report the logits of every prompt position.

@@ -44,7 +44,7 @@ class LocalEngine::LeaderStepSource : public StepSource {
   void apply(std::deque<Command> commands) {
     for (Command& command : commands) {
       if (auto* submit = std::get_if<Submit>(&command)) {
-        scheduler_.submit(submit->id, std::move(submit->request));
+        scheduler_.submit(submit->id, std::move(submit->request), std::move(submit->guide));
       } else if (const auto* cancel = std::get_if<Cancel>(&command)) {
         scheduler_.cancel(cancel->id);
       } else if (const auto* end = std::get_if<EndSession>(&command)) {
@@ -89,8 +89,11 @@ class LocalEngine::LeaderStepSource : public StepSource {
   bool stopped_ = false;        ///< The stop frame was published.
 };
 
-LocalEngine::LocalEngine(const EngineInfo& info, const SchedulerLimits& limits, ControlChannel& control)
-    : info_(info), source_(std::make_unique<LeaderStepSource>(*this, limits, control)) {}
+LocalEngine::LocalEngine(const EngineInfo& info, const SchedulerLimits& limits, ControlChannel& control,
+                         Guides::LoadVocabulary load_vocabulary)
+    : info_(info),
+      guides_(std::move(load_vocabulary)),
+      source_(std::make_unique<LeaderStepSource>(*this, limits, control)) {}
 
 LocalEngine::~LocalEngine() = default;
 
@@ -106,14 +109,34 @@ void LocalEngine::push(Command command) {
   command_arrived_.notify_one();
 }
 
+// A grammar is compiled here, in the submitting thread: the rank's thread goes on.
 RequestId LocalEngine::submit(GenerationRequest request) {
+  std::optional<Guide> guide;
+  std::optional<EngineEvent> refused;
+  try {
+    if (request.grammar.kind != GrammarSpec::Kind::kNone) {
+      guide = guides_.make(request.grammar, request.output);
+    }
+  } catch (const Error& error) {
+    refused.emplace();
+    refused->kind = EngineEvent::Kind::kFinished;
+    refused->reason = FinishReason::kError;
+    refused->error = error.cause();
+  }
   RequestId id = 0;
   {
     const std::lock_guard lock(mutex_);
     id = ++last_id_;
-    commands_.push_back(Submit{id, std::move(request)});
+    if (!refused) {
+      commands_.push_back(Submit{id, std::move(request), std::move(guide)});
+    }
   }
-  command_arrived_.notify_one();
+  if (refused) {
+    refused->request = id;
+    publish({std::move(*refused)});
+  } else {
+    command_arrived_.notify_one();
+  }
   return id;
 }
 

@@ -8,6 +8,7 @@
 
 #include "comm/control.h"
 #include "engine/engine.h"
+#include "engine/sample/grammar/guides.h"
 #include "engine/schedule/scheduler.h"
 #include "engine/schedule/step_source.h"
 
@@ -17,8 +18,10 @@ namespace longship {
 /// plans and commits results through source(). Only the queues between them are shared, under one lock.
 class LocalEngine : public Engine {
  public:
-  /// `control` reaches the followers and is used by the rank's thread alone.
-  LocalEngine(const EngineInfo& info, const SchedulerLimits& limits, ControlChannel& control);
+  /// `control` reaches the followers and is used by the rank's thread alone. Requests with a grammar need the
+  /// vocabulary: it is loaded by the first thread that submits one.
+  LocalEngine(const EngineInfo& info, const SchedulerLimits& limits, ControlChannel& control,
+              Guides::LoadVocabulary load_vocabulary = {});
   ~LocalEngine() override;
 
   EngineInfo info() const override { return info_; }
@@ -39,6 +42,7 @@ class LocalEngine : public Engine {
   struct Submit {
     RequestId id;
     GenerationRequest request;
+    std::optional<Guide> guide;
   };
   struct Cancel {
     RequestId id;
@@ -58,6 +62,7 @@ class LocalEngine : public Engine {
   bool stopping() const;
 
   EngineInfo info_;
+  Guides guides_;
   mutable std::mutex mutex_;
   std::condition_variable command_arrived_;
   std::condition_variable event_arrived_;

@@ -11,6 +11,7 @@
 #include "engine/models/families.h"
 #include "engine/rank_loop.h"
 #include "engine/reporter.h"
+#include "engine/text/tokenizer.h"
 #include "launcher/host_memory.h"
 #include "launcher/kv_size.h"
 
@@ -208,6 +209,19 @@ class Rank {
     stage_->load([&](int64_t bytes) { report_(done += bytes, total); });
   }
 
+  // Called by a thread of the front end, while the loop runs.
+  std::shared_ptr<const TokenTrie> load_vocabulary() const {
+    const auto tokenizer = checkpoint_->gguf ? Tokenizer::from_gguf(*checkpoint_->gguf)
+                                             : Tokenizer::load(checkpoint_->path, options_.overrides);
+    std::vector<std::string> bytes(static_cast<std::size_t>(tokenizer->vocab_size()));
+    for (int32_t token = 0; token < tokenizer->vocab_size(); ++token) {
+      if (!tokenizer->is_special(token)) {
+        bytes[static_cast<std::size_t>(token)] = tokenizer->bytes_of(token);
+      }
+    }
+    return std::make_shared<const TokenTrie>(std::move(bytes));
+  }
+
   int lead(StepExecutor& executor, const FrontEnd& front_end) {
     const StageLimits limits = stage_limits(options_, kv_.pages);
     const EngineInfo info{.vocab = checkpoint_->config.vocab,
@@ -224,7 +238,7 @@ class Rank {
                                      .kv_pages = kv_.pages,
                                      .page_tokens = kPageTokens,
                                      .window = options_.pp};
-    LocalEngine engine(info, scheduling, transport_.control());
+    LocalEngine engine(info, scheduling, transport_.control(), [this] { return load_vocabulary(); });
     int exit_code = 0;
     std::exception_ptr front_end_error;
     std::thread front([&] {

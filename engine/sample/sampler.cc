@@ -65,6 +65,14 @@ void ban_bad_words(std::vector<float>& logits, std::span<const int32_t> output, 
   }
 }
 
+void ban_others(std::vector<float>& logits, const TokenSet& allowed) {
+  for (std::size_t i = 0; i < logits.size(); ++i) {
+    if (!allowed.has(static_cast<int64_t>(i))) {
+      logits[i] = kNever;
+    }
+  }
+}
+
 bool has_edits(const SamplingParams& params) {
   return has_penalties(params) || !params.logit_bias.empty() || !params.allowed_ids.empty() ||
          !params.bad_words.empty();
@@ -155,9 +163,9 @@ int32_t argmax(std::span<const float> values) {
 }
 
 int32_t sample(std::span<const float> logits, std::span<const int32_t> prompt, std::span<const int32_t> output,
-               const SamplingParams& params, std::span<const int32_t> banned) {
+               const SamplingParams& params, std::span<const int32_t> banned, const TokenSet* allowed) {
   std::vector<float> edited;
-  if (has_edits(params) || !banned.empty()) {
+  if (has_edits(params) || !banned.empty() || allowed != nullptr) {
     edited.assign(logits.begin(), logits.end());
     for (const auto& [token, bias] : params.logit_bias) {
       edited[static_cast<std::size_t>(token)] += bias;
@@ -168,6 +176,9 @@ int32_t sample(std::span<const float> logits, std::span<const int32_t> prompt, s
     }
     ban_bad_words(edited, output, params);
     std::for_each(banned.begin(), banned.end(), [&](int32_t token) { ban(edited, token); });
+    if (allowed != nullptr) {
+      ban_others(edited, *allowed);
+    }
     logits = edited;
   }
   if (params.temperature <= 0) {

@@ -54,7 +54,7 @@ std::string refusal(const GenerationRequest& request, const SchedulerLimits& lim
 
 }  // namespace
 
-void Scheduler::submit(RequestId id, GenerationRequest request) {
+void Scheduler::submit(RequestId id, GenerationRequest request, std::optional<Guide> guide) {
   auto sequence = std::make_unique<Sequence>();
   sequence->id = id;
   sequence->request = std::move(request);
@@ -66,6 +66,11 @@ void Scheduler::submit(RequestId id, GenerationRequest request) {
     finish(*sequence, FinishReason::kError, std::move(error));
     return;
   }
+  if (guide && guide->must_end()) {
+    finish(*sequence, FinishReason::kStop);
+    return;
+  }
+  sequence->guide = std::move(guide);
   const int64_t room = std::min(limits_.max_model_len, limits_.kv_pages * limits_.page_tokens);
   sequence->max_tokens = std::min(sequence->request.max_tokens, room - sequence->prompt_tokens());
   waiting_.push_back(std::move(sequence));
@@ -329,7 +334,27 @@ void Scheduler::commit_slice(Sequence& sequence, const PlanSlice& slice, const f
   }
   const std::span<const float> last_row(logits + (slice.logit_rows - 1) * limits_.vocab,
                                         static_cast<std::size_t>(limits_.vocab));
-  choose(sequence, last_row);
+  try {
+    choose(sequence, last_row);
+  } catch (const Error& error) {  // of the request's grammar
+    finish(sequence, FinishReason::kError, error.cause());
+    remove(slice.sequence);
+  }
+}
+
+// What the sequence's grammar allows now, but for banned tokens; nothing if it has none.
+std::optional<TokenSet> Scheduler::allowed_tokens(const Sequence& sequence, std::span<const int32_t> banned) const {
+  if (!sequence.guide) {
+    return std::nullopt;
+  }
+  TokenSet allowed = sequence.guide->allowed(sequence.request.stop_ids, limits_.vocab);
+  for (const int32_t token : banned) {
+    allowed.remove(token);
+  }
+  if (allowed.empty()) {
+    throw Error(ErrorKind::kUsage, "no token of the vocabulary goes on with the grammar");
+  }
+  return allowed;
 }
 
 // The logits of prompt positions that were not reported yet, as they are or as logprobs of the tokens behind them.
@@ -370,11 +395,16 @@ void Scheduler::choose(Sequence& sequence, std::span<const float> logits) {
   const std::span<const int32_t> tokens(sequence.tokens);
   const auto prompt = static_cast<std::size_t>(sequence.prompt_tokens());
   const bool may_stop = sequence.generated() >= request.min_tokens;
+  const std::span<const int32_t> banned = may_stop ? std::span<const int32_t>() : request.stop_ids;
+  const std::optional<TokenSet> allowed = allowed_tokens(sequence, banned);
   EngineEvent event;
   event.request = sequence.id;
   event.kind = EngineEvent::Kind::kToken;
-  event.token = sample(logits, tokens.first(prompt), tokens.subspan(prompt), request.sampling,
-                       may_stop ? std::span<const int32_t>() : request.stop_ids);
+  event.token = sample(logits, tokens.first(prompt), tokens.subspan(prompt), request.sampling, banned,
+                       allowed ? &*allowed : nullptr);
+  if (allowed && !allowed->has(event.token)) {
+    throw Error(ErrorKind::kUsage, "what the grammar allows here is forbidden by the request's other fields");
+  }
   if (request.logprobs >= 0) {
     PositionLogprobs told = position_logprobs(logits, event.token, request.logprobs);
     event.logprob = told.logprob;
@@ -392,9 +422,15 @@ void Scheduler::append(Sequence& sequence, EngineEvent chosen) {
     remove(id);
     return;
   }
+  if (sequence.guide) {
+    sequence.guide->accept(chosen.token);
+  }
   sequence.tokens.push_back(chosen.token);
   events_.push_back(std::move(chosen));
-  if (sequence.generated() >= sequence.max_tokens) {
+  if (sequence.guide && sequence.guide->must_end()) {
+    finish(sequence, FinishReason::kStop);
+    remove(id);
+  } else if (sequence.generated() >= sequence.max_tokens) {
     finish(sequence, FinishReason::kLength);
     remove(id);
   }

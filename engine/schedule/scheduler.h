@@ -33,8 +33,9 @@ class Scheduler {
  public:
   explicit Scheduler(const SchedulerLimits& limits);
 
-  /// A request that can never run ends with kError among the events.
-  void submit(RequestId id, GenerationRequest request);
+  /// A request that can never run ends with kError among the events. `guide` is that of the request's grammar, behind
+  /// its output.
+  void submit(RequestId id, GenerationRequest request, std::optional<Guide> guide = {});
   void cancel(RequestId id);
   void cancel_all();
   /// Frees the session's pages; a request of it that still runs leaves none behind.
@@ -73,6 +74,7 @@ class Scheduler {
   void commit_slice(Sequence& sequence, const PlanSlice& slice, const float* logits);
   void report_prompt(Sequence& sequence, const PlanSlice& slice, const float* logits);
   void choose(Sequence& sequence, std::span<const float> logits);
+  std::optional<TokenSet> allowed_tokens(const Sequence& sequence, std::span<const int32_t> banned) const;
   void append(Sequence& sequence, EngineEvent chosen);
   void finish(Sequence& sequence, FinishReason reason, std::string error = {});
   void remove(RequestId id);

@@ -1,9 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "engine/engine.h"
+#include "engine/sample/grammar/guide.h"
 
 namespace longship {
 
@@ -20,6 +22,7 @@ struct Sequence {
   uint32_t epoch = 0;               ///< Counts preemptions: results of an older epoch are dropped.
   uint64_t last_step = UINT64_MAX;  ///< The latest step that it was planned in.
   std::vector<int32_t> pages;
+  std::optional<Guide> guide;  ///< Behind the tokens generated so far, if the request has a grammar.
 
   int64_t prompt_tokens() const { return static_cast<int64_t>(request.prompt.size()); }
   /// Every position of the prompt is run and its logits are wanted.

@@ -6,6 +6,7 @@
 #include "launcher/server/api_error.h"
 #include "launcher/server/fields.h"
 #include "launcher/server/generation_fields.h"
+#include "launcher/server/grammar_fields.h"
 
 namespace longship {
 
@@ -17,20 +18,14 @@ constexpr std::size_t kMostPrompts = 64;
 constexpr std::size_t kMostStops = 16;
 
 // Members that change what is generated in ways that this server has not.
-constexpr const char* kUnsupported[] = {"tools",        "functions",     "suffix",         "guided_json",
-                                        "guided_regex", "guided_choice", "guided_grammar", "structured_outputs",
-                                        "grammar",      "json_schema",   "chat_template",  "use_beam_search"};
+constexpr const char* kUnsupported[] = {"tools",       "functions",     "suffix",         "guided_json",
+                                        "json_schema", "chat_template", "use_beam_search"};
 
-void refuse_unsupported(const Json& body, const Fields& fields) {
+void refuse_unsupported(const Fields& fields) {
   for (const char* key : kUnsupported) {
     const Json* value = fields.find(key);
     if (value != nullptr && *value != Json(Json::Array{}) && *value != Json(false)) {
       fields.fail(key, "is not supported");
-    }
-  }
-  if (const Json* format = body.find("response_format"); format != nullptr && format->is_object()) {
-    if (Fields(*format, "response_format.").text("type").value_or("text") != "text") {
-      fields.fail("response_format", "is not supported but for text");
     }
   }
 }
@@ -86,10 +81,11 @@ CompletionParser::CompletionParser(const ModelText& model, const EngineInfo& inf
 CompletionRequest CompletionParser::parse(const Json& body, bool chat) const {
   check_model(body);
   const Fields fields(body);
-  refuse_unsupported(body, fields);
+  refuse_unsupported(fields);
   CompletionRequest request;
   request.chat = chat;
   request.generation = read_generation(fields, chat, info_.vocab, model_);
+  request.generation.grammar = grammar_of(body);
   request.stop_token_ids = fields.ids("stop_token_ids", info_.vocab);
   read_text_rules(fields, request);
   read_stream(fields, request);

@@ -199,6 +199,37 @@ TEST(LocalEngine, ABadRequestIsRefusedByAnEvent) {
   });
 }
 
+TEST(LocalEngine, GrammarsHoldAndBadOnesAreRefusedByAnEvent) {
+  const auto load = [] {
+    std::vector<std::string> bytes;
+    for (int i = 0; i < kLimits.vocab; ++i) bytes.emplace_back(1, static_cast<char>('0' + i));
+    return std::make_shared<const TokenTrie>(std::move(bytes));
+  };
+  const std::unique_ptr<Transport> transport = make_self_transport();
+  LocalEngine engine({.vocab = kLimits.vocab}, kLimits, transport->control(), load);
+  std::thread front([&] {
+    GenerationRequest guided = request({1, 2}, 30);
+    guided.grammar = {GrammarSpec::Kind::kRegex, "[0-4]{3}(55)?"};
+    const RequestId good = engine.submit(guided);
+    guided.grammar.text = "(";
+    const RequestId bad = engine.submit(guided);
+    guided.grammar = {GrammarSpec::Kind::kRegex, "[0-4]{3}"};
+    guided.output = {7};
+    const RequestId unlike = engine.submit(guided);
+    const auto events = events_of(engine, 3);
+    const std::vector<int32_t> tokens = tokens_of(events.at(good));
+    EXPECT_TRUE(tokens.size() == 3 || tokens.size() == 5);
+    for (std::size_t i = 0; i < tokens.size(); ++i) EXPECT_TRUE(i < 3 ? tokens[i] < 5 : tokens[i] == 5);
+    EXPECT_EQ(events.at(bad).back().reason, FinishReason::kError);
+    EXPECT_NE(events.at(bad).back().error.find("has no )"), std::string::npos);
+    EXPECT_EQ(events.at(unlike).back().reason, FinishReason::kError);
+    engine.shutdown();
+  });
+  Recorder recorder;
+  run_rank_loop(engine.source(), recorder);
+  front.join();
+}
+
 TEST(LocalEngine, NextEventGivesNothingAtItsDeadline) {
   run_job(1, [](Engine& engine) {
     const auto start = Clock::now();

@@ -29,9 +29,9 @@ class Runner {
   explicit Runner(const SchedulerLimits& limits)
       : limits_(limits), scheduler_(limits), model_(limits.vocab, limits.kv_pages, limits.page_tokens) {}
 
-  RequestId submit(GenerationRequest request) {
+  RequestId submit(GenerationRequest request, std::optional<Guide> guide = {}) {
     const RequestId id = ++last_id_;
-    scheduler_.submit(id, std::move(request));
+    scheduler_.submit(id, std::move(request), std::move(guide));
     collect();
     return id;
   }

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/sample/grammar/automaton.h"
+
+namespace longship {
+
+/// The automaton within one rule, as deterministic states that are made when they are first wanted: a set of threads
+/// whose stacks begin at the rule. What called the rule is left out, so that all callers share what is known of it.
+/// Numbers of states hold until clear(). Not synchronised.
+class LocalMachine {
+ public:
+  using State = uint32_t;
+  static constexpr State kDead = 0;
+
+  /// Counts of repetitions are told apart only as far as `longest` bytes can show the difference.
+  LocalMachine(const Automaton& automaton, uint32_t longest);
+
+  /// Threads of one rule, with stacks that begin there.
+  State state_of(GrammarState local);
+  /// Errors: kUsage if the grammar makes too many states within one use.
+  State next(State state, uint8_t byte) {
+    const State known = table_[std::size_t{state} * classes_ + class_of_[byte]];
+    return known != kUnknown ? known : find_next(state, byte);
+  }
+  /// The rule may have ended here.
+  bool ends(State state) const { return states_[state].may_end; }
+  std::size_t bytes() const { return bytes_; }
+  /// Nodes of the automaton that were visited so far.
+  uint64_t visits() const { return visits_; }
+  void clear();
+
+  /// A thread cut at its rule: the stack within it, counts as coarse as they may be, and what called it.
+  struct Cut {
+    GrammarStack within;
+    GrammarStack callers;
+  };
+  Cut cut(const GrammarState::Thread& thread) const;
+
+ private:
+  static constexpr State kUnknown = UINT32_MAX;
+
+  void find_classes();
+  uint32_t coarse_count(const GrammarFrame& frame) const;
+  State add(GrammarState state);
+  State find_next(State state, uint8_t byte);
+
+  const Automaton& automaton_;
+  uint32_t longest_;
+  std::array<uint8_t, 256> class_of_{};  ///< Bytes that no set tells apart.
+  std::size_t classes_ = 0;
+  std::vector<GrammarState> states_;
+  std::vector<State> table_;  ///< [state][class]
+  std::map<std::vector<uint32_t>, State> ids_;
+  std::size_t bytes_ = 0;
+  uint64_t visits_ = 0;
+};
+
+}  // namespace longship
