@@ -24,6 +24,9 @@ if(LONGSHIP_SANITIZE)
   target_compile_options(longship_options INTERFACE -fsanitize=${LONGSHIP_SANITIZE} -fno-omit-frame-pointer)
   target_link_options(longship_options INTERFACE -fsanitize=${LONGSHIP_SANITIZE})
 endif()
+if(LONGSHIP_FUZZ)
+  target_compile_options(longship_options INTERFACE -fsanitize=fuzzer-no-link)
+endif()
 
 # longship_library(NAME core SRCS a.cc b.cc DEPS parallel PRIVATE_DEPS spdlog::spdlog)
 # makes the static target longship::NAME. DEPS are longship libraries, PRIVATE_DEPS third-party ones.

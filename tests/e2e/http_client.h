@@ -16,7 +16,8 @@ struct HttpReply {
 /// A connection to 127.0.0.1 for tests: sends bytes as they are, reads what comes.
 class HttpConnection {
  public:
-  explicit HttpConnection(uint16_t port);
+  /// `receive_buffer_bytes` 0: as the system has it.
+  explicit HttpConnection(uint16_t port, int receive_buffer_bytes = 0);
   ~HttpConnection();
   HttpConnection(const HttpConnection&) = delete;
   HttpConnection& operator=(const HttpConnection&) = delete;

@@ -6,98 +6,20 @@
 #include <future>
 #include <thread>
 
-#include "core/json.h"
 #include "tests/e2e/http_client.h"
 #include "tests/e2e/program.h"
+#include "tests/e2e/server.h"
 
 namespace longship {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
-const std::string kModel = fixture("gguf-models/llama-Q8_0.gguf");
-constexpr const char* kName = "llama-Q8_0.gguf";
-
-Json parse(const std::string& text) {
-  auto parsed = parse_json(text);
-  EXPECT_TRUE(std::holds_alternative<Json>(parsed)) << text;
-  return std::holds_alternative<Json>(parsed) ? std::get<Json>(std::move(parsed)) : Json();
-}
-
-// A member of a member ..., null where there is none. Numbers index arrays.
-Json at(const Json& json, const std::vector<std::string>& path) {
-  const Json* value = &json;
-  for (const std::string& key : path) {
-    if (value->is_array()) {
-      const auto index = static_cast<std::size_t>(std::atoi(key.c_str()));
-      value = index < value->as_array().size() ? &value->as_array()[index] : nullptr;
-    } else {
-      value = value->find(key);
-    }
-    if (value == nullptr) return {};
-  }
-  return *value;
-}
-
-// A server that is ready.
-class Server {
- public:
-  explicit Server(std::vector<std::string> more = {}, std::vector<std::string> start = longship({}))
-      : program_(words(std::move(start), std::move(more))) {
-    const std::string mark = "Ready: http://127.0.0.1:";
-    const auto deadline = Clock::now() + std::chrono::seconds(60);
-    std::string text;
-    while ((text = program_.err_so_far()).find(mark) == std::string::npos && Clock::now() < deadline) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    }
-    const auto found = text.find(mark);
-    EXPECT_NE(found, std::string::npos) << text;
-    port_ = found == std::string::npos ? 0 : static_cast<uint16_t>(std::atoi(text.c_str() + found + mark.size()));
-  }
-
-  uint16_t port() const { return port_; }
-  Program& program() { return program_; }
-  Json post(const std::string& path, const std::string& body, int status = 200) const {
-    const HttpReply reply = http(port_, "POST", path, body);
-    EXPECT_EQ(reply.status, status) << reply.head << "\n" << reply.body;
-    return parse(reply.body);
-  }
-  double metric(const std::string& name) const {
-    const std::string text = http(port_, "GET", "/metrics").body;
-    const auto found = text.find("\n" + name + "{");
-    EXPECT_NE(found, std::string::npos) << name << " in " << text;
-    return found == std::string::npos ? -1 : std::atof(text.c_str() + text.find("} ", found) + 2);
-  }
-  bool wait_for_metric(const std::string& name, double value) const {
-    const auto deadline = Clock::now() + std::chrono::seconds(20);
-    while (metric(name) != value) {
-      if (Clock::now() > deadline) return false;
-      std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    }
-    return true;
-  }
-  Outcome stop() {
-    kill(program_.pid(), SIGTERM);
-    return program_.wait();
-  }
-
- private:
-  static std::vector<std::string> words(std::vector<std::string> start, std::vector<std::string> more) {
-    for (const char* word : {"serve", kModel.c_str(), "--port", "0", "--kv-cache-memory", "64MiB", "-c", "16384"}) {
-      start.emplace_back(word);
-    }
-    start.insert(start.end(), more.begin(), more.end());
-    return start;
-  }
-
-  Program program_;
-  uint16_t port_ = 0;
-};
-
 constexpr const char* kStory = R"({"prompt":"The ship sails.","max_tokens":24,"temperature":0,"ignore_eos":true})";
 
 TEST(Serve, AnswersAsRunDoesOnEveryMesh) {
-  const std::string text = run(longship({"run", kModel, "--raw", "--greedy", "-p", "The ship sails.", "-n", "24"})).out;
+  const std::string text =
+      run(longship({"run", served_model(), "--raw", "--greedy", "-p", "The ship sails.", "-n", "24"})).out;
   const std::vector<std::pair<std::vector<std::string>, std::vector<std::string>>> starts = {
       {longship({}), {}}, {longship({}), {"-tp", "2", "-pp", "2"}}, {mpirun(3, {}), {}}};
   for (const auto& [start, mesh] : starts) {
@@ -239,7 +161,7 @@ TEST(Serve, AsksForItsKey) {
   const HttpReply models = http(server.port(), "GET", "/v1/models", "", "Authorization: Bearer secret\r\n");
   EXPECT_EQ(models.status, 200);
   EXPECT_EQ(at(parse(models.body), {"data", "0", "id"}), Json("ship"));
-  const Outcome open = run(longship({"serve", kModel, "--host", "0.0.0.0", "--port", "0"}));
+  const Outcome open = run(longship({"serve", served_model(), "--host", "0.0.0.0", "--port", "0"}));
   EXPECT_EQ(open.exit_code, 2);
   EXPECT_NE(open.err.find("--insecure-no-auth"), std::string::npos) << open.err;
 }
