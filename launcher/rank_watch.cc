@@ -5,8 +5,11 @@
 #include <unistd.h>
 
 #include <array>
-#include <functional>
+#include <chrono>
+#include <fstream>
+#include <iterator>
 #include <string_view>
+#include <utility>
 
 #include "core/stream.h"
 #include "core/tensor.h"
@@ -18,6 +21,21 @@ namespace {
 // Numbers that an f32 holds exactly.
 constexpr std::size_t kExact = std::size_t{1} << 24U;
 
+constexpr std::chrono::milliseconds kLook(250);
+constexpr int kStuckLooks = 4;
+
+std::string name_of(int rank, int process) {
+  return "rank " + std::to_string(rank) + " (process " + std::to_string(process) + ")";
+}
+
+// By a signal, or a debugger: proc(5), the field behind the name in parentheses.
+bool is_stopped(int process) {
+  std::ifstream file("/proc/" + std::to_string(process) + "/stat");
+  const std::string stat{std::istreambuf_iterator<char>(file), {}};
+  const auto name_end = stat.rfind(')');
+  return name_end != std::string::npos && name_end + 2 < stat.size() && (stat[name_end + 2] | 0x20) == 't';
+}
+
 std::size_t host_tag() {
   std::array<char, 256> name{};
   gethostname(name.data(), name.size() - 1);
@@ -27,6 +45,14 @@ std::size_t host_tag() {
 }  // namespace
 
 RankWatch::~RankWatch() {
+  {
+    const std::lock_guard lock(mutex_);
+    done_ = true;
+  }
+  destroyed_.notify_one();
+  if (thread_.joinable()) {
+    thread_.join();
+  }
   for (const Peer& peer : peers_) {
     close(peer.descriptor);
   }
@@ -58,7 +84,32 @@ std::optional<std::string> RankWatch::lost() const {
   for (const Peer& peer : peers_) {
     pollfd ended{.fd = peer.descriptor, .events = POLLIN, .revents = 0};
     if (poll(&ended, 1, 0) > 0) {
-      return "rank " + std::to_string(peer.rank) + " (process " + std::to_string(peer.process) + ")";
+      return name_of(peer.rank, peer.process);
+    }
+  }
+  return std::nullopt;
+}
+
+void RankWatch::guard(std::function<void(const std::string& rank)> stuck) {
+  thread_ = std::thread([this, stuck = std::move(stuck)] { look_until_destroyed(stuck); });
+}
+
+void RankWatch::look_until_destroyed(const std::function<void(const std::string& rank)>& stuck) {
+  std::unique_lock lock(mutex_);
+  while (!destroyed_.wait_for(lock, kLook, [this] { return done_; })) {
+    if (const auto rank = stuck_rank()) {
+      lock.unlock();
+      stuck(*rank);
+      return;
+    }
+  }
+}
+
+std::optional<std::string> RankWatch::stuck_rank() {
+  for (Peer& peer : peers_) {
+    peer.stopped = is_stopped(peer.process) ? peer.stopped + 1 : 0;
+    if (peer.stopped == kStuckLooks) {
+      return name_of(peer.rank, peer.process);
     }
   }
   return std::nullopt;

@@ -1,5 +1,8 @@
 #include "launcher/run_job.h"
 
+#include <signal.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <iostream>
@@ -97,6 +100,15 @@ OnSignal launcher_signals(const RankWatch& watch, const OnSignal& on_signal) {
   };
 }
 
+// A rank that stands still would let the others wait for long.
+void end_stuck_job(const std::string& rank, const OnSignal& on_signal) {
+  const Error error(ErrorKind::kRank, rank + " was stopped, and with it the job",
+                    "Without mpirun longship starts lost ranks again and goes on.");
+  print_error(error);
+  on_signal(SIGTERM);
+  _exit(error.exit_code());
+}
+
 int run_launched(const EngineFlags& flags, const PrepareFrontEnd& prepare, const OnSignal& on_signal,
                  AfterLoss after_loss) {
   RankWatch watch;
@@ -106,6 +118,7 @@ int run_launched(const EngineFlags& flags, const PrepareFrontEnd& prepare, const
   }
   return with_mpi(flags.options.comm, [&](Transport& transport) {
     if (interrupts) watch.meet(transport);
+    if (interrupts && transport.leads()) watch.guard([&](const std::string& rank) { end_stuck_job(rank, on_signal); });
     const MeshShape mesh = launched_mesh(flags, transport);
     FrontEnd front_end = prepare_on_leader(transport, prepare);
     LoadBar bar(job_title(flags.model, mesh));

@@ -256,21 +256,23 @@ TEST(Serve, RequestsSurviveTheLossOfRanks) {
 }
 
 TEST(Serve, UnderMpirunTheLossOfARankEndsStreamsWithAnError) {
-  Server server({}, mpirun(3, {}));
-  HttpConnection client(server.port());
-  client.send(http_text("POST", "/v1/completions",
-                        R"({"prompt":"a","max_tokens":16000,"ignore_eos":true,"temperature":1,"stream":true})"));
-  EXPECT_TRUE(server.wait_for_metric("longship:num_requests_running", 1));
-  const std::vector<pid_t> ranks = ranks_of(server.program().pid(), 3);
-  ASSERT_EQ(ranks.size(), 3U);
-  kill(ranks[2], SIGKILL);
-  const std::vector<std::string> events = events_of(client.reply().body);
-  ASSERT_FALSE(events.empty());
-  EXPECT_TRUE(at(parse(events.back()), {"error", "message"}).is_string()) << events.back();
-  const Outcome outcome = server.program().wait(std::chrono::seconds(4));
-  EXPECT_NE(outcome.exit_code, 0);
-  EXPECT_NE(outcome.err.find("rank 2 (process " + std::to_string(ranks[2]) + ") was lost"), std::string::npos)
-      << outcome.err;
+  for (const auto& [signal, what] : {std::pair(SIGKILL, "lost"), std::pair(SIGSTOP, "stopped")}) {
+    Server server({}, mpirun(3, {}));
+    HttpConnection client(server.port());
+    client.send(http_text("POST", "/v1/completions",
+                          R"({"prompt":"a","max_tokens":16000,"ignore_eos":true,"temperature":1,"stream":true})"));
+    EXPECT_TRUE(server.wait_for_metric("longship:num_requests_running", 1));
+    const std::vector<pid_t> ranks = ranks_of(server.program().pid(), 3);
+    ASSERT_EQ(ranks.size(), 3U);
+    kill(ranks[2], signal);
+    const std::vector<std::string> events = events_of(client.reply().body);
+    ASSERT_FALSE(events.empty());
+    EXPECT_TRUE(at(parse(events.back()), {"error", "message"}).is_string()) << events.back();
+    const Outcome outcome = server.program().wait(std::chrono::seconds(4));
+    EXPECT_NE(outcome.exit_code, 0);
+    EXPECT_NE(outcome.err.find("rank 2 (process " + std::to_string(ranks[2]) + ") was " + what), std::string::npos)
+        << outcome.err;
+  }
 }
 
 TEST(Serve, EndsWithItsRanksWhenItIsKilled) {
