@@ -37,14 +37,15 @@ milliseconds since(Clock::time_point begin) {
   return std::chrono::duration_cast<milliseconds>(Clock::now() - begin);
 }
 
-// Requests of every kind: greedy and drawn, choices, logprobs, penalties, stops.
+// Requests of every kind: greedy and drawn, choices, logprobs, penalties, stops, a grammar.
 std::vector<std::string> request_bodies(const Options& options) {
   constexpr const char* kKinds[] = {R"("temperature":0)",
                                     R"("temperature":1)",
                                     R"("temperature":0.8,"top_p":0.9,"logprobs":3)",
                                     R"("temperature":1,"n":2,"presence_penalty":0.3)",
                                     R"("temperature":1.2,"stop":["zzq"],"min_tokens":8)",
-                                    R"("temperature":0.7,"top_k":40,"repetition_penalty":1.1)"};
+                                    R"("temperature":0.7,"top_k":40,"repetition_penalty":1.1)",
+                                    R"("temperature":1,"guided_regex":"([a-z]{2,9} ){1,9999}")"};
   std::vector<std::string> bodies;
   for (int i = 0; i < options.streams; ++i) {
     bodies.push_back(R"({"prompt":"Story number )" + std::to_string(i) +

@@ -299,7 +299,7 @@ TEST(Serve, TheNextRemovesWhatAllKilledProcessesLeft) {
   }
   server.program().wait();
   EXPECT_TRUE(std::filesystem::exists(folder) && std::filesystem::exists(shared_memory));
-  EXPECT_EQ(run(longship({"run", kModel, "--raw", "-p", "a", "-n", "1", "-tp", "2"})).exit_code, 0);
+  EXPECT_EQ(run(longship({"run", served_model(), "--raw", "-p", "a", "-n", "1", "-tp", "2"})).exit_code, 0);
   EXPECT_FALSE(std::filesystem::exists(folder) || std::filesystem::exists(shared_memory));
 }
 
