@@ -69,11 +69,11 @@ struct EngineEvent {
 
   RequestId request = 0;  ///< 0 for a report.
   Kind kind = Kind::kToken;
-  int32_t token = 0;                       ///< kToken; kFinished with kStop: the one of stop_ids that was chosen.
-  float logprob = 0;                       ///< kToken, if asked for.
-  std::vector<TokenLogprob> top_logprobs;  ///< kToken, if asked for: the most probable first.
-  int64_t first_position = 0;              ///< kLogits, kPromptLogprobs
-  std::vector<float> logits;               ///< kLogits: rows of V values from first_position on.
+  int32_t token = 0;                              ///< kToken; kFinished: the one of stop_ids that ended it, or -1.
+  float logprob = 0;                              ///< kToken, if asked for.
+  std::vector<TokenLogprob> top_logprobs;         ///< kToken, if asked for: the most probable first.
+  int64_t first_position = 0;                     ///< kLogits, kPromptLogprobs
+  std::vector<float> logits;                      ///< kLogits: rows of V values from first_position on.
   std::vector<PositionLogprobs> prompt_logprobs;  ///< kPromptLogprobs: of the tokens from first_position on.
   FinishReason reason = FinishReason::kStop;      ///< kFinished
   std::string error;                              ///< kFinished with kError: why the request was refused.

@@ -141,6 +141,7 @@ void Scheduler::finish(Sequence& sequence, FinishReason reason, std::string erro
   event.kind = EngineEvent::Kind::kFinished;
   event.reason = reason;
   event.error = std::move(error);
+  event.token = -1;
   event.cached_tokens = sequence.cached;
   events_.push_back(std::move(event));
 }

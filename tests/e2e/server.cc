@@ -48,7 +48,7 @@ Json at(const Json& json, const std::vector<std::string>& path) {
   return *value;
 }
 
-Server::Server(std::vector<std::string> more, std::vector<std::string> start)
+Server::Server(const std::vector<std::string>& more, std::vector<std::string> start)
     : program_(words(std::move(start), more)) {
   const std::string mark = "Ready: http://127.0.0.1:";
   const auto deadline = Clock::now() + std::chrono::seconds(60);

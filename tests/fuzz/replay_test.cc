@@ -26,8 +26,8 @@ constexpr Target kTargets[] = {{"api", api, 400, none},
                                {"http", http, 60, none},
                                {"wire", wire, 2000, wire_seeds}};
 
-void PrintTo(const Target& target, std::ostream* out) {
-  *out << target.name;
+std::ostream& operator<<(std::ostream& out, const Target& target) {
+  return out << target.name;
 }
 
 class Corpus : public testing::TestWithParam<Target> {};

@@ -19,6 +19,7 @@ struct Report {
   int64_t cached_tokens = 0;
   bool finished = false;
   FinishReason reason = FinishReason::kStop;
+  int32_t stop_token = -1;
   std::string error;
 };
 
@@ -137,6 +138,7 @@ class Runner {
       } else {
         report.finished = true;
         report.reason = event.reason;
+        report.stop_token = event.token;
         report.error = event.error;
         report.cached_tokens = event.cached_tokens;
         finished_.push_back(event.request);

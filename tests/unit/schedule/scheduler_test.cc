@@ -89,6 +89,7 @@ TEST(Scheduler, AStopTokenEndsARequestAndIsNotReported) {
   const auto expected = std::find(tokens.begin(), tokens.end(), tokens[7]);
   const Report report = Runner(kLimits).run_alone(stopped);
   EXPECT_EQ(report.reason, FinishReason::kStop);
+  EXPECT_EQ(report.stop_token, tokens[7]);
   EXPECT_EQ(report.tokens, std::vector<int32_t>(tokens.begin(), expected));
 }
 

@@ -106,6 +106,17 @@ TEST(Api, EveryFieldOfAWrongTypeIsNamed) {
   }
 }
 
+TEST(Api, AnUnknownFieldIsToldOnce) {
+  testing::internal::CaptureStderr();
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(ask("POST", "/v1/completions", R"({"prompt":"a","wind":1,"wi\nd":2,"user":"u"})").status, 200);
+  }
+  const std::string told = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(std::count(told.begin(), told.end(), '\n'), 2) << told;
+  EXPECT_NE(told.find("\"wind\""), std::string::npos) << told;
+  EXPECT_NE(told.find("\"wi\\nd\""), std::string::npos) << told;
+}
+
 TEST(Api, NullIsAsIfAFieldWereNotThere) {
   EXPECT_EQ(
       ask("POST", "/v1/completions",
