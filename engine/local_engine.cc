@@ -47,8 +47,6 @@ class LocalEngine::LeaderStepSource : public StepSource {
         scheduler_.submit(submit->id, std::move(submit->request), std::move(submit->guide));
       } else if (const auto* cancel = std::get_if<Cancel>(&command)) {
         scheduler_.cancel(cancel->id);
-      } else if (const auto* end = std::get_if<EndSession>(&command)) {
-        scheduler_.end_session(end->session);
       } else {
         StepPlan plan;
         plan.report = std::get<Report>(command).kind;
@@ -142,10 +140,6 @@ RequestId LocalEngine::submit(GenerationRequest request) {
 
 void LocalEngine::cancel(RequestId request) {
   push(Cancel{request});
-}
-
-void LocalEngine::end_session(uint64_t session) {
-  push(EndSession{session});
 }
 
 void LocalEngine::report(ReportKind kind) {

@@ -27,7 +27,7 @@ class LocalEngine : public Engine {
   EngineInfo info() const override { return info_; }
   RequestId submit(GenerationRequest request) override;
   void cancel(RequestId request) override;
-  void end_session(uint64_t session) override;
+  void end_session(uint64_t) override {}
   void report(ReportKind kind) override;
   std::optional<EngineEvent> next_event(Deadline deadline) override;
   void shutdown() override;
@@ -47,13 +47,10 @@ class LocalEngine : public Engine {
   struct Cancel {
     RequestId id;
   };
-  struct EndSession {
-    uint64_t session;
-  };
   struct Report {
     ReportKind kind;
   };
-  using Command = std::variant<Submit, Cancel, EndSession, Report>;
+  using Command = std::variant<Submit, Cancel, Report>;
 
   void push(Command command);
   /// Commands since the last call; waits for one, or for shutdown, if `wait`.

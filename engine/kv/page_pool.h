@@ -1,26 +1,45 @@
 #pragma once
 
 #include <cstdint>
+#include <list>
 #include <vector>
 
 namespace longship {
 
-/// The leader's list of free pages of the key/value cache. A page may be given to another sequence as soon as the plan
-/// that frees it is published, since every rank executes plans in order. Not synchronised.
+/// The leader's account of the pages of the key/value cache: how many users each has, and which to take next. A page
+/// may be given to another sequence as soon as the plan that frees it is published, since every rank executes plans in
+/// order. Not synchronised.
 class PagePool {
  public:
   explicit PagePool(int64_t pages);
 
-  int64_t pages() const { return pages_; }
-  int64_t free_pages() const { return static_cast<int64_t>(free_.size()); }
-  /// Takes a page; there must be a free one.
+  int64_t pages() const { return static_cast<int64_t>(pages_.size()); }
+  /// Pages without a user.
+  int64_t free_pages() const { return static_cast<int64_t>(blank_.size() + kept_.size()); }
+  int32_t users(int32_t page) const { return at(page).users; }
+  /// Takes a free page for one user: one that is not worth keeping, else the one that is free for longest. There must
+  /// be one.
   int32_t take();
-  /// Gives pages back and clears the list.
+  /// Adds a user, also to a free page.
+  void share(int32_t page);
+  /// What a page in use holds is worth keeping for as long as other pages are free.
+  void keep(int32_t page) { at(page).kept = true; }
+  /// Takes one user from each page, and clears the list. Of those that become free, the last is taken first.
   void give_back(std::vector<int32_t>& pages);
 
  private:
-  int64_t pages_;
-  std::vector<int32_t> free_;
+  struct Page {
+    int32_t users = 0;
+    bool kept = false;
+    std::list<int32_t>::iterator place{};  ///< In kept_, while it is free and kept.
+  };
+
+  Page& at(int32_t page) { return pages_[static_cast<std::size_t>(page)]; }
+  const Page& at(int32_t page) const { return pages_[static_cast<std::size_t>(page)]; }
+
+  std::vector<Page> pages_;
+  std::vector<int32_t> blank_;  ///< Free, nothing worth keeping.
+  std::list<int32_t> kept_;     ///< Free for longest first.
 };
 
 }  // namespace longship

@@ -8,7 +8,8 @@
 
 namespace longship {
 
-Scheduler::Scheduler(const SchedulerLimits& limits) : limits_(limits), pool_(limits.kv_pages) {
+Scheduler::Scheduler(const SchedulerLimits& limits)
+    : limits_(limits), cache_(limits.kv_pages, limits.page_tokens, limits.prefix_cache) {
   LONGSHIP_CHECK(limits.max_num_seqs > 0 && limits.max_batched_tokens > 0 && limits.max_logit_rows > 0 &&
                      limits.page_tokens > 0 && limits.window > 0,
                  "every step has room for a token");
@@ -99,24 +100,6 @@ void Scheduler::cancel_all() {
   }
 }
 
-void Scheduler::end_session(uint64_t session) {
-  const auto forget = [&](const SequencePtr& sequence) {
-    if (sequence->request.session == session) {
-      sequence->request.session = 0;
-    }
-  };
-  std::for_each(running_.begin(), running_.end(), forget);
-  std::for_each(waiting_.begin(), waiting_.end(), forget);
-  drop_session(session);
-}
-
-void Scheduler::drop_session(uint64_t session) {
-  if (const auto found = sessions_.find(session); found != sessions_.end()) {
-    pool_.give_back(found->second.pages);
-    sessions_.erase(found);
-  }
-}
-
 Sequence* Scheduler::find_running(RequestId id) const {
   const auto found = std::find_if(running_.begin(), running_.end(), [&](const SequencePtr& s) { return s->id == id; });
   return found == running_.end() ? nullptr : found->get();
@@ -126,16 +109,8 @@ void Scheduler::remove(RequestId id) {
   std::erase_if(running_, [&](const SequencePtr& s) { return s->id == id; });
 }
 
-// Ends a sequence: its pages go back, or to its session. Only what was committed counts: positions in flight hold
-// tokens of the sequence all the same, since plans run in order.
 void Scheduler::finish(Sequence& sequence, FinishReason reason, std::string error) {
-  const uint64_t session = sequence.request.session;
-  if (session != 0 && reason != FinishReason::kError && !sequence.pages.empty()) {
-    drop_session(session);
-    sequence.tokens.resize(static_cast<std::size_t>(sequence.computed));
-    sessions_[session] = {std::move(sequence.tokens), std::move(sequence.pages), ++clock_};
-  }
-  pool_.give_back(sequence.pages);
+  cache_.release(sequence);
   EngineEvent event;
   event.request = sequence.id;
   event.kind = EngineEvent::Kind::kFinished;
@@ -146,62 +121,26 @@ void Scheduler::finish(Sequence& sequence, FinishReason reason, std::string erro
   events_.push_back(std::move(event));
 }
 
-// Takes over the session's pages as far as its tokens are the prompt's; at least one token is left to run.
-void Scheduler::resume_session(Sequence& sequence) {
-  const auto found = sessions_.find(sequence.request.session);
-  if (found == sessions_.end()) {
-    return;
-  }
-  Session& session = found->second;
-  const auto end =
-      std::mismatch(session.tokens.begin(), session.tokens.end(), sequence.tokens.begin(), sequence.tokens.end());
-  const auto common = std::min<int64_t>(end.first - session.tokens.begin(), sequence.length() - 1);
-  const auto pages = static_cast<std::size_t>(pages_for(common));
-  sequence.pages.assign(session.pages.begin(), session.pages.begin() + static_cast<std::ptrdiff_t>(pages));
-  session.pages.erase(session.pages.begin(), session.pages.begin() + static_cast<std::ptrdiff_t>(pages));
-  sequence.computed = common;
-  sequence.cached = sequence.generated() == 0 ? common : sequence.cached;
-  drop_session(sequence.request.session);
-}
-
-int64_t Scheduler::pages_for(int64_t tokens) const {
-  return (tokens + limits_.page_tokens - 1) / limits_.page_tokens;
-}
-
-// Whether the pages suffice for all tokens of those that run and of this one, with a page more for each. Without this,
-// what a preempted sequence has recomputed is soon taken from it again.
-bool Scheduler::has_room_for(const Sequence& sequence) const {
-  int64_t pages = limits_.kv_pages - (pages_for(sequence.length()) + 1);
+// Whether the free pages suffice for all tokens of those that run and of this one, with a page more for each. Without
+// this, what a preempted sequence has recomputed is soon taken from it again.
+bool Scheduler::has_room_for(const Sequence& next) const {
+  const auto missing = [&](const Sequence& sequence) {
+    const int64_t all = cache_.pages_for(sequence.length()) + 1;
+    return std::max<int64_t>(0, all - static_cast<int64_t>(sequence.pages.size()));
+  };
+  int64_t rest = cache_.free_pages() - missing(next);
   for (const SequencePtr& running : running_) {
-    pages -= pages_for(running->length()) + 1;
+    rest -= missing(*running);
   }
-  return running_.empty() || pages >= 0;
+  return running_.empty() || rest >= 0 || rest + cache_.adoptable_in_use(next) >= 0;
 }
 
 void Scheduler::admit() {
-  while (!waiting_.empty() && static_cast<int64_t>(running_.size()) < limits_.max_num_seqs) {
-    Sequence& next = *waiting_.front();
-    if (!has_room_for(next)) {
-      return;
-    }
-    // A sequence that reports every position of its prompt cannot skip any.
-    if (next.request.session != 0 && !next.reports_prompt()) {
-      resume_session(next);
-    }
+  while (!waiting_.empty() && static_cast<int64_t>(running_.size()) < limits_.max_num_seqs &&
+         has_room_for(*waiting_.front())) {
     running_.push_back(std::move(waiting_.front()));
     waiting_.pop_front();
   }
-}
-
-bool Scheduler::reclaim_session() {
-  const auto oldest = std::min_element(sessions_.begin(), sessions_.end(), [](const auto& a, const auto& b) {
-    return a.second.last_use < b.second.last_use;
-  });
-  if (oldest == sessions_.end()) {
-    return false;
-  }
-  drop_session(oldest->first);
-  return true;
 }
 
 // The youngest running sequence that holds pages and came after `sequence` gives them up and waits, first in line.
@@ -213,8 +152,7 @@ bool Scheduler::preempt_younger_than(const Sequence& sequence) {
     }
     SequencePtr victim = std::move(running_[i]);
     running_.erase(running_.begin() + static_cast<std::ptrdiff_t>(i));
-    pool_.give_back(victim->pages);
-    victim->computed = 0;
+    cache_.release(*victim);
     ++victim->epoch;
     waiting_.push_front(std::move(victim));
     return true;
@@ -224,12 +162,10 @@ bool Scheduler::preempt_younger_than(const Sequence& sequence) {
 
 // Makes sure that the sequence has pages for `tokens` more tokens.
 bool Scheduler::reserve(Sequence& sequence, int64_t tokens) {
-  const int64_t needed = pages_for(sequence.computed + tokens);
-  while (static_cast<int64_t>(sequence.pages.size()) < needed) {
-    if (pool_.free_pages() == 0 && !reclaim_session() && !preempt_younger_than(sequence)) {
+  while (!cache_.grow(sequence, sequence.computed + tokens)) {
+    if (!preempt_younger_than(sequence)) {
       return false;
     }
-    sequence.pages.push_back(pool_.take());
   }
   return true;
 }
@@ -251,6 +187,7 @@ void Scheduler::plan(Sequence& sequence, int64_t tokens, StepPlan& plan) {
     slice.logit_rows = 1;
   }
   plan.slices.push_back(std::move(slice));
+  cache_.offer(sequence);
 }
 
 // One token of each sequence that has just one to run. With several plans in flight they are spread over the plans, so
@@ -279,6 +216,9 @@ void Scheduler::plan_prompts(StepPlan& step) {
     }
     if (budget <= 0 || step.logit_rows() >= limits_.max_logit_rows) {
       return;
+    }
+    if (!cache_.adopt(sequence, next_step_)) {
+      continue;
     }
     const int64_t tokens = std::min(budget, sequence.plannable());
     if (!reserve(sequence, tokens)) {

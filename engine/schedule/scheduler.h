@@ -1,13 +1,11 @@
 #pragma once
 
 #include <deque>
-#include <map>
 #include <memory>
 #include <optional>
-#include <unordered_map>
 #include <vector>
 
-#include "engine/kv/page_pool.h"
+#include "engine/schedule/paged_cache.h"
 #include "engine/schedule/sequence.h"
 #include "engine/schedule/step_plan.h"
 
@@ -21,7 +19,8 @@ struct SchedulerLimits {
   int64_t max_logit_rows = 1;      ///< Rows of a step that want logits.
   int64_t kv_pages = 1;
   int64_t page_tokens = 64;
-  int window = 1;  ///< Plans in flight that keep every stage busy.
+  int window = 1;            ///< Plans in flight that keep every stage busy.
+  bool prefix_cache = true;  ///< Sequences that begin alike share pages.
 };
 
 /// The leader's decisions: which tokens run in which step, on which pages. Continuous batching with chunked prefill:
@@ -38,8 +37,6 @@ class Scheduler {
   void submit(RequestId id, GenerationRequest request, std::optional<Guide> guide = {});
   void cancel(RequestId id);
   void cancel_all();
-  /// Frees the session's pages; a request of it that still runs leaves none behind.
-  void end_session(uint64_t session);
 
   /// The next plan, or nothing while there is nothing to run or everything waits for results in flight.
   std::optional<StepPlan> schedule();
@@ -49,24 +46,14 @@ class Scheduler {
   std::vector<EngineEvent> take_events();
 
   bool idle() const { return running_.empty() && waiting_.empty(); }
-  int64_t free_pages() const { return pool_.free_pages(); }
+  int64_t free_pages() const { return cache_.free_pages(); }
 
  private:
-  /// Keys and values that a finished request left for the next one of its session.
-  struct Session {
-    std::vector<int32_t> tokens;
-    std::vector<int32_t> pages;
-    uint64_t last_use = 0;
-  };
   using SequencePtr = std::unique_ptr<Sequence>;
 
   void admit();
   bool has_room_for(const Sequence& sequence) const;
-  int64_t pages_for(int64_t tokens) const;
-  void resume_session(Sequence& sequence);
   bool reserve(Sequence& sequence, int64_t tokens);
-  void drop_session(uint64_t session);
-  bool reclaim_session();
   bool preempt_younger_than(const Sequence& sequence);
   void plan(Sequence& sequence, int64_t tokens, StepPlan& plan);
   void plan_decodes(StepPlan& plan);
@@ -81,14 +68,12 @@ class Scheduler {
   Sequence* find_running(RequestId id) const;
 
   SchedulerLimits limits_;
-  PagePool pool_;
+  PagedCache cache_;
   std::deque<SequencePtr> waiting_;
   std::vector<SequencePtr> running_;  ///< Oldest first.
   std::deque<StepPlan> in_flight_;
-  std::map<uint64_t, Session> sessions_;
   std::vector<EngineEvent> events_;
   uint64_t next_step_ = 0;
-  uint64_t clock_ = 0;
 };
 
 }  // namespace longship

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "engine/engine.h"
+#include "engine/kv/prefix_cache.h"
 #include "engine/sample/grammar/guide.h"
 
 namespace longship {
@@ -17,11 +18,13 @@ struct Sequence {
   std::vector<int32_t> tokens;  ///< Prompt, then what was generated.
   int64_t max_tokens = 0;       ///< To generate, after clamping to the room there is.
   int64_t computed = 0;
-  int64_t cached = 0;               ///< Prompt tokens that its session already held.
+  int64_t cached = 0;               ///< Prompt tokens that it did not have to compute.
   int64_t prompt_reported = 0;      ///< Prompt positions whose logits or logprobs were reported.
   uint32_t epoch = 0;               ///< Counts preemptions: results of an older epoch are dropped.
   uint64_t last_step = UINT64_MAX;  ///< The latest step that it was planned in.
   std::vector<int32_t> pages;
+  int64_t known_pages = 0;  ///< Of its pages, the full ones at its beginning that the prefix cache knows ...
+  PrefixCache::Id prefix = PrefixCache::kBeginning;  ///< ... and its name for them.
   std::optional<Guide> guide;  ///< Behind the tokens generated so far, if the request has a grammar.
 
   int64_t prompt_tokens() const { return static_cast<int64_t>(request.prompt.size()); }

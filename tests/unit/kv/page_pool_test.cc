@@ -51,6 +51,45 @@ TEST(PagePool, NoPageHasTwoOwners) {
   }
 }
 
+TEST(PagePool, ASharedPageIsFreeOnceAllHaveGivenItBack) {
+  PagePool pool(2);
+  const int32_t page = pool.take();
+  pool.share(page);
+  EXPECT_EQ(pool.users(page), 2);
+  std::vector<int32_t> one = {page};
+  std::vector<int32_t> other = {page};
+  pool.give_back(one);
+  EXPECT_EQ(pool.free_pages(), 1);
+  pool.give_back(other);
+  EXPECT_EQ(pool.free_pages(), 2);
+}
+
+TEST(PagePool, WhatIsWorthKeepingIsTakenLastAndOldestFirst) {
+  PagePool pool(6);
+  std::vector<int32_t> first = {pool.take(), pool.take()};
+  std::vector<int32_t> second = {pool.take(), pool.take()};
+  std::vector<int32_t> plain = {pool.take()};
+  const std::vector<int32_t> a = first;
+  const std::vector<int32_t> b = second;
+  for (const int32_t page : {a[0], a[1], b[0], b[1]}) {
+    pool.keep(page);
+  }
+  pool.give_back(first);
+  pool.give_back(second);
+  pool.give_back(plain);
+  pool.share(a[0]);
+  std::vector<int32_t> again = {a[0]};
+  pool.give_back(again);
+  EXPECT_EQ(pool.free_pages(), 6);
+  pool.take();
+  pool.take();
+  EXPECT_EQ(pool.take(), a[1]);
+  EXPECT_EQ(pool.take(), b[1]);
+  EXPECT_EQ(pool.take(), b[0]);
+  EXPECT_EQ(pool.take(), a[0]);
+  EXPECT_EQ(pool.free_pages(), 0);
+}
+
 TEST(PagePoolDeathTest, MisuseEndsTheProcess) {
   PagePool pool(1);
   std::vector<int32_t> pages = {0};

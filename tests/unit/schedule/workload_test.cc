@@ -7,7 +7,8 @@
 namespace longship::fake {
 namespace {
 
-// Random requests that arrive while others run: some are cancelled, some are turns of a conversation.
+// Random requests that arrive while others run: some are cancelled, some are turns of a conversation or begin like
+// another.
 class Workload {
  public:
   Workload(const SchedulerLimits& limits, uint64_t seed) : limits_(limits), runner_(limits), random_(seed) {}
@@ -20,11 +21,7 @@ class Workload {
         ++submitted;
       }
       if (chance(3) && !requests_.empty()) {
-        const RequestId id = pick(1, static_cast<int64_t>(requests_.size()));
-        runner_.cancel(id);
-      }
-      if (chance(2)) {
-        runner_.scheduler().end_session(static_cast<uint64_t>(pick(1, kSessions)));
+        runner_.cancel(static_cast<RequestId>(pick(1, last())));
       }
       runner_.step();
       check_finished();
@@ -33,16 +30,15 @@ class Workload {
     runner_.run();
     check_finished();
     EXPECT_EQ(finished_, static_cast<int64_t>(requests_.size()));
-    check_pages();
+    EXPECT_EQ(runner_.scheduler().free_pages(), limits_.kv_pages);
   }
 
   const Runner& runner() const { return runner_; }
   int64_t cached_tokens() const { return cached_tokens_; }
 
  private:
-  static constexpr int64_t kSessions = 4;
-
   int64_t pick(int64_t least, int64_t most) { return std::uniform_int_distribution<int64_t>(least, most)(random_); }
+  int64_t last() const { return static_cast<int64_t>(requests_.size()); }
   bool chance(int64_t percent) { return pick(1, 100) <= percent; }
 
   std::vector<int32_t> random_tokens(int64_t count) {
@@ -56,10 +52,13 @@ class Workload {
   GenerationRequest random_request() {
     GenerationRequest request;
     request.prompt = random_tokens(chance(20) ? pick(1, limits_.max_model_len - 1) : pick(1, 20));
+    if (chance(30) && !requests_.empty()) {
+      const std::vector<int32_t>& other = requests_.at(static_cast<RequestId>(pick(1, last()))).prompt;
+      std::copy_n(other.begin(), std::min(other.size(), request.prompt.size()), request.prompt.begin());
+    }
     request.max_tokens = pick(0, 60);
     request.prompt_logits = chance(6);
     request.prompt_logprobs = chance(6) ? pick(0, 3) : -1;
-    request.session = chance(40) ? static_cast<uint64_t>(pick(1, kSessions)) : 0;
     if (chance(30)) {
       request.stop_ids = random_tokens(3);
     }
@@ -82,7 +81,6 @@ class Workload {
       if (submitted >= most || length + 10 >= limits_.max_model_len || !chance(70)) {
         continue;
       }
-      next.session = requests_.at(id).session;
       next.prompt = requests_.at(id).prompt;
       next.prompt.insert(next.prompt.end(), report.tokens.begin(), report.tokens.end());
       if (chance(20)) {
@@ -102,7 +100,7 @@ class Workload {
       const Report& report = runner_.report(id);
       check(request, report);
       cached_tokens_ += report.cached_tokens;
-      if (request.session != 0) {
+      if (chance(40)) {
         ended_conversations_.push_back(id);
       }
     }
@@ -135,13 +133,6 @@ class Workload {
     }
   }
 
-  void check_pages() {
-    for (uint64_t session = 1; session <= kSessions; ++session) {
-      runner_.scheduler().end_session(session);
-    }
-    EXPECT_EQ(runner_.scheduler().free_pages(), limits_.kv_pages);
-  }
-
   SchedulerLimits limits_;
   Runner runner_;
   std::mt19937_64 random_;
@@ -167,7 +158,8 @@ TEST(Workload, EveryRequestGetsWhatItWouldGetAlone) {
                                           .max_logit_rows = seed % 2 == 0 ? max_batched_tokens : max_num_seqs,
                                           .kv_pages = kv_pages,
                                           .page_tokens = 8,
-                                          .window = window};
+                                          .window = window,
+                                          .prefix_cache = seed % 4 != 0};
           SCOPED_TRACE("seed " + std::to_string(seed));
           Workload workload(limits, seed++);
           workload.run(150);

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+
+#include "engine/kv/page_pool.h"
+#include "engine/kv/prefix_cache.h"
+#include "engine/schedule/sequence.h"
+
+namespace longship {
+
+/// The pages of the key/value cache as sequences hold them. Sequences that begin with the same tokens share the pages
+/// that are full of them, also with sequences that have ended, until the pages are needed for something else. A shared
+/// page is never written: a sequence writes behind its tokens, and a page is shared once it is full. Not synchronised.
+class PagedCache {
+ public:
+  /// `share`: off, every sequence computes all its pages.
+  PagedCache(int64_t pages, int64_t page_tokens, bool share);
+
+  int64_t pages() const { return pool_.pages(); }
+  int64_t free_pages() const { return pool_.free_pages(); }
+  int64_t pages_for(int64_t tokens) const { return (tokens + page_tokens_ - 1) / page_tokens_; }
+
+  /// Pages in use by others that adopt() would give to the sequence.
+  int64_t adoptable_in_use(const Sequence& sequence) const;
+  /// Takes over what is there of the sequence's tokens for `step`; at least one token is left to compute. False if its
+  /// next page is just being computed by that step: it is there for the next one.
+  bool adopt(Sequence& sequence, uint64_t step);
+  /// Gives the sequence pages for so many tokens, as far as there are free ones; false if they did not suffice.
+  bool grow(Sequence& sequence, int64_t tokens);
+  /// Lets others find the full pages that the steps up to the sequence's last one compute.
+  void offer(Sequence& sequence);
+  /// Takes the sequence's pages: it is computed from its beginning if it goes on.
+  void release(Sequence& sequence);
+
+ private:
+  std::span<const int32_t> tokens_of_page(const Sequence& sequence, int64_t page) const;
+  int64_t most_adoptable(const Sequence& sequence) const;
+
+  PagePool pool_;
+  PrefixCache prefixes_;
+  int64_t page_tokens_;
+  bool share_;
+};
+
+}  // namespace longship
