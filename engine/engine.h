@@ -54,8 +54,6 @@ struct GenerationRequest {
   int64_t logprobs = -1;          ///< Report each token's logprob, and those of so many most probable ones; -1: none.
   bool prompt_logits = false;     ///< Report the logits of every prompt position.
   int64_t prompt_logprobs = -1;   ///< The same for each token of the prompt but the first; -1: none.
-  uint64_t session = 0;           ///< Not 0: keys and values stay for the next request of this session, of which only
-                                  ///< the tokens after the longest common prefix are then run.
 };
 
 using RequestId = uint64_t;
@@ -77,8 +75,8 @@ struct EngineEvent {
   std::vector<PositionLogprobs> prompt_logprobs;  ///< kPromptLogprobs: of the tokens from first_position on.
   FinishReason reason = FinishReason::kStop;      ///< kFinished
   std::string error;                              ///< kFinished with kError: why the request was refused.
-  int64_t cached_tokens = 0;                      ///< kFinished: prompt tokens that a session already held.
-  std::vector<RankReport> reports;                ///< kReport: of all ranks, in their order.
+  int64_t cached_tokens = 0;        ///< kFinished: prompt tokens that were not run, as their pages were there.
+  std::vector<RankReport> reports;  ///< kReport: of all ranks, in their order.
 };
 
 /// Facts about the running model that a front end needs.
@@ -105,8 +103,6 @@ class Engine {
   /// Never throws for a bad request: it ends with kError.
   virtual RequestId submit(GenerationRequest request) = 0;
   virtual void cancel(RequestId request) = 0;
-  /// Forgets a session's keys and values.
-  virtual void end_session(uint64_t session) = 0;
   /// Asks all ranks for a report, which comes as an event, after the steps that are planned by now.
   virtual void report(ReportKind kind) = 0;
   /// The next event of any request, or nothing at the deadline. Throws kRank when the job was lost.

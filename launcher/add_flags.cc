@@ -71,6 +71,10 @@ void add_size_flags(CLI::App& command, EngineOptions& options) {
       ->check(CLI::Range(int64_t{1}, kMostTokens))
       ->capture_default_str()
       ->group("Engine");
+  command
+      .add_flag("--enable-prefix-caching,!--no-enable-prefix-caching", options.prefix_cache,
+                "Requests that begin with the same tokens share their keys and values (default: on)")
+      ->group("Engine");
   command.add_option("--least-model-len", options.least_model_len)->group("");
   command.add_flag("--prompt-logits", options.prompt_logits)->group("");
   command.add_option("--recording", options.recording)->check(CLI::Range(0, 2))->group("");

@@ -237,7 +237,8 @@ class Rank {
                                      .max_logit_rows = limits.step.logit_rows,
                                      .kv_pages = kv_.pages,
                                      .page_tokens = kPageTokens,
-                                     .window = options_.pp};
+                                     .window = options_.pp,
+                                     .prefix_cache = options_.prefix_cache};
     LocalEngine engine(info, scheduling, transport_.control(), [this] { return load_vocabulary(); });
     int exit_code = 0;
     std::exception_ptr front_end_error;

@@ -12,7 +12,6 @@ namespace longship {
 
 namespace {
 
-constexpr uint64_t kChatSession = 1;
 constexpr const char* kChatHelp =
     "/reset        forget the conversation\n"
     "/system TEXT  forget it and begin with these instructions\n"
@@ -98,24 +97,17 @@ class Chat {
     if (command == "/quit" || command == "/exit") {
       ended_ = true;
     } else if (command == "/reset") {
-      start_over(conversation_.system());
+      conversation_.reset(conversation_.system());
     } else if (command == "/system") {
-      start_over(line.size() > command.size() ? line.substr(command.size() + 1) : std::string());
+      conversation_.reset(line.size() > command.size() ? line.substr(command.size() + 1) : std::string());
     } else {
       std::fputs(command == "/help" ? kChatHelp : "There is no such command; /help lists them.\n", stderr);
     }
   }
 
-  void start_over(std::string system) {
-    engine_.end_session(kChatSession);
-    conversation_.reset(std::move(system));
-  }
-
   void say(const std::string& line) {
     try {
-      GenerationRequest request = make_request(task_, engine_, conversation_.ask(line));
-      request.session = kChatSession;
-      const Reply reply = answer(task_, engine_, std::move(request));
+      const Reply reply = answer(task_, engine_, make_request(task_, engine_, conversation_.ask(line)));
       conversation_.answer(reply.text, reply.ids, reply.whole);
       stats_ += reply.stats;
       ended_ = reply.closed;
@@ -124,7 +116,7 @@ class Chat {
         throw;
       }
       print_error(error);
-      start_over(conversation_.system());
+      conversation_.reset(conversation_.system());
       std::fprintf(stderr, "The conversation starts over.\n");
     }
   }

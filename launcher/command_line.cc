@@ -78,7 +78,6 @@ constexpr ForeignOption kForeignOptions[] = {
     {"--json-schema", kLeaveOut},
     {"--mirostat", "Use --temperature, --top-k, --top-p and --min-p."},
     {"--typical-p", "Use --temperature, --top-k, --top-p and --min-p."},
-    {"--enable-prefix-caching", kLeaveOut},
     {"--swap-space", kLeaveOut},
     {"--cpu-offload-gb", "Use more ranks (-tp, -pp)."},
     {"--distributed-executor-backend", "Start longship under mpirun or srun, or let -tp and -pp start the ranks."},

@@ -11,8 +11,8 @@
 
 namespace longship {
 
-/// A chat as tokens. Each turn's prompt begins with exactly the tokens that the turns before left in the engine, so
-/// that only new tokens are run. What users write is never read as special tokens.
+/// A chat as tokens. Each turn's prompt begins with exactly the tokens that the turns before left in the engine, which
+/// finds them in its cache. What users write is never read as special tokens.
 class Conversation {
  public:
   /// Text of messages ({"role", "content"}) up to where the model's reply begins.

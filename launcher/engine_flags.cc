@@ -29,6 +29,7 @@ std::vector<std::string> engine_arguments(const EngineFlags& flags) {
   add_number("--max-num-batched-tokens", options.max_batched_tokens);
   add_number("--least-model-len", options.least_model_len);
   if (options.exact) words.emplace_back("--exact");
+  if (!options.prefix_cache) words.emplace_back("--no-enable-prefix-caching");
   if (options.prompt_logits) words.emplace_back("--prompt-logits");
   add_number("--recording", static_cast<int64_t>(options.recording));
   for (const MetadataOverride& override_kv : options.overrides) {

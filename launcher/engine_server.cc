@@ -67,8 +67,6 @@ class EngineServer {
       submit(decode_submit(frame.payload));
     } else if (frame.kind == FrameKind::kCancel) {
       cancel(decode_number(frame.payload));
-    } else if (frame.kind == FrameKind::kEndSession) {
-      engine_.end_session(decode_number(frame.payload));
     } else if (frame.kind == FrameKind::kReport) {
       engine_.report(decode_number(frame.payload) == static_cast<uint64_t>(ReportKind::kRoofline)
                          ? ReportKind::kRoofline

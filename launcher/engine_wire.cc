@@ -198,7 +198,6 @@ Bytes encode(const SubmitMessage& message) {
   writer.put(request.logprobs);
   writer.put(static_cast<uint8_t>(request.prompt_logits));
   writer.put(request.prompt_logprobs);
-  writer.put(request.session);
   writer.put(static_cast<uint8_t>(request.grammar.kind));
   writer.put_string(request.grammar.text);
   return writer.take();
@@ -237,7 +236,6 @@ SubmitMessage decode_submit(std::span<const std::byte> payload) {
     request.logprobs = reader.get<int64_t>();
     request.prompt_logits = get_bool(reader);
     request.prompt_logprobs = reader.get<int64_t>();
-    request.session = reader.get<uint64_t>();
     request.grammar.kind = get_enum(reader, GrammarSpec::Kind::kChoice);
     request.grammar.text = reader.get_string();
     return message;

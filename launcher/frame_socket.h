@@ -12,17 +12,16 @@ namespace longship {
 
 /// What a frame between a rank of a self-started job and the process that started it says.
 enum class FrameKind : uint16_t {
-  kHello,       ///< rank to parent, first: Hello
-  kHeartbeat,   ///< rank to parent: it runs; receive() passes over them.
-  kProgress,    ///< rank to parent: LoadProgressReport
-  kReady,       ///< leader to parent: EngineInfo
-  kFailed,      ///< leader to parent: the Error that ends the job
-  kEvent,       ///< leader to parent: EngineEvent
-  kSubmit,      ///< parent to leader: request id, GenerationRequest
-  kCancel,      ///< parent to leader: request id
-  kEndSession,  ///< parent to leader: session
-  kReport,      ///< parent to leader: ReportKind
-  kShutdown,    ///< parent to leader
+  kHello,      ///< rank to parent, first: Hello
+  kHeartbeat,  ///< rank to parent: it runs; receive() passes over them.
+  kProgress,   ///< rank to parent: LoadProgressReport
+  kReady,      ///< leader to parent: EngineInfo
+  kFailed,     ///< leader to parent: the Error that ends the job
+  kEvent,      ///< leader to parent: EngineEvent
+  kSubmit,     ///< parent to leader: request id, GenerationRequest
+  kCancel,     ///< parent to leader: request id
+  kReport,     ///< parent to leader: ReportKind
+  kShutdown,   ///< parent to leader
   kLast = kShutdown,
 };
 

@@ -26,7 +26,7 @@ class CancelSwitch {
 
 /// Speeds of one or several replies.
 struct GenerationStats {
-  int64_t prompt_tokens = 0;  ///< That were run: without those that a session held.
+  int64_t prompt_tokens = 0;  ///< That were run: without those that were cached.
   int64_t tokens = 0;         ///< Generated.
   double prompt_seconds = 0;  ///< Until the first token.
   double token_seconds = 0;   ///< From the first token to the last.

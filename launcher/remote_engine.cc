@@ -51,10 +51,6 @@ void RemoteEngine::cancel(RequestId request) {
   leader_.send(FrameKind::kCancel, encode_number(request));
 }
 
-void RemoteEngine::end_session(uint64_t session) {
-  leader_.send(FrameKind::kEndSession, encode_number(session));
-}
-
 void RemoteEngine::report(ReportKind kind) {
   leader_.send(FrameKind::kReport, encode_number(static_cast<uint64_t>(kind)));
 }

@@ -24,7 +24,6 @@ class RemoteEngine : public Engine {
   EngineInfo info() const override { return info_; }
   RequestId submit(GenerationRequest request) override;
   void cancel(RequestId request) override;
-  void end_session(uint64_t session) override;
   void report(ReportKind kind) override;
   std::optional<EngineEvent> next_event(Deadline deadline) override;
   void shutdown() override;

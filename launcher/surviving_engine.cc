@@ -56,13 +56,6 @@ void SurvivingEngine::cancel(RequestId request) {
   end(request, FinishReason::kCancelled, {});
 }
 
-void SurvivingEngine::end_session(uint64_t session) {
-  const std::lock_guard lock(mutex_);
-  if (engine_ != nullptr) {
-    engine_->end_session(session);
-  }
-}
-
 void SurvivingEngine::report(ReportKind kind) {
   const std::lock_guard lock(mutex_);
   if (engine_ != nullptr) {

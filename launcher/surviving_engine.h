@@ -32,7 +32,6 @@ class SurvivingEngine : public Engine {
   bool ready() const override;
   RequestId submit(GenerationRequest request) override;
   void cancel(RequestId request) override;
-  void end_session(uint64_t session) override;
   void report(ReportKind kind) override;
   /// After a loss it returns when the new ranks are ready. Errors: that of a start, when several have failed.
   std::optional<EngineEvent> next_event(Deadline deadline) override;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -17,7 +18,7 @@ struct RunTest {
 
   /// As llama-bench names it: "pp512", "tg128", "tg128 @ d4096".
   std::string name() const;
-  int64_t context_tokens() const { return depth + prompt + generate + 1; }
+  int64_t context_tokens() const { return depth + std::max<int64_t>(1, prompt) + generate + 1; }
 };
 
 /// What the ranks of a job have and what a test needs of them, from their reports.

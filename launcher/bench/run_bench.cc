@@ -14,7 +14,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr uint64_t kSession = 1;
 constexpr std::chrono::seconds kOneWait(1);
 
 // Parts of the ranks' time, all ranks together, and the rank that computed longest.
@@ -48,15 +47,14 @@ class RunBench {
     progress_(test.name() + ": warm-up");
     check(test);
     fill_cache(test.depth);
-    time(test);
+    speed(test);
     const JobCost cost(take(ReportKind::kRoofline), options_.chunk_tokens);
     std::vector<double> samples;
     for (int i = 0; i < options_.repetitions; ++i) {
       progress_(test.name() + ": " + std::to_string(i + 1) + " of " + std::to_string(options_.repetitions));
-      samples.push_back(static_cast<double>(test.prompt + test.generate) / time(test));
+      samples.push_back(speed(test));
     }
     const std::vector<RankTime> times = rank_times(take(ReportKind::kSpans));
-    engine_.end_session(kSession);
     return row(test, samples, cost, times);
   }
 
@@ -84,7 +82,7 @@ class RunBench {
     }
   }
 
-  // The keys and values of `depth` tokens, kept in a session.
+  // The keys and values of `depth` tokens: the engine keeps their full pages.
   void fill_cache(int64_t depth) {
     prefix_.clear();
     if (depth > 0) {
@@ -93,39 +91,50 @@ class RunBench {
     }
   }
 
-  GenerationRequest request(std::vector<int32_t> prompt, int64_t max_tokens) const {
+  static GenerationRequest request(std::vector<int32_t> prompt, int64_t max_tokens) {
     GenerationRequest request;
     request.prompt = std::move(prompt);
     request.max_tokens = max_tokens;
     request.sampling.temperature = 0;
-    request.session = prefix_.empty() ? 0 : kSession;
     return request;
   }
 
-  // Seconds of one run of the test.
-  double time(const RunTest& test) {
+  // Tokens per second of one run of the test: of a prompt by its tokens that were not in the cache, of a generation
+  // from its first token on.
+  double speed(const RunTest& test) {
     std::vector<int32_t> prompt = prefix_;
-    // Unlike what the run before left behind the prefix, so that nothing more than the prefix is taken from the cache.
-    other_token_ = static_cast<int32_t>((other_token_ + 1) % engine_.info().vocab);
-    prompt.push_back(other_token_);
-    append_random(std::max<int64_t>(0, test.prompt - 1), prompt);
-    GenerationRequest timed = request(std::move(prompt), std::max<int64_t>(1, test.generate));
+    append_random(std::max<int64_t>(1, test.prompt), prompt);
+    const auto prompt_tokens = static_cast<int64_t>(prompt.size());
     const Clock::time_point begin = Clock::now();
-    submit_and_wait(std::move(timed));
-    return std::chrono::duration<double>(Clock::now() - begin).count();
+    const Finished finished = submit_and_wait(request(std::move(prompt), 1 + test.generate));
+    const int64_t tokens = test.prompt > 0 ? prompt_tokens - finished.cached_tokens : test.generate;
+    const Clock::duration time = Clock::now() - (test.prompt > 0 ? begin : finished.first_token);
+    return static_cast<double>(tokens) / std::chrono::duration<double>(time).count();
   }
 
-  void submit_and_wait(GenerationRequest request) {
+  struct Finished {
+    Clock::time_point first_token;
+    int64_t cached_tokens = 0;
+  };
+
+  Finished submit_and_wait(GenerationRequest request) {
     const RequestId id = engine_.submit(std::move(request));
+    std::optional<Clock::time_point> first_token;
     for (;;) {
       const std::optional<EngineEvent> event = engine_.next_event(Clock::now() + kOneWait);
-      if (!event || event->request != id || event->kind != EngineEvent::Kind::kFinished) {
+      if (!event || event->request != id) {
+        continue;
+      }
+      if (event->kind == EngineEvent::Kind::kToken && !first_token) {
+        first_token = Clock::now();
+      }
+      if (event->kind != EngineEvent::Kind::kFinished) {
         continue;
       }
       if (event->reason == FinishReason::kError) {
         throw Error(ErrorKind::kUsage, event->error, "Choose smaller tests, or a larger --max-model-len.");
       }
-      return;
+      return {first_token.value_or(Clock::now()), event->cached_tokens};
     }
   }
 
@@ -169,7 +178,6 @@ class RunBench {
   const BenchProgress& progress_;
   std::mt19937_64 random_;
   std::vector<int32_t> prefix_;
-  int32_t other_token_ = 0;
 };
 
 }  // namespace

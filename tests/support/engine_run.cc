@@ -24,6 +24,12 @@ std::vector<RequestResult> collect(Engine& engine, const std::vector<GenerationR
     switch (event->kind) {
       case EngineEvent::Kind::kToken:
         result.tokens.push_back(event->token);
+        if (requests[index.at(event->request)].logprobs >= 0) {
+          result.logprobs.push_back(event->logprob);
+          for (const TokenLogprob& top : event->top_logprobs) {
+            result.logprobs.push_back(top.logprob);
+          }
+        }
         break;
       case EngineEvent::Kind::kLogits:
         result.logits.insert(result.logits.end(), event->logits.begin(), event->logits.end());

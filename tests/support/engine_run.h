@@ -11,6 +11,7 @@ namespace longship::testing {
 struct RequestResult {
   std::vector<float> logits;  ///< Of the prompt, [prompt, V].
   std::vector<int32_t> tokens;
+  std::vector<float> logprobs;  ///< Of each token, then of the most probable ones, if asked for.
   EngineEvent finish;
 };
 

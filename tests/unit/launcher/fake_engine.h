@@ -44,11 +44,6 @@ class FakeEngine : public Engine {
     }
   }
 
-  void end_session(uint64_t session) override {
-    const std::lock_guard lock(mutex_);
-    ended_sessions_.push_back(session);
-  }
-
   /// Ranks 0 to 5 report nothing but their number and one step.
   void report(ReportKind kind) override {
     const std::lock_guard lock(mutex_);
@@ -90,10 +85,6 @@ class FakeEngine : public Engine {
     const std::lock_guard lock(mutex_);
     return requests_;
   }
-  std::deque<uint64_t> ended_sessions() {
-    const std::lock_guard lock(mutex_);
-    return ended_sessions_;
-  }
 
  private:
   void answer(RequestId id, const GenerationRequest& request) {
@@ -131,7 +122,6 @@ class FakeEngine : public Engine {
   std::condition_variable arrived_;
   std::deque<EngineEvent> events_;
   std::deque<GenerationRequest> requests_;
-  std::deque<uint64_t> ended_sessions_;
   std::set<RequestId> waiting_;
   std::optional<Error> failure_;
   RequestId last_id_ = 0;

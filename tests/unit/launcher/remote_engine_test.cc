@@ -82,7 +82,6 @@ TEST_F(RemoteEngineTest, CarriesARequestWholeAndItsEventsInOrder) {
   request.max_tokens = 3;
   request.stop_ids = {11};
   request.prompt_logits = true;
-  request.session = 9;
   request.grammar = {GrammarSpec::Kind::kChoice, R"(["yes","no"])"};
   request.sampling = {.temperature = 0.5,
                       .top_k = 4,
@@ -112,7 +111,6 @@ TEST_F(RemoteEngineTest, CarriesARequestWholeAndItsEventsInOrder) {
   EXPECT_EQ(arrived.prompt, request.prompt);
   EXPECT_EQ(arrived.max_tokens, 3);
   EXPECT_EQ(arrived.stop_ids, request.stop_ids);
-  EXPECT_EQ(arrived.session, 9U);
   EXPECT_EQ(arrived.grammar, request.grammar);
   EXPECT_EQ(arrived.sampling.temperature, 0.5);
   EXPECT_EQ(arrived.sampling.top_k, 4);
@@ -137,16 +135,14 @@ TEST_F(RemoteEngineTest, ARefusalIsAnEvent) {
   EXPECT_EQ(events.back().error, "refused");
 }
 
-TEST_F(RemoteEngineTest, CancelsAndEndsSessions) {
+TEST_F(RemoteEngineTest, Cancels) {
   RemoteEngine& remote = start();
   GenerationRequest request;
   request.prompt = {1};
   const RequestId id = remote.submit(request);
   EXPECT_FALSE(remote.next_event(Clock::now() + std::chrono::milliseconds(30)));
-  remote.end_session(4);
   remote.cancel(id);
   EXPECT_EQ(events_until_finished().back().reason, FinishReason::kCancelled);
-  EXPECT_EQ(engine_.ended_sessions(), std::deque<uint64_t>{4});
 }
 
 TEST_F(RemoteEngineTest, ALeaderThatIsLostIsExplained) {

@@ -22,7 +22,6 @@ class MortalEngine : public Engine {
   void cancel(RequestId id) override {
     std::erase_if(running_, [id](const Running& r) { return r.id == id; });
   }
-  void end_session(uint64_t) override {}
   void report(ReportKind) override {}
   void shutdown() override {}
 
