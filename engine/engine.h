@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/engine_stats.h"
 #include "engine/sample/grammar/grammar_spec.h"
 #include "engine/schedule/rank_report.h"
 
@@ -61,11 +62,11 @@ using RequestId = uint64_t;
 enum class FinishReason : uint8_t { kStop, kLength, kCancelled, kError };
 
 /// What happens to a request, in order: logits or logprobs of the prompt (if asked for), tokens, one finish. Or a
-/// report that was asked for.
+/// report that was asked for, or what the engine has come to, which is told now and then and before a request's end.
 struct EngineEvent {
-  enum class Kind : uint8_t { kToken, kLogits, kPromptLogprobs, kFinished, kReport };
+  enum class Kind : uint8_t { kToken, kLogits, kPromptLogprobs, kFinished, kReport, kStats };
 
-  RequestId request = 0;  ///< 0 for a report.
+  RequestId request = 0;  ///< 0 for a report and for stats.
   Kind kind = Kind::kToken;
   int32_t token = 0;                              ///< kToken; kFinished: the one of stop_ids that ended it, or -1.
   float logprob = 0;                              ///< kToken, if asked for.
@@ -77,6 +78,7 @@ struct EngineEvent {
   std::string error;                              ///< kFinished with kError: why the request was refused.
   int64_t cached_tokens = 0;        ///< kFinished: prompt tokens that were not run, as their pages were there.
   std::vector<RankReport> reports;  ///< kReport: of all ranks, in their order.
+  EngineStats stats;                ///< kStats
 };
 
 /// Facts about the running model that a front end needs.

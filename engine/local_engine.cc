@@ -1,5 +1,6 @@
 #include "engine/local_engine.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace longship {
@@ -18,7 +19,7 @@ class LocalEngine::LeaderStepSource : public StepSource {
       } else {
         fill_window();
       }
-      engine_.publish(scheduler_.take_events());
+      engine_.publish(take_events());
     } while (ahead_.empty() && !stopped_);
     if (ahead_.empty()) {
       return std::nullopt;
@@ -37,7 +38,7 @@ class LocalEngine::LeaderStepSource : public StepSource {
       return;
     }
     scheduler_.commit(result);
-    engine_.publish(scheduler_.take_events());
+    engine_.publish(take_events());
   }
 
  private:
@@ -79,8 +80,30 @@ class LocalEngine::LeaderStepSource : public StepSource {
     scheduler_.cancel_all();
   }
 
+  // The scheduler's events, and before them what it has come to, if a request ends or enough time has passed.
+  std::vector<EngineEvent> take_events() {
+    std::vector<EngineEvent> events = scheduler_.take_events();
+    const auto now = std::chrono::steady_clock::now();
+    const bool ends = std::any_of(events.begin(), events.end(),
+                                  [](const EngineEvent& event) { return event.kind == EngineEvent::Kind::kFinished; });
+    const EngineStats stats = scheduler_.stats();
+    if (stats != told_ && (ends || now >= next_stats_)) {
+      told_ = stats;
+      next_stats_ = now + kStatsPeriod;
+      EngineEvent event;
+      event.kind = EngineEvent::Kind::kStats;
+      event.stats = stats;
+      events.insert(events.begin(), std::move(event));
+    }
+    return events;
+  }
+
+  static constexpr std::chrono::milliseconds kStatsPeriod{100};
+
   LocalEngine& engine_;
   Scheduler scheduler_;
+  EngineStats told_;
+  std::chrono::steady_clock::time_point next_stats_{};
   std::size_t window_;
   ControlChannel& control_;
   std::deque<StepPlan> ahead_;  ///< Published, not yet executed here.

@@ -105,7 +105,7 @@ class EngineServer {
     while (!ending_) {
       std::optional<EngineEvent> event = engine_.next_event(std::chrono::steady_clock::now() + kOneWait);
       if (event) {
-        if (event->kind != EngineEvent::Kind::kReport) {
+        if (event->request != 0) {
           event->request = remote_id(*event);
         }
         send(*event);

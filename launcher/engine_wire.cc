@@ -134,6 +134,7 @@ Bytes encode(const EngineEvent& event) {
   for (const RankReport& report : event.reports) {
     writer.put_span(std::span<const std::byte>(report.serialize()));
   }
+  writer.put(event.stats);
   return writer.take();
 }
 
@@ -141,7 +142,7 @@ EngineEvent decode_event(std::span<const std::byte> payload) {
   return decode(payload, [](ByteReader& reader) {
     EngineEvent event;
     event.request = reader.get<RequestId>();
-    event.kind = get_enum(reader, EngineEvent::Kind::kReport);
+    event.kind = get_enum(reader, EngineEvent::Kind::kStats);
     event.token = reader.get<int32_t>();
     event.logprob = reader.get<float>();
     event.top_logprobs = reader.get_vector<TokenLogprob>();
@@ -162,6 +163,7 @@ EngineEvent decode_event(std::span<const std::byte> payload) {
     for (uint64_t i = 0; i < reports; ++i) {
       event.reports.push_back(RankReport::parse(reader.get_vector<std::byte>()));
     }
+    event.stats = reader.get<EngineStats>();
     return event;
   });
 }

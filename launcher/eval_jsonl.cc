@@ -203,6 +203,7 @@ class JsonlEvaluation {
         break;
       case EngineEvent::Kind::kPromptLogprobs:
       case EngineEvent::Kind::kReport:
+      case EngineEvent::Kind::kStats:
         break;
       case EngineEvent::Kind::kFinished:
         finish(running, *event);

@@ -94,7 +94,7 @@ std::optional<EngineEvent> SurvivingEngine::next_event(Deadline deadline) {
 // An event of the present engine as one of ours; journals it.
 std::optional<EngineEvent> SurvivingEngine::translate(EngineEvent event) {
   const std::lock_guard lock(mutex_);
-  if (event.kind == EngineEvent::Kind::kReport) {
+  if (event.request == 0) {
     return event;
   }
   const auto outer = outer_ids_.find(event.request);

@@ -1,6 +1,7 @@
 #include "engine/schedule/paged_cache.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace longship {
 
@@ -33,6 +34,9 @@ int64_t PagedCache::adoptable_in_use(const Sequence& sequence) const {
 }
 
 bool PagedCache::adopt(Sequence& sequence, uint64_t step) {
+  if (share_ && !std::exchange(sequence.looked_up, true)) {
+    queried_tokens_ += sequence.length();
+  }
   while (sequence.known_pages < most_adoptable(sequence)) {
     const auto found = prefixes_.find(sequence.prefix, tokens_of_page(sequence, sequence.known_pages));
     if (!found) {
@@ -52,6 +56,7 @@ bool PagedCache::adopt(Sequence& sequence, uint64_t step) {
     sequence.prefix = found->id;
     const int64_t end = ++sequence.known_pages * page_tokens_;
     if (sequence.epoch == 0) {
+      found_tokens_ += end - sequence.computed;
       sequence.cached +=
           std::min(end, sequence.prompt_tokens()) - std::min(sequence.computed, sequence.prompt_tokens());
     }

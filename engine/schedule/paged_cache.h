@@ -16,8 +16,10 @@ class PagedCache {
   /// `share`: off, every sequence computes all its pages.
   PagedCache(int64_t pages, int64_t page_tokens, bool share);
 
-  int64_t pages() const { return pool_.pages(); }
   int64_t free_pages() const { return pool_.free_pages(); }
+  /// Tokens of sequences that adopt() has looked for, each once, and those of them that it found.
+  int64_t queried_tokens() const { return queried_tokens_; }
+  int64_t found_tokens() const { return found_tokens_; }
   int64_t pages_for(int64_t tokens) const { return (tokens + page_tokens_ - 1) / page_tokens_; }
 
   /// Pages in use by others that adopt() would give to the sequence.
@@ -40,6 +42,8 @@ class PagedCache {
   PrefixCache prefixes_;
   int64_t page_tokens_;
   bool share_;
+  int64_t queried_tokens_ = 0;
+  int64_t found_tokens_ = 0;
 };
 
 }  // namespace longship

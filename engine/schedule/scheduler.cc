@@ -154,6 +154,7 @@ bool Scheduler::preempt_younger_than(const Sequence& sequence) {
     running_.erase(running_.begin() + static_cast<std::ptrdiff_t>(i));
     cache_.release(*victim);
     ++victim->epoch;
+    ++preemptions_;
     waiting_.push_front(std::move(victim));
     return true;
   }
@@ -375,6 +376,16 @@ void Scheduler::append(Sequence& sequence, EngineEvent chosen) {
     finish(sequence, FinishReason::kLength);
     remove(id);
   }
+}
+
+EngineStats Scheduler::stats() const {
+  return {.running = static_cast<int64_t>(running_.size()),
+          .waiting = static_cast<int64_t>(waiting_.size()),
+          .pages = limits_.kv_pages,
+          .pages_used = limits_.kv_pages - cache_.free_pages(),
+          .preemptions = preemptions_,
+          .prefix_cache_queries = cache_.queried_tokens(),
+          .prefix_cache_hits = cache_.found_tokens()};
 }
 
 std::vector<EngineEvent> Scheduler::take_events() {

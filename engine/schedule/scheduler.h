@@ -47,6 +47,7 @@ class Scheduler {
 
   bool idle() const { return running_.empty() && waiting_.empty(); }
   int64_t free_pages() const { return cache_.free_pages(); }
+  EngineStats stats() const;
 
  private:
   using SequencePtr = std::unique_ptr<Sequence>;
@@ -74,6 +75,7 @@ class Scheduler {
   std::deque<StepPlan> in_flight_;
   std::vector<EngineEvent> events_;
   uint64_t next_step_ = 0;
+  int64_t preemptions_ = 0;
 };
 
 }  // namespace longship

@@ -19,6 +19,7 @@ struct Sequence {
   int64_t max_tokens = 0;       ///< To generate, after clamping to the room there is.
   int64_t computed = 0;
   int64_t cached = 0;               ///< Prompt tokens that it did not have to compute.
+  bool looked_up = false;           ///< In the prefix cache.
   int64_t prompt_reported = 0;      ///< Prompt positions whose logits or logprobs were reported.
   uint32_t epoch = 0;               ///< Counts preemptions: results of an older epoch are dropped.
   uint64_t last_step = UINT64_MAX;  ///< The latest step that it was planned in.

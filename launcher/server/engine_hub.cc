@@ -8,7 +8,7 @@ namespace longship {
 RequestId EngineHub::submit(GenerationRequest request, Sink sink) {
   const auto prompt = static_cast<int64_t>(request.prompt.size());
   const RequestId id = engine_.submit(std::move(request));
-  requests_[id] = {std::move(sink), prompt, 0};
+  requests_[id] = {std::move(sink), 0};
   ++counters_.waiting;
   counters_.prompt_tokens += prompt;
   return id;
@@ -20,7 +20,6 @@ void EngineHub::forget(const Request& request) {
     --counters_.waiting;
   } else {
     --counters_.running;
-    counters_.kv_tokens -= request.prompt_tokens + request.tokens;
   }
 }
 
@@ -34,6 +33,10 @@ void EngineHub::cancel(RequestId request) {
 }
 
 void EngineHub::deliver(const EngineEvent& event) {
+  if (event.kind == EngineEvent::Kind::kStats) {
+    stats_ = event.stats;
+    return;
+  }
   const auto found = requests_.find(event.request);
   if (found == requests_.end()) {  // cancelled
     return;
@@ -43,10 +46,8 @@ void EngineHub::deliver(const EngineEvent& event) {
     if (request.tokens == 0) {
       --counters_.waiting;
       ++counters_.running;
-      counters_.kv_tokens += request.prompt_tokens;
     }
     ++request.tokens;
-    ++counters_.kv_tokens;
     ++counters_.generated_tokens;
     const Sink sink = request.sink;  // it may cancel the request
     sink(event);

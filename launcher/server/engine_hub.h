@@ -15,7 +15,6 @@ struct EngineCounters {
   int64_t running = 0;  ///< Accepted, with a token.
   int64_t prompt_tokens = 0;
   int64_t generated_tokens = 0;
-  int64_t kv_tokens = 0;  ///< Held by those that run.
 };
 
 /// Shares one engine among many requests: each gets its own events. Everything but pump() is for the server's thread.
@@ -34,6 +33,8 @@ class EngineHub {
   void fail(const std::string& message);
 
   const EngineCounters& counters() const { return counters_; }
+  /// The engine's own, as it last told them.
+  const EngineStats& stats() const { return stats_; }
   bool idle() const { return requests_.empty(); }
   EngineInfo info() const { return engine_.info(); }
   bool ready() const { return engine_.ready(); }
@@ -44,7 +45,6 @@ class EngineHub {
  private:
   struct Request {
     Sink sink;
-    int64_t prompt_tokens = 0;
     int64_t tokens = 0;
   };
 
@@ -53,6 +53,7 @@ class EngineHub {
   Engine& engine_;
   std::unordered_map<RequestId, Request> requests_;
   EngineCounters counters_;
+  EngineStats stats_;
 };
 
 }  // namespace longship

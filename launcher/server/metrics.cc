@@ -90,7 +90,7 @@ Metrics::Metrics()
       e2e_request_latency_s({0.05, 0.1, 0.3, 0.5, 0.8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240, 480}),
       finished({{"stop", 0}, {"length", 0}, {"abort", 0}, {"error", 0}}) {}
 
-std::string Metrics::text(const EngineCounters& counters, int64_t kv_capacity_tokens, const std::string& model) const {
+std::string Metrics::text(const EngineCounters& counters, const EngineStats& stats, const std::string& model) const {
   Writer writer("model_name=\"" + escaped(model) + "\"");
   const auto add = [&](const char* name, const char* type, const char* help, int64_t value) {
     writer.add(name, type, help, static_cast<double>(value));
@@ -98,7 +98,14 @@ std::string Metrics::text(const EngineCounters& counters, int64_t kv_capacity_to
   add("num_requests_running", "gauge", "Requests that have a token", counters.running);
   add("num_requests_waiting", "gauge", "Requests that wait for their first token", counters.waiting);
   writer.add("kv_cache_usage_perc", "gauge", "Part of the key/value cache in use, 1 is all",
-             static_cast<double>(counters.kv_tokens) / static_cast<double>(std::max<int64_t>(1, kv_capacity_tokens)));
+             static_cast<double>(stats.pages_used) / static_cast<double>(std::max<int64_t>(1, stats.pages)));
+  add("num_preemptions_total", "counter", "Requests that lost their pages, to be computed again", stats.preemptions);
+  for (const std::string total : {"", "_total"}) {  // the name of vLLM's counter, and the one that it exposes
+    add(("prefix_cache_queries" + total).c_str(), "counter", "Tokens that were looked up in the prefix cache",
+        stats.prefix_cache_queries);
+    add(("prefix_cache_hits" + total).c_str(), "counter", "Tokens that were found in the prefix cache",
+        stats.prefix_cache_hits);
+  }
   add("prompt_tokens_total", "counter", "Tokens of prompts", counters.prompt_tokens);
   add("generation_tokens_total", "counter", "Generated tokens", counters.generated_tokens);
   writer.add_by("request_success_total", "finished_reason", "Requests by how they ended", finished);

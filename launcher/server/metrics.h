@@ -34,7 +34,7 @@ struct Metrics {
   std::map<std::string, int64_t> finished;  ///< Requests by finished_reason.
 
   /// Prometheus text (exposition format 0.0.4): each value as longship:NAME and, where vLLM has it, vllm:NAME.
-  std::string text(const EngineCounters& counters, int64_t kv_capacity_tokens, const std::string& model) const;
+  std::string text(const EngineCounters& counters, const EngineStats& stats, const std::string& model) const;
 };
 
 }  // namespace longship

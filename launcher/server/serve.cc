@@ -122,11 +122,12 @@ void ServeFrontEnd::print_status() {
   const auto per_second = [](int64_t tokens) {
     return static_cast<double>(tokens) / std::chrono::duration<double>(kStatusPeriod).count();
   };
-  const auto capacity = static_cast<double>(api_.hub()->info().kv_tokens);
+  const EngineStats& stats = api_.hub()->stats();
   std::cerr << line(
       "longship: running %lld, waiting %lld, KV %.1f %%, prompts %.1f tokens/s, generation %.1f tokens/s\n",
       static_cast<long long>(now.running), static_cast<long long>(now.waiting),
-      100 * static_cast<double>(now.kv_tokens) / capacity, per_second(prompt), per_second(generated));
+      100 * static_cast<double>(stats.pages_used) / static_cast<double>(std::max<int64_t>(1, stats.pages)),
+      per_second(prompt), per_second(generated));
 }
 
 }  // namespace longship

@@ -20,6 +20,9 @@ std::vector<RequestResult> collect(Engine& engine, const std::vector<GenerationR
     if (!event) {
       throw Error(ErrorKind::kInternal, "no event within two minutes");
     }
+    if (event->request == 0) {
+      continue;
+    }
     RequestResult& result = results[index.at(event->request)];
     switch (event->kind) {
       case EngineEvent::Kind::kToken:
@@ -36,6 +39,7 @@ std::vector<RequestResult> collect(Engine& engine, const std::vector<GenerationR
         break;
       case EngineEvent::Kind::kPromptLogprobs:
       case EngineEvent::Kind::kReport:
+      case EngineEvent::Kind::kStats:
         break;
       case EngineEvent::Kind::kFinished:
         result.finish = *event;

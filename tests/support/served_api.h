@@ -18,7 +18,6 @@ class ReadyEngine : public Engine {
   EngineInfo info() const override { return {.vocab = vocab_, .max_model_len = 300, .kv_tokens = 3000}; }
   RequestId submit(GenerationRequest request) override;
   void cancel(RequestId) override {}
-  void end_session(uint64_t) override {}
   void report(ReportKind) override {}
   void shutdown() override {}
   std::optional<EngineEvent> next_event(Deadline deadline) override;

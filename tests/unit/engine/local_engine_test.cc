@@ -90,7 +90,9 @@ std::map<RequestId, std::vector<EngineEvent>> events_of(Engine& engine, std::siz
       return events;
     }
     unfinished -= event->kind == EngineEvent::Kind::kFinished ? 1 : 0;
-    events[event->request].push_back(std::move(*event));
+    if (event->request != 0) {
+      events[event->request].push_back(std::move(*event));
+    }
   }
   return events;
 }
@@ -183,6 +185,32 @@ TEST(LocalEngine, ACancelledRequestEndsAndOthersGoOn) {
     EXPECT_FALSE(engine.next_event(Clock::now() + milliseconds(30)));
   };
   run_job(2, front_end, milliseconds(1));
+}
+
+TEST(LocalEngine, TellsWhatItHasComeToBeforeARequestEnds) {
+  const auto front_end = [](Engine& engine) {
+    EngineStats stats;
+    for (int turn = 0; turn < 2; ++turn) {
+      engine.submit(request(std::vector<int32_t>(20, 1), 3));
+      for (;;) {
+        const std::optional<EngineEvent> event = engine.next_event(soon());
+        ASSERT_TRUE(event);
+        if (event->kind == EngineEvent::Kind::kStats) {
+          EXPECT_EQ(event->request, 0U);
+          stats = event->stats;
+        }
+        if (event->kind == EngineEvent::Kind::kFinished) {
+          break;
+        }
+      }
+      EXPECT_EQ(stats.running, 0);
+      EXPECT_EQ(stats.pages, kLimits.kv_pages);
+      EXPECT_EQ(stats.pages_used, 0);
+      EXPECT_EQ(stats.prefix_cache_queries, 20 * (turn + 1));
+      EXPECT_EQ(stats.prefix_cache_hits, 16 * turn);
+    }
+  };
+  run_job(2, front_end);
 }
 
 TEST(LocalEngine, ABadRequestIsRefusedByAnEvent) {

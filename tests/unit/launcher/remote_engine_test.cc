@@ -125,6 +125,21 @@ TEST_F(RemoteEngineTest, CarriesARequestWholeAndItsEventsInOrder) {
   EXPECT_EQ(arrived.prompt_logprobs, 12);
 }
 
+TEST(EngineWire, CarriesWhatTheEngineHasComeTo) {
+  EngineEvent event;
+  event.kind = EngineEvent::Kind::kStats;
+  event.stats = {.running = 1,
+                 .waiting = 2,
+                 .pages = 3,
+                 .pages_used = 4,
+                 .preemptions = 5,
+                 .prefix_cache_queries = 6,
+                 .prefix_cache_hits = 7};
+  const EngineEvent back = decode_event(encode(event));
+  EXPECT_EQ(back.kind, EngineEvent::Kind::kStats);
+  EXPECT_EQ(back.stats, event.stats);
+}
+
 TEST_F(RemoteEngineTest, ARefusalIsAnEvent) {
   RemoteEngine& remote = start();
   GenerationRequest request;

@@ -120,7 +120,6 @@ class ScoringEngine : public Engine {
     return 1;
   }
   void cancel(RequestId) override {}
-  void end_session(uint64_t) override {}
   void report(ReportKind) override {}
   void shutdown() override {}
 

@@ -52,6 +52,8 @@ TEST(PrefixSharing, ATurnOfAChatRunsOnlyWhatIsNotInAFullPage) {
   EXPECT_EQ(one.cached_tokens, 0);
   const Report two = run(runner, request(first.prompt + one.tokens + counting(30, 5)));
   EXPECT_EQ(two.cached_tokens, 24);  // of 26: the last generated token was never run
+  EXPECT_EQ(runner.scheduler().stats().prefix_cache_queries, 21 + 21 + 6 + 5);
+  EXPECT_EQ(runner.scheduler().stats().prefix_cache_hits, 24);
 }
 
 TEST(PrefixSharing, AtLeastOneTokenIsRunInAPageOfItsOwn) {

@@ -1,0 +1,20 @@
+#pragma once
+
+#include <cstdint>
+
+namespace longship {
+
+/// What an engine holds now, and what it has done since its start. Plain numbers: a frame carries it as it is.
+struct EngineStats {
+  int64_t running = 0;  ///< Requests that have pages or get them next.
+  int64_t waiting = 0;
+  int64_t pages = 0;                 ///< Of the key/value cache.
+  int64_t pages_used = 0;            ///< By requests that run; what else they hold is only kept.
+  int64_t preemptions = 0;           ///< Requests that lost their pages, to be computed again.
+  int64_t prefix_cache_queries = 0;  ///< Tokens of requests that were looked up in the prefix cache ...
+  int64_t prefix_cache_hits = 0;     ///< ... and found there.
+
+  bool operator==(const EngineStats&) const = default;
+};
+
+}  // namespace longship
