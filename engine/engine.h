@@ -55,6 +55,7 @@ struct GenerationRequest {
   int64_t logprobs = -1;          ///< Report each token's logprob, and those of so many most probable ones; -1: none.
   bool prompt_logits = false;     ///< Report the logits of every prompt position.
   int64_t prompt_logprobs = -1;   ///< The same for each token of the prompt but the first; -1: none.
+  int64_t priority = 0;           ///< Lower is sooner.
 };
 
 using RequestId = uint64_t;

@@ -202,6 +202,7 @@ Bytes encode(const SubmitMessage& message) {
   writer.put(request.prompt_logprobs);
   writer.put(static_cast<uint8_t>(request.grammar.kind));
   writer.put_string(request.grammar.text);
+  writer.put(request.priority);
   return writer.take();
 }
 
@@ -240,6 +241,7 @@ SubmitMessage decode_submit(std::span<const std::byte> payload) {
     request.prompt_logprobs = reader.get<int64_t>();
     request.grammar.kind = get_enum(reader, GrammarSpec::Kind::kChoice);
     request.grammar.text = reader.get_string();
+    request.priority = reader.get<int64_t>();
     return message;
   });
 }

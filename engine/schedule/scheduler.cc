@@ -1,6 +1,7 @@
 #include "engine/schedule/scheduler.h"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "engine/sample/log_softmax.h"
@@ -53,6 +54,14 @@ std::string refusal(const GenerationRequest& request, const SchedulerLimits& lim
   return {};
 }
 
+// Puts a sequence where it belongs among those that are ordered by their ranks.
+template <class Sequences>
+void insert_by_rank(Sequences& sequences, std::unique_ptr<Sequence> sequence) {
+  const auto place = std::upper_bound(sequences.begin(), sequences.end(), sequence,
+                                      [](const auto& a, const auto& b) { return a->rank() < b->rank(); });
+  sequences.insert(place, std::move(sequence));
+}
+
 }  // namespace
 
 void Scheduler::submit(RequestId id, GenerationRequest request, std::optional<Guide> guide) {
@@ -74,7 +83,7 @@ void Scheduler::submit(RequestId id, GenerationRequest request, std::optional<Gu
   sequence->guide = std::move(guide);
   const int64_t room = std::min(limits_.max_model_len, limits_.kv_pages * limits_.page_tokens);
   sequence->max_tokens = std::min(sequence->request.max_tokens, room - sequence->prompt_tokens());
-  waiting_.push_back(std::move(sequence));
+  wait(std::move(sequence));
 }
 
 void Scheduler::cancel(RequestId id) {
@@ -135,16 +144,20 @@ bool Scheduler::has_room_for(const Sequence& next) const {
   return running_.empty() || rest >= 0 || rest + cache_.adoptable_in_use(next) >= 0;
 }
 
+void Scheduler::wait(SequencePtr sequence) {
+  insert_by_rank(waiting_, std::move(sequence));
+}
+
 void Scheduler::admit() {
   while (!waiting_.empty() && static_cast<int64_t>(running_.size()) < limits_.max_num_seqs &&
          has_room_for(*waiting_.front())) {
-    running_.push_back(std::move(waiting_.front()));
+    insert_by_rank(running_, std::move(waiting_.front()));
     waiting_.pop_front();
   }
 }
 
-// The youngest running sequence that holds pages and came after `sequence` gives them up and waits, first in line.
-bool Scheduler::preempt_younger_than(const Sequence& sequence) {
+// The last running sequence that holds pages and stands behind `sequence` gives them up and waits again.
+bool Scheduler::preempt_one_behind(const Sequence& sequence) {
   for (std::size_t i = running_.size(); i-- > 0 && running_[i].get() != &sequence;) {
     // A sequence of the step being planned keeps its pages: its slice writes to them.
     if (running_[i]->pages.empty() || running_[i]->last_step == next_step_) {
@@ -155,7 +168,7 @@ bool Scheduler::preempt_younger_than(const Sequence& sequence) {
     cache_.release(*victim);
     ++victim->epoch;
     ++preemptions_;
-    waiting_.push_front(std::move(victim));
+    wait(std::move(victim));
     return true;
   }
   return false;
@@ -164,7 +177,7 @@ bool Scheduler::preempt_younger_than(const Sequence& sequence) {
 // Makes sure that the sequence has pages for `tokens` more tokens.
 bool Scheduler::reserve(Sequence& sequence, int64_t tokens) {
   while (!cache_.grow(sequence, sequence.computed + tokens)) {
-    if (!preempt_younger_than(sequence)) {
+    if (!preempt_one_behind(sequence)) {
       return false;
     }
   }
@@ -204,27 +217,45 @@ void Scheduler::plan_decodes(StepPlan& step) {
   }
 }
 
+// Chunks of prompts: by priority, what has least left first, so that a short prompt does not wait for a long one. A
+// part of the step is kept for the first of all, so that it does not wait for ever for short ones that come later.
 void Scheduler::plan_prompts(StepPlan& step) {
-  for (std::size_t i = 0; i < running_.size(); ++i) {
-    Sequence& sequence = *running_[i];
-    int64_t budget = limits_.max_batched_tokens - static_cast<int64_t>(step.tokens.size());
-    if (sequence.reports_prompt()) {
-      budget = std::min(budget, limits_.max_logit_rows - step.logit_rows());
+  constexpr int64_t kPartOfTheFirst = 4;
+  std::vector<Sequence*> prompts;
+  for (const SequencePtr& sequence : running_) {
+    if (sequence->in_prompt()) {
+      cache_.adopt(*sequence, next_step_);
+      prompts.push_back(sequence.get());
     }
-    const bool has_prompt = sequence.plannable() > 1 || (sequence.plannable() == 1 && sequence.computed == 0);
-    if (!has_prompt) {
-      continue;
+  }
+  if (prompts.empty()) {
+    return;
+  }
+  const RequestId first = prompts.front()->id;
+  const auto room = [&] { return limits_.max_batched_tokens - static_cast<int64_t>(step.tokens.size()); };
+  int64_t kept = std::min(prompts.front()->plannable(), std::max<int64_t>(1, room() / kPartOfTheFirst));
+  std::vector<std::tuple<int64_t, int64_t, RequestId>> order;
+  for (const Sequence* prompt : prompts) {
+    order.emplace_back(prompt->request.priority, prompt->plannable(), prompt->id);
+  }
+  std::sort(order.begin(), order.end());
+  for (const auto& [priority, left, id] : order) {
+    Sequence* sequence = find_running(id);  // unless an earlier one has taken its pages
+    kept = id == first ? 0 : kept;
+    if (sequence != nullptr && room() > kept) {
+      plan_chunk(*sequence, room() - kept, step);
     }
-    if (budget <= 0 || step.logit_rows() >= limits_.max_logit_rows) {
-      return;
-    }
-    if (!cache_.adopt(sequence, next_step_)) {
-      continue;
-    }
-    const int64_t tokens = std::min(budget, sequence.plannable());
-    if (!reserve(sequence, tokens)) {
-      return;
-    }
+  }
+}
+
+void Scheduler::plan_chunk(Sequence& sequence, int64_t most, StepPlan& step) {
+  const int64_t logit_rows = limits_.max_logit_rows - step.logit_rows();
+  if (logit_rows <= 0 || !cache_.adopt(sequence, next_step_)) {
+    return;
+  }
+  most = std::min(most, sequence.plannable());
+  const int64_t tokens = sequence.reports_prompt() ? std::min(most, logit_rows) : most;
+  if (reserve(sequence, tokens)) {
     plan(sequence, tokens, step);
   }
 }

@@ -24,10 +24,11 @@ struct SchedulerLimits {
 };
 
 /// The leader's decisions: which tokens run in which step, on which pages. Continuous batching with chunked prefill:
-/// each step holds the next token of the sequences that have one, then prompt chunks in order of arrival, up to the
-/// token budget. Several plans may be in flight, also with chunks of one prompt; a generated token is planned only
-/// after it was chosen. A sequence joins when there are pages for all its tokens. Should those that run outgrow the
-/// pool, the youngest gives its pages up and is recomputed later. Not synchronised.
+/// each step holds the next token of the sequences that have one, then prompt chunks up to the token budget, those of
+/// short prompts first. Several plans may be in flight, also with chunks of one prompt; a generated token is planned
+/// only after it was chosen. Sequences join by priority and arrival, when there are pages for all their tokens. Should
+/// those that run outgrow the pool, the last of them in this order gives its pages up and is recomputed later. Not
+/// synchronised.
 class Scheduler {
  public:
   explicit Scheduler(const SchedulerLimits& limits);
@@ -52,13 +53,15 @@ class Scheduler {
  private:
   using SequencePtr = std::unique_ptr<Sequence>;
 
+  void wait(SequencePtr sequence);
   void admit();
   bool has_room_for(const Sequence& sequence) const;
   bool reserve(Sequence& sequence, int64_t tokens);
-  bool preempt_younger_than(const Sequence& sequence);
+  bool preempt_one_behind(const Sequence& sequence);
   void plan(Sequence& sequence, int64_t tokens, StepPlan& plan);
   void plan_decodes(StepPlan& plan);
   void plan_prompts(StepPlan& plan);
+  void plan_chunk(Sequence& sequence, int64_t most, StepPlan& plan);
   void commit_slice(Sequence& sequence, const PlanSlice& slice, const float* logits);
   void report_prompt(Sequence& sequence, const PlanSlice& slice, const float* logits);
   void choose(Sequence& sequence, std::span<const float> logits);
@@ -70,8 +73,8 @@ class Scheduler {
 
   SchedulerLimits limits_;
   PagedCache cache_;
-  std::deque<SequencePtr> waiting_;
-  std::vector<SequencePtr> running_;  ///< Oldest first.
+  std::deque<SequencePtr> waiting_;   ///< In the order of their ranks.
+  std::vector<SequencePtr> running_;  ///< As well.
   std::deque<StepPlan> in_flight_;
   std::vector<EngineEvent> events_;
   uint64_t next_step_ = 0;

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "engine/engine.h"
@@ -28,6 +29,8 @@ struct Sequence {
   PrefixCache::Id prefix = PrefixCache::kBeginning;  ///< ... and its name for them.
   std::optional<Guide> guide;  ///< Behind the tokens generated so far, if the request has a grammar.
 
+  /// Who comes first: by priority, then by arrival.
+  std::pair<int64_t, RequestId> rank() const { return {request.priority, id}; }
   int64_t prompt_tokens() const { return static_cast<int64_t>(request.prompt.size()); }
   /// Every position of the prompt is run and its logits are wanted.
   bool reports_prompt() const { return request.prompt_logits || request.prompt_logprobs >= 0; }
@@ -35,6 +38,8 @@ struct Sequence {
   int64_t generated() const { return length() - prompt_tokens(); }
   /// Tokens that can be planned now: a generated token is planned after the commit that chose it.
   int64_t plannable() const { return length() - computed; }
+  /// Whether it has more to run than the token that was generated last.
+  bool in_prompt() const { return plannable() > 1 || (plannable() == 1 && computed == 0); }
 };
 
 }  // namespace longship

@@ -118,6 +118,7 @@ GenerationRequest read_generation(const Fields& fields, bool chat, int64_t vocab
     fields.fail("min_tokens", "must not be above max_tokens");
   }
   generation.logprobs = logprobs(fields, chat);
+  generation.priority = fields.integer("priority", INT32_MIN, INT32_MAX).value_or(0);
   generation.stop_ids = fields.ids("stop_token_ids", vocab);
   if (!fields.flag("ignore_eos").value_or(false)) {
     generation.stop_ids.insert(generation.stop_ids.end(), model.stop_ids.begin(), model.stop_ids.end());

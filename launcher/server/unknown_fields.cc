@@ -25,6 +25,7 @@ constexpr auto kKnown = std::to_array<std::string_view>({
     "allowed_token_ids",
     "bad_words",
     "seed",
+    "priority",
     "max_tokens",
     "max_completion_tokens",
     "min_tokens",

@@ -57,6 +57,7 @@ class Workload {
       std::copy_n(other.begin(), std::min(other.size(), request.prompt.size()), request.prompt.begin());
     }
     request.max_tokens = pick(0, 60);
+    request.priority = pick(-1, 1);
     request.prompt_logits = chance(6);
     request.prompt_logprobs = chance(6) ? pick(0, 3) : -1;
     if (chance(30)) {
