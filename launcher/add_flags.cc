@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "launcher/default_model.h"
+#include "launcher/speculative_config.h"
 
 namespace longship {
 
@@ -74,6 +75,14 @@ void add_size_flags(CLI::App& command, EngineOptions& options) {
   command
       .add_flag("--enable-prefix-caching,!--no-enable-prefix-caching", options.prefix_cache,
                 "Requests that begin with the same tokens share their keys and values (default: on)")
+      ->group("Engine");
+  command
+      .add_option_function<std::string>(
+          "--speculative-config",
+          [&options](const std::string& config) { options.lookup = parse_speculative_config(config); },
+          "Guess next tokens from what stood before, and check them together: the same tokens in fewer steps "
+          "(default: off)")
+      ->type_name("JSON")
       ->group("Engine");
   command.add_option("--least-model-len", options.least_model_len)->group("");
   command.add_flag("--prompt-logits", options.prompt_logits)->group("");

@@ -34,9 +34,13 @@ DType kv_dtype(const EngineOptions& options) {
               "Use --kv-cache-dtype auto, f32, f16, bf16 or q8_0.");
 }
 
+// Guessed tokens of a step: more would take memory for their logits.
+constexpr int64_t kMostGuesses = 128;
+
 StageLimits stage_limits(const EngineOptions& options, int64_t kv_pages) {
-  const int64_t rows = std::max(options.max_batched_tokens, options.max_num_seqs);
-  return {.step = {.rows = rows, .logit_rows = options.prompt_logits ? rows : options.max_num_seqs},
+  const int64_t guesses = std::min(options.max_num_seqs * options.lookup.draft_tokens, kMostGuesses);
+  const int64_t rows = std::max(options.max_batched_tokens, options.max_num_seqs + guesses);
+  return {.step = {.rows = rows, .logit_rows = options.prompt_logits ? rows : options.max_num_seqs + guesses},
           .kv_pages = kv_pages,
           .kv_dtype = kv_dtype(options)};
 }
@@ -238,7 +242,8 @@ class Rank {
                                      .kv_pages = kv_.pages,
                                      .page_tokens = kPageTokens,
                                      .window = options_.pp,
-                                     .prefix_cache = options_.prefix_cache};
+                                     .prefix_cache = options_.prefix_cache,
+                                     .lookup = options_.lookup};
     LocalEngine engine(info, scheduling, transport_.control(), [this] { return load_vocabulary(); });
     int exit_code = 0;
     std::exception_ptr front_end_error;

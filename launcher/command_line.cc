@@ -72,7 +72,6 @@ constexpr ForeignOption kForeignOptions[] = {
     {"--lora", kLeaveOut},
     {"--enable-lora", kLeaveOut},
     {"--lora-modules", kLeaveOut},
-    {"--speculative-config", kLeaveOut},
     {"--model-draft", kLeaveOut},
     {"--grammar", kLeaveOut},
     {"--json-schema", kLeaveOut},

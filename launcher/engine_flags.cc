@@ -1,6 +1,7 @@
 #include "launcher/engine_flags.h"
 
 #include "launcher/host_cores.h"
+#include "launcher/speculative_config.h"
 
 namespace longship {
 
@@ -30,6 +31,7 @@ std::vector<std::string> engine_arguments(const EngineFlags& flags) {
   add_number("--least-model-len", options.least_model_len);
   if (options.exact) words.emplace_back("--exact");
   if (!options.prefix_cache) words.emplace_back("--no-enable-prefix-caching");
+  if (options.lookup.draft_tokens != 0) add("--speculative-config", speculative_config_text(options.lookup));
   if (options.prompt_logits) words.emplace_back("--prompt-logits");
   add_number("--recording", static_cast<int64_t>(options.recording));
   for (const MetadataOverride& override_kv : options.overrides) {

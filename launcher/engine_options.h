@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/schedule/prompt_lookup.h"
 #include "engine/weights/gguf.h"
 
 namespace longship {
@@ -34,6 +35,7 @@ struct EngineOptions {
   int64_t max_batched_tokens = 512;  ///< Tokens of a step: the size of a prefill chunk.
   int64_t least_model_len = 0;       ///< Without max_model_len: at least this, where positions are not learned.
   bool prefix_cache = true;          ///< Requests that begin alike share keys and values.
+  PromptLookup lookup{};             ///< Guesses of next tokens.
   bool prompt_logits = false;        ///< Requests may ask for the logits of their prompts.
   Recording recording = Recording::kNothing;
 };

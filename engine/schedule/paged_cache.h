@@ -20,6 +20,8 @@ class PagedCache {
   /// Tokens of sequences that adopt() has looked for, each once, and those of them that it found.
   int64_t queried_tokens() const { return queried_tokens_; }
   int64_t found_tokens() const { return found_tokens_; }
+  /// Tokens that the sequence's pages have room for.
+  int64_t room(const Sequence& sequence) const { return static_cast<int64_t>(sequence.pages.size()) * page_tokens_; }
   int64_t pages_for(int64_t tokens) const { return (tokens + page_tokens_ - 1) / page_tokens_; }
 
   /// Pages in use by others that adopt() would give to the sequence.

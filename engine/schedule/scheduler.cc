@@ -82,6 +82,7 @@ void Scheduler::submit(RequestId id, GenerationRequest request, std::optional<Gu
   }
   sequence->guide = std::move(guide);
   const int64_t room = std::min(limits_.max_model_len, limits_.kv_pages * limits_.page_tokens);
+  sequence->draft_length = DraftLength(limits_.lookup.draft_tokens);
   sequence->max_tokens = std::min(sequence->request.max_tokens, room - sequence->prompt_tokens());
   wait(std::move(sequence));
 }
@@ -167,7 +168,8 @@ bool Scheduler::preempt_one_behind(const Sequence& sequence) {
     running_.erase(running_.begin() + static_cast<std::ptrdiff_t>(i));
     cache_.release(*victim);
     ++victim->epoch;
-    ++preemptions_;
+    victim->drafts.clear();
+    ++counts_.preemptions;
     wait(std::move(victim));
     return true;
   }
@@ -188,17 +190,18 @@ void Scheduler::plan(Sequence& sequence, int64_t tokens, StepPlan& plan) {
   PlanSlice slice{.sequence = sequence.id,
                   .epoch = sequence.epoch,
                   .begin = sequence.computed,
-                  .rows = tokens,
+                  .rows = tokens + static_cast<int64_t>(sequence.drafts.size()),
                   .logit_rows = 0,
                   .pages = sequence.pages};
   const auto first = sequence.tokens.begin() + static_cast<std::ptrdiff_t>(sequence.computed);
   plan.tokens.insert(plan.tokens.end(), first, first + static_cast<std::ptrdiff_t>(tokens));
+  plan.tokens.insert(plan.tokens.end(), sequence.drafts.begin(), sequence.drafts.end());
   sequence.computed += tokens;
   sequence.last_step = next_step_;
   if (sequence.reports_prompt() && slice.begin < sequence.prompt_tokens()) {
-    slice.logit_rows = tokens;
+    slice.logit_rows = slice.rows;
   } else if (sequence.computed == sequence.length()) {
-    slice.logit_rows = 1;
+    slice.logit_rows = 1 + static_cast<int64_t>(sequence.drafts.size());
   }
   plan.slices.push_back(std::move(slice));
   cache_.offer(sequence);
@@ -209,11 +212,29 @@ void Scheduler::plan(Sequence& sequence, int64_t tokens, StepPlan& plan) {
 void Scheduler::plan_decodes(StepPlan& step) {
   const auto running = static_cast<int64_t>(running_.size());
   const int64_t most = std::min(limits_.max_batched_tokens, (running + limits_.window - 1) / limits_.window);
+  // For guesses, beside a row of each sequence that runs.
+  int64_t spare_rows = std::min(limits_.max_batched_tokens, limits_.max_logit_rows) - running;
   for (std::size_t i = 0; i < running_.size() && static_cast<int64_t>(step.slices.size()) < most; ++i) {
     Sequence& sequence = *running_[i];
     if (sequence.plannable() == 1 && sequence.computed > 0 && reserve(sequence, 1)) {
+      draft(sequence, spare_rows);
+      spare_rows -= static_cast<int64_t>(sequence.drafts.size());
       plan(sequence, 1, step);
     }
+  }
+}
+
+// Guesses what comes behind the sequence's last token: no more than it may generate, and no more than fits into pages
+// that nobody uses.
+void Scheduler::draft(Sequence& sequence, int64_t most) {
+  most = std::min({most, sequence.draft_length.tokens(), sequence.max_tokens - sequence.generated() - 1});
+  if (most <= 0) {
+    return;
+  }
+  sequence.drafts = look_up(sequence.tokens, limits_.lookup, most);
+  const int64_t end = sequence.length() + static_cast<int64_t>(sequence.drafts.size());
+  if (!cache_.grow(sequence, end)) {
+    sequence.drafts.resize(static_cast<std::size_t>(cache_.room(sequence) - sequence.length()));
   }
 }
 
@@ -221,22 +242,20 @@ void Scheduler::plan_decodes(StepPlan& step) {
 // part of the step is kept for the first of all, so that it does not wait for ever for short ones that come later.
 void Scheduler::plan_prompts(StepPlan& step) {
   constexpr int64_t kPartOfTheFirst = 4;
-  std::vector<Sequence*> prompts;
-  for (const SequencePtr& sequence : running_) {
-    if (sequence->in_prompt()) {
-      cache_.adopt(*sequence, next_step_);
-      prompts.push_back(sequence.get());
-    }
-  }
-  if (prompts.empty()) {
-    return;
-  }
-  const RequestId first = prompts.front()->id;
   const auto room = [&] { return limits_.max_batched_tokens - static_cast<int64_t>(step.tokens.size()); };
-  int64_t kept = std::min(prompts.front()->plannable(), std::max<int64_t>(1, room() / kPartOfTheFirst));
+  RequestId first = 0;
+  int64_t kept = 0;
   std::vector<std::tuple<int64_t, int64_t, RequestId>> order;
-  for (const Sequence* prompt : prompts) {
-    order.emplace_back(prompt->request.priority, prompt->plannable(), prompt->id);
+  for (const SequencePtr& sequence : running_) {
+    if (!sequence->in_prompt()) {
+      continue;
+    }
+    cache_.adopt(*sequence, next_step_);
+    if (order.empty()) {
+      first = sequence->id;
+      kept = std::min(sequence->plannable(), std::max<int64_t>(1, room() / kPartOfTheFirst));
+    }
+    order.emplace_back(sequence->request.priority, sequence->plannable(), sequence->id);
   }
   std::sort(order.begin(), order.end());
   for (const auto& [priority, left, id] : order) {
@@ -305,10 +324,10 @@ void Scheduler::commit_slice(Sequence& sequence, const PlanSlice& slice, const f
     remove(slice.sequence);
     return;
   }
-  const std::span<const float> last_row(logits + (slice.logit_rows - 1) * limits_.vocab,
-                                        static_cast<std::size_t>(limits_.vocab));
+  const int64_t rows = 1 + static_cast<int64_t>(sequence.drafts.size());
   try {
-    choose(sequence, last_row);
+    verify(sequence,
+           {logits + (slice.logit_rows - rows) * limits_.vocab, static_cast<std::size_t>(rows * limits_.vocab)});
   } catch (const Error& error) {  // of the request's grammar
     finish(sequence, FinishReason::kError, error.cause());
     remove(slice.sequence);
@@ -363,7 +382,32 @@ void Scheduler::report_prompt(Sequence& sequence, const PlanSlice& slice, const 
   }
 }
 
-void Scheduler::choose(Sequence& sequence, std::span<const float> logits) {
+// Chooses the next token from the first row, and from each row behind a draft for as long as the drafts are what was
+// chosen: so the tokens are those of one row at a time. The sequence may have ended then.
+void Scheduler::verify(Sequence& sequence, std::span<const float> logits) {
+  const std::vector<int32_t> drafts = std::exchange(sequence.drafts, {});
+  const auto row = static_cast<std::size_t>(limits_.vocab);
+  counts_.drafts += drafts.empty() ? 0 : 1;
+  counts_.draft_tokens += static_cast<int64_t>(drafts.size());
+  std::size_t accepted = 0;
+  while (choose(sequence, logits.subspan(accepted * row, row))) {
+    if (accepted == drafts.size() || drafts[accepted] != sequence.tokens.back()) {
+      if (drafts.empty()) {
+        sequence.draft_length.passed();
+      } else {
+        sequence.draft_length.verified(static_cast<int64_t>(drafts.size()), static_cast<int64_t>(accepted));
+      }
+      cache_.offer(sequence);
+      return;
+    }
+    ++accepted;
+    ++counts_.accepted_tokens;
+    ++sequence.computed;
+  }
+}
+
+// False if the sequence has ended, here and below.
+bool Scheduler::choose(Sequence& sequence, std::span<const float> logits) {
   const GenerationRequest& request = sequence.request;
   const std::span<const int32_t> tokens(sequence.tokens);
   const auto prompt = static_cast<std::size_t>(sequence.prompt_tokens());
@@ -383,40 +427,41 @@ void Scheduler::choose(Sequence& sequence, std::span<const float> logits) {
     event.logprob = told.logprob;
     event.top_logprobs = std::move(told.top);
   }
-  append(sequence, std::move(event));
+  return append(sequence, std::move(event));
 }
 
-void Scheduler::append(Sequence& sequence, EngineEvent chosen) {
+bool Scheduler::append(Sequence& sequence, EngineEvent chosen) {
   const RequestId id = sequence.id;
   const auto& stops = sequence.request.stop_ids;
   if (std::find(stops.begin(), stops.end(), chosen.token) != stops.end()) {
     finish(sequence, FinishReason::kStop);
     events_.back().token = chosen.token;
     remove(id);
-    return;
+    return false;
   }
   if (sequence.guide) {
     sequence.guide->accept(chosen.token);
   }
   sequence.tokens.push_back(chosen.token);
   events_.push_back(std::move(chosen));
-  if (sequence.guide && sequence.guide->must_end()) {
-    finish(sequence, FinishReason::kStop);
+  const bool complete = sequence.guide && sequence.guide->must_end();
+  if (complete || sequence.generated() >= sequence.max_tokens) {
+    finish(sequence, complete ? FinishReason::kStop : FinishReason::kLength);
     remove(id);
-  } else if (sequence.generated() >= sequence.max_tokens) {
-    finish(sequence, FinishReason::kLength);
-    remove(id);
+    return false;
   }
+  return true;
 }
 
 EngineStats Scheduler::stats() const {
-  return {.running = static_cast<int64_t>(running_.size()),
-          .waiting = static_cast<int64_t>(waiting_.size()),
-          .pages = limits_.kv_pages,
-          .pages_used = limits_.kv_pages - cache_.free_pages(),
-          .preemptions = preemptions_,
-          .prefix_cache_queries = cache_.queried_tokens(),
-          .prefix_cache_hits = cache_.found_tokens()};
+  EngineStats stats = counts_;
+  stats.running = static_cast<int64_t>(running_.size());
+  stats.waiting = static_cast<int64_t>(waiting_.size());
+  stats.pages = limits_.kv_pages;
+  stats.pages_used = limits_.kv_pages - cache_.free_pages();
+  stats.prefix_cache_queries = cache_.queried_tokens();
+  stats.prefix_cache_hits = cache_.found_tokens();
+  return stats;
 }
 
 std::vector<EngineEvent> Scheduler::take_events() {

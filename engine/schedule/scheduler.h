@@ -21,14 +21,15 @@ struct SchedulerLimits {
   int64_t page_tokens = 64;
   int window = 1;            ///< Plans in flight that keep every stage busy.
   bool prefix_cache = true;  ///< Sequences that begin alike share pages.
+  PromptLookup lookup{};     ///< Guesses of next tokens, which change no token.
 };
 
 /// The leader's decisions: which tokens run in which step, on which pages. Continuous batching with chunked prefill:
 /// each step holds the next token of the sequences that have one, then prompt chunks up to the token budget, those of
 /// short prompts first. Several plans may be in flight, also with chunks of one prompt; a generated token is planned
-/// only after it was chosen. Sequences join by priority and arrival, when there are pages for all their tokens. Should
-/// those that run outgrow the pool, the last of them in this order gives its pages up and is recomputed later. Not
-/// synchronised.
+/// only after it was chosen, together with guesses of those behind it, if that is asked for. Sequences join by priority
+/// and arrival, when there are pages for all their tokens. Should those that run outgrow the pool, the last of them in
+/// this order gives its pages up and is recomputed later. Not synchronised.
 class Scheduler {
  public:
   explicit Scheduler(const SchedulerLimits& limits);
@@ -59,14 +60,16 @@ class Scheduler {
   bool reserve(Sequence& sequence, int64_t tokens);
   bool preempt_one_behind(const Sequence& sequence);
   void plan(Sequence& sequence, int64_t tokens, StepPlan& plan);
+  void draft(Sequence& sequence, int64_t most);
   void plan_decodes(StepPlan& plan);
   void plan_prompts(StepPlan& plan);
   void plan_chunk(Sequence& sequence, int64_t most, StepPlan& plan);
   void commit_slice(Sequence& sequence, const PlanSlice& slice, const float* logits);
   void report_prompt(Sequence& sequence, const PlanSlice& slice, const float* logits);
-  void choose(Sequence& sequence, std::span<const float> logits);
+  void verify(Sequence& sequence, std::span<const float> logits);
+  bool choose(Sequence& sequence, std::span<const float> logits);
   std::optional<TokenSet> allowed_tokens(const Sequence& sequence, std::span<const int32_t> banned) const;
-  void append(Sequence& sequence, EngineEvent chosen);
+  bool append(Sequence& sequence, EngineEvent chosen);
   void finish(Sequence& sequence, FinishReason reason, std::string error = {});
   void remove(RequestId id);
   Sequence* find_running(RequestId id) const;
@@ -78,7 +81,7 @@ class Scheduler {
   std::deque<StepPlan> in_flight_;
   std::vector<EngineEvent> events_;
   uint64_t next_step_ = 0;
-  int64_t preemptions_ = 0;
+  EngineStats counts_;  ///< Only what is counted here.
 };
 
 }  // namespace longship

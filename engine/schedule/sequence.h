@@ -8,6 +8,7 @@
 #include "engine/engine.h"
 #include "engine/kv/prefix_cache.h"
 #include "engine/sample/grammar/guide.h"
+#include "engine/schedule/prompt_lookup.h"
 
 namespace longship {
 
@@ -25,6 +26,8 @@ struct Sequence {
   uint32_t epoch = 0;               ///< Counts preemptions: results of an older epoch are dropped.
   uint64_t last_step = UINT64_MAX;  ///< The latest step that it was planned in.
   std::vector<int32_t> pages;
+  std::vector<int32_t> drafts;  ///< Guesses that the plan in flight runs behind the last token.
+  DraftLength draft_length{0};
   int64_t known_pages = 0;  ///< Of its pages, the full ones at its beginning that the prefix cache knows ...
   PrefixCache::Id prefix = PrefixCache::kBeginning;  ///< ... and its name for them.
   std::optional<Guide> guide;  ///< Behind the tokens generated so far, if the request has a grammar.

@@ -106,6 +106,9 @@ std::string Metrics::text(const EngineCounters& counters, const EngineStats& sta
     add(("prefix_cache_hits" + total).c_str(), "counter", "Tokens that were found in the prefix cache",
         stats.prefix_cache_hits);
   }
+  add("spec_decode_num_drafts_total", "counter", "Times that next tokens were guessed", stats.drafts);
+  add("spec_decode_num_draft_tokens_total", "counter", "Tokens that were guessed", stats.draft_tokens);
+  add("spec_decode_num_accepted_tokens_total", "counter", "Guessed tokens that were right", stats.accepted_tokens);
   add("prompt_tokens_total", "counter", "Tokens of prompts", counters.prompt_tokens);
   add("generation_tokens_total", "counter", "Generated tokens", counters.generated_tokens);
   writer.add_by("request_success_total", "finished_reason", "Requests by how they ended", finished);

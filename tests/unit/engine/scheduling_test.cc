@@ -65,6 +65,12 @@ TEST_P(Scheduling, SharedPagesChangeNoBit) {
   EXPECT_GE(cached, 4 * 64) << "pages were shared";
 }
 
+TEST_P(Scheduling, GuessesChangeNoBit) {
+  EngineOptions guessing = options(GetParam());
+  guessing.lookup = {.draft_tokens = 4, .most_match = 3, .least_match = 1};
+  expect_equal(testing::run_on_threads(guessing, requests()), plain(GetParam()));
+}
+
 INSTANTIATE_TEST_SUITE_P(Stages, Scheduling, ::testing::Values(1, 2));
 
 }  // namespace

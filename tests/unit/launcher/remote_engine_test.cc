@@ -136,7 +136,10 @@ TEST(EngineWire, CarriesWhatTheEngineHasComeTo) {
                  .pages_used = 4,
                  .preemptions = 5,
                  .prefix_cache_queries = 6,
-                 .prefix_cache_hits = 7};
+                 .prefix_cache_hits = 7,
+                 .drafts = 8,
+                 .draft_tokens = 9,
+                 .accepted_tokens = 10};
   const EngineEvent back = decode_event(encode(event));
   EXPECT_EQ(back.kind, EngineEvent::Kind::kStats);
   EXPECT_EQ(back.stats, event.stats);

@@ -63,6 +63,7 @@ class Runner {
     }
     const StepPlan plan = std::move(in_flight_.front());
     in_flight_.pop_front();
+    ++steps_;
     rows_run_ += static_cast<int64_t>(plan.tokens.size());
     scheduler_.commit(model_.execute(plan));
     collect();
@@ -85,6 +86,7 @@ class Runner {
   const Report& report(RequestId id) { return reports_[id]; }
   /// Requests that finished since the last call.
   std::vector<RequestId> take_finished() { return std::exchange(finished_, {}); }
+  int64_t steps() const { return steps_; }
   int64_t rows_run() const { return rows_run_; }
   int64_t preemptions() const { return preemptions_; }
 
@@ -118,11 +120,12 @@ class Runner {
     EXPECT_EQ(rows, static_cast<int64_t>(plan.tokens.size()));
   }
 
-  // Each position of an epoch is planned once, in order, unless it was found in the cache.
+  // Each position of an epoch is planned once, in order, unless it was found in the cache; again if it was a guess.
   void check_position(const PlanSlice& slice) {
     const auto [place, is_new] = next_position_.try_emplace({slice.sequence, slice.epoch}, slice.begin);
     EXPECT_LE(place->second, slice.begin);
-    place->second = slice.begin + slice.rows;
+    place->second =
+        slice.begin + slice.rows - (limits_.lookup.draft_tokens > 0 && slice.logit_rows > 1 ? slice.logit_rows - 1 : 0);
     preemptions_ += is_new && slice.epoch > 0 ? 1 : 0;
   }
 
@@ -161,6 +164,7 @@ class Runner {
   std::vector<RequestId> finished_;
   RequestId last_id_ = 0;
   uint64_t next_step_ = 0;
+  int64_t steps_ = 0;
   int64_t rows_run_ = 0;
   int64_t preemptions_ = 0;
 };

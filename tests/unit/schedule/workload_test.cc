@@ -33,7 +33,7 @@ class Workload {
     EXPECT_EQ(runner_.scheduler().free_pages(), limits_.kv_pages);
   }
 
-  const Runner& runner() const { return runner_; }
+  Runner& runner() { return runner_; }
   int64_t cached_tokens() const { return cached_tokens_; }
 
  private:
@@ -147,20 +147,23 @@ class Workload {
 TEST(Workload, EveryRequestGetsWhatItWouldGetAlone) {
   int64_t preemptions = 0;
   int64_t cached_tokens = 0;
+  int64_t accepted_tokens = 0;
   uint64_t seed = 0;
   for (const int window : {1, 2, 3, 4}) {
     for (const int64_t max_num_seqs : {1, 3, 8}) {
       for (const int64_t max_batched_tokens : {1, 5, 16, 64}) {
         for (const int64_t kv_pages : {10, 14, 60}) {
-          const SchedulerLimits limits = {.vocab = 40,
-                                          .max_model_len = 80,
-                                          .max_num_seqs = max_num_seqs,
-                                          .max_batched_tokens = max_batched_tokens,
-                                          .max_logit_rows = seed % 2 == 0 ? max_batched_tokens : max_num_seqs,
-                                          .kv_pages = kv_pages,
-                                          .page_tokens = 8,
-                                          .window = window,
-                                          .prefix_cache = seed % 4 != 0};
+          const SchedulerLimits limits = {
+              .vocab = 40,
+              .max_model_len = 80,
+              .max_num_seqs = max_num_seqs,
+              .max_batched_tokens = max_batched_tokens,
+              .max_logit_rows = seed % 2 == 0 ? max_batched_tokens : max_num_seqs,
+              .kv_pages = kv_pages,
+              .page_tokens = 8,
+              .window = window,
+              .prefix_cache = seed % 4 != 0,
+              .lookup = {.draft_tokens = static_cast<int64_t>(seed % 3) * 3, .most_match = 3, .least_match = 1}};
           SCOPED_TRACE("seed " + std::to_string(seed));
           Workload workload(limits, seed++);
           workload.run(150);
@@ -169,12 +172,14 @@ TEST(Workload, EveryRequestGetsWhatItWouldGetAlone) {
           }
           preemptions += workload.runner().preemptions();
           cached_tokens += workload.cached_tokens();
+          accepted_tokens += workload.runner().scheduler().stats().accepted_tokens;
         }
       }
     }
   }
   EXPECT_GT(preemptions, 500);
   EXPECT_GT(cached_tokens, 1000);
+  EXPECT_GT(accepted_tokens, 1000);
 }
 
 // The least pool that a request fits in, and a page of one token.
@@ -188,7 +193,9 @@ TEST(Workload, PagesOfOneTokenAndAPoolOfOneSequence) {
                        .max_logit_rows = 7,
                        .kv_pages = 50,
                        .page_tokens = 1,
-                       .window = 2},
+                       .window = 2,
+                       .prefix_cache = true,
+                       .lookup = {.draft_tokens = 4, .most_match = 2, .least_match = 1}},
                       seed);
     workload.run(150);
   }
