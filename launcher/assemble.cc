@@ -85,6 +85,13 @@ void phase(ControlChannel& control, std::string_view name, const Body& body) {
   control.agree(failure ? &*failure : nullptr, name);
 }
 
+// Time of attending to one key, where the rest of a token's work takes 1.
+double key_cost(const StageCost& cost) {
+  constexpr double kTimeOfAnOperation = 4;  // of attention, as that of matrix products takes 1
+  return kTimeOfAnOperation * static_cast<double>(cost.ops_per_key) /
+         static_cast<double>(std::max<int64_t>(1, cost.ops_per_token));
+}
+
 class StageExecutor : public StepExecutor {
  public:
   StageExecutor(Stage& stage, RankContext& ctx, SpanLog* spans, Reporter& reporter)
@@ -242,6 +249,7 @@ class Rank {
                                      .kv_pages = kv_.pages,
                                      .page_tokens = kPageTokens,
                                      .window = options_.pp,
+                                     .key_cost = key_cost(stage_->cost()),
                                      .prefix_cache = options_.prefix_cache,
                                      .lookup = options_.lookup};
     LocalEngine engine(info, scheduling, transport_.control(), [this] { return load_vocabulary(); });

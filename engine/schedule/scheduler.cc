@@ -272,8 +272,9 @@ void Scheduler::plan_chunk(Sequence& sequence, int64_t most, StepPlan& step) {
   if (logit_rows <= 0 || !cache_.adopt(sequence, next_step_)) {
     return;
   }
-  most = std::min(most, sequence.plannable());
-  const int64_t tokens = sequence.reports_prompt() ? std::min(most, logit_rows) : most;
+  most = sequence.reports_prompt() ? std::min(most, logit_rows) : most;
+  const int64_t tokens =
+      chunk_tokens(sequence.computed, sequence.length(), most, {.stages = limits_.window, .key = limits_.key_cost});
   if (reserve(sequence, tokens)) {
     plan(sequence, tokens, step);
   }

@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "engine/schedule/chunk_size.h"
 #include "engine/schedule/paged_cache.h"
 #include "engine/schedule/sequence.h"
 #include "engine/schedule/step_plan.h"
@@ -20,6 +21,7 @@ struct SchedulerLimits {
   int64_t kv_pages = 1;
   int64_t page_tokens = 64;
   int window = 1;            ///< Plans in flight that keep every stage busy.
+  double key_cost = 0;       ///< Time of attending to one key, where the rest of a token's work takes 1.
   bool prefix_cache = true;  ///< Sequences that begin alike share pages.
   PromptLookup lookup{};     ///< Guesses of next tokens, which change no token.
 };

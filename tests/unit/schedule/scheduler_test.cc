@@ -184,8 +184,8 @@ TEST(Scheduler, ChunksOfOnePromptFillTheWindow) {
   for (std::size_t i = 0; i < 4; ++i) {
     const StepPlan& plan = runner.in_flight()[i];
     ASSERT_EQ(plan.slices.size(), 1U);
-    EXPECT_EQ(plan.slices[0].begin, static_cast<int64_t>(16 * i));
-    EXPECT_EQ(plan.slices[0].rows, i < 3 ? 16 : 12);
+    EXPECT_EQ(plan.slices[0].begin, static_cast<int64_t>(15 * i));
+    EXPECT_EQ(plan.slices[0].rows, 15);
   }
 }
 
