@@ -56,6 +56,7 @@ struct GenerationRequest {
   bool prompt_logits = false;     ///< Report the logits of every prompt position.
   int64_t prompt_logprobs = -1;   ///< The same for each token of the prompt but the first; -1: none.
   int64_t priority = 0;           ///< Lower is sooner.
+  uint64_t client = 0;            ///< Whose it is: clients with requests of one priority take turns.
 };
 
 using RequestId = uint64_t;

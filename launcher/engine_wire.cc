@@ -203,6 +203,7 @@ Bytes encode(const SubmitMessage& message) {
   writer.put(static_cast<uint8_t>(request.grammar.kind));
   writer.put_string(request.grammar.text);
   writer.put(request.priority);
+  writer.put(request.client);
   return writer.take();
 }
 
@@ -242,6 +243,7 @@ SubmitMessage decode_submit(std::span<const std::byte> payload) {
     request.grammar.kind = get_enum(reader, GrammarSpec::Kind::kChoice);
     request.grammar.text = reader.get_string();
     request.priority = reader.get<int64_t>();
+    request.client = reader.get<uint64_t>();
     return message;
   });
 }

@@ -84,7 +84,15 @@ void Scheduler::submit(RequestId id, GenerationRequest request, std::optional<Gu
   const int64_t room = std::min(limits_.max_model_len, limits_.kv_pages * limits_.page_tokens);
   sequence->draft_length = DraftLength(limits_.lookup.draft_tokens);
   sequence->max_tokens = std::min(sequence->request.max_tokens, room - sequence->prompt_tokens());
+  sequence->turn = next_turn(sequence->request.client);
   wait(std::move(sequence));
+}
+
+// A client's requests take turns one behind the other, from the turn on that has been admitted: so one with a single
+// request is next, however many others wait.
+int64_t Scheduler::next_turn(uint64_t client) {
+  const auto last = turns_.try_emplace(client, turn_).first;
+  return ++last->second;
 }
 
 void Scheduler::cancel(RequestId id) {
@@ -152,6 +160,8 @@ void Scheduler::wait(SequencePtr sequence) {
 void Scheduler::admit() {
   while (!waiting_.empty() && static_cast<int64_t>(running_.size()) < limits_.max_num_seqs &&
          has_room_for(*waiting_.front())) {
+    turn_ = std::max(turn_, waiting_.front()->turn);
+    std::erase_if(turns_, [&](const auto& last) { return last.second <= turn_; });
     insert_by_rank(running_, std::move(waiting_.front()));
     waiting_.pop_front();
   }

@@ -3,6 +3,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <unordered_map>
 #include <vector>
 
 #include "engine/schedule/chunk_size.h"
@@ -29,9 +30,9 @@ struct SchedulerLimits {
 /// The leader's decisions: which tokens run in which step, on which pages. Continuous batching with chunked prefill:
 /// each step holds the next token of the sequences that have one, then prompt chunks up to the token budget, those of
 /// short prompts first. Several plans may be in flight, also with chunks of one prompt; a generated token is planned
-/// only after it was chosen, together with guesses of those behind it, if that is asked for. Sequences join by priority
-/// and arrival, when there are pages for all their tokens. Should those that run outgrow the pool, the last of them in
-/// this order gives its pages up and is recomputed later. Not synchronised.
+/// only after it was chosen, together with guesses of those behind it, if that is asked for. Sequences join by
+/// priority, and among equals client by client, when there are pages for all their tokens. Should those that run
+/// outgrow the pool, the last of them in this order gives its pages up and is recomputed later. Not synchronised.
 class Scheduler {
  public:
   explicit Scheduler(const SchedulerLimits& limits);
@@ -56,6 +57,7 @@ class Scheduler {
  private:
   using SequencePtr = std::unique_ptr<Sequence>;
 
+  int64_t next_turn(uint64_t client);
   void wait(SequencePtr sequence);
   void admit();
   bool has_room_for(const Sequence& sequence) const;
@@ -82,6 +84,8 @@ class Scheduler {
   std::vector<SequencePtr> running_;  ///< As well.
   std::deque<StepPlan> in_flight_;
   std::vector<EngineEvent> events_;
+  int64_t turn_ = 0;                             ///< That clients have come to.
+  std::unordered_map<uint64_t, int64_t> turns_;  ///< The last one of each client that has taken later ones.
   uint64_t next_step_ = 0;
   EngineStats counts_;  ///< Only what is counted here.
 };

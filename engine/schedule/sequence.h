@@ -2,7 +2,7 @@
 
 #include <cstdint>
 #include <optional>
-#include <utility>
+#include <tuple>
 #include <vector>
 
 #include "engine/engine.h"
@@ -19,6 +19,7 @@ struct Sequence {
   GenerationRequest request;
   std::vector<int32_t> tokens;  ///< Prompt, then what was generated.
   int64_t max_tokens = 0;       ///< To generate, after clamping to the room there is.
+  int64_t turn = 0;             ///< Of its client.
   int64_t computed = 0;
   int64_t cached = 0;               ///< Prompt tokens that it did not have to compute.
   bool looked_up = false;           ///< In the prefix cache.
@@ -32,8 +33,8 @@ struct Sequence {
   PrefixCache::Id prefix = PrefixCache::kBeginning;  ///< ... and its name for them.
   std::optional<Guide> guide;  ///< Behind the tokens generated so far, if the request has a grammar.
 
-  /// Who comes first: by priority, then by arrival.
-  std::pair<int64_t, RequestId> rank() const { return {request.priority, id}; }
+  /// Who comes first: by priority, then by the turns of clients, then by arrival.
+  std::tuple<int64_t, int64_t, RequestId> rank() const { return {request.priority, turn, id}; }
   int64_t prompt_tokens() const { return static_cast<int64_t>(request.prompt.size()); }
   /// Every position of the prompt is run and its logits are wanted.
   bool reports_prompt() const { return request.prompt_logits || request.prompt_logprobs >= 0; }

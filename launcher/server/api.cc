@@ -26,6 +26,11 @@ bool same_secret(std::string_view a, std::string_view b) {
   return difference == 0;
 }
 
+// Requests of one address with one key are one client's.
+uint64_t client_of(const HttpRequest& request) {
+  return std::hash<std::string>()(request.address + ' ' + std::string(request.header("authorization")));
+}
+
 // A path's escapes as the bytes that they stand for; what is no escape stays.
 std::string unescaped(std::string_view path) {
   std::string result;
@@ -251,7 +256,9 @@ void Api::complete(const HttpRequest& request, const std::shared_ptr<HttpExchang
   if (counters.waiting + counters.running >= options_.most_requests) {
     throw ApiError{.status = 429, .message = "the queue is full", .code = "queue_full", .retry_after_s = 1};
   }
-  std::make_shared<Completion>(*context_, parser_->parse(body_of(request), chat), exchange)->start();
+  CompletionRequest completion = parser_->parse(body_of(request), chat);
+  completion.generation.client = client_of(request);
+  std::make_shared<Completion>(*context_, std::move(completion), exchange)->start();
 }
 
 }  // namespace longship

@@ -204,6 +204,8 @@ asio::awaitable<void> Session::run() {
 
 asio::awaitable<void> Session::answer(HttpRequest request) {
   request_id_ = request.id;
+  error_code unknown;
+  request.address = stream_.socket().remote_endpoint(unknown).address().to_string();
   answering_ = true;
   finished_ = chunked_ = false;
   unsent_.clear();

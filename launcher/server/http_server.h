@@ -17,7 +17,8 @@ struct HttpRequest {
   std::string path;                            ///< Without the query.
   std::map<std::string, std::string> headers;  ///< Names in lower case; of repeated ones the last.
   std::string body;
-  std::string id;  ///< The client's x-request-id, or one of ours.
+  std::string address;  ///< The client's.
+  std::string id;       ///< The client's x-request-id, or one of ours.
 
   std::string_view header(const std::string& name) const;
 };

@@ -72,6 +72,32 @@ TEST(Serve, StreamsWhatItAnswersAtOnce) {
   EXPECT_EQ(Json(static_cast<int64_t>(logprobs)), at(usage, {"usage", "completion_tokens"}));
 }
 
+TEST(Serve, SharedPromptsAndGuessesChangeNoAnswer) {
+  std::string prompt;
+  for (int i = 0; i < 12; ++i) prompt += "The ship sails over the sea. ";
+  const std::string text = run(longship({"run", kModel, "--raw", "--greedy", "-p", prompt, "-n", "32"})).out;
+  const Server server({"-pp", "2", "--speculative-config",
+                       R"({"method":"ngram","num_speculative_tokens":4,"prompt_lookup_max":3,"prompt_lookup_min":1})"});
+  const std::string body =
+      R"({"max_tokens":32,"temperature":0,"ignore_eos":true,"n":2,"prompt":)" + dump_json(Json(prompt)) + "}";
+  const auto cached = [](const Json& answer) {
+    return at(answer, {"usage", "prompt_tokens_details", "cached_tokens"}).as_int();
+  };
+  const Json first = server.post("/v1/completions", body);
+  const Json again = server.post("/v1/completions", body);
+  for (const Json& answer : {first, again}) {
+    for (const char* choice : {"0", "1"}) {
+      EXPECT_EQ(at(answer, {"choices", choice, "text"}).as_string() + "\n", text);
+    }
+  }
+  EXPECT_EQ(cached(first), 0);
+  EXPECT_GE(cached(again), 64);
+  EXPECT_LT(cached(again), at(again, {"usage", "prompt_tokens"}).as_int());
+  EXPECT_EQ(server.metric("vllm:prefix_cache_hits_total"), 3.0 * static_cast<double>(cached(again)));
+  EXPECT_GT(server.metric("vllm:spec_decode_num_draft_tokens_total"), 0);
+  EXPECT_EQ(server.metric("longship:kv_cache_usage_perc"), 0);
+}
+
 TEST(Serve, ChoicesStopsBiasesAndLogprobs) {
   const Server server;
   const Json choices = server.post(

@@ -84,6 +84,7 @@ TEST_F(RemoteEngineTest, CarriesARequestWholeAndItsEventsInOrder) {
   request.prompt_logits = true;
   request.grammar = {GrammarSpec::Kind::kChoice, R"(["yes","no"])"};
   request.priority = -3;
+  request.client = 12;
   request.sampling = {.temperature = 0.5,
                       .top_k = 4,
                       .top_p = 0.25,
@@ -114,6 +115,7 @@ TEST_F(RemoteEngineTest, CarriesARequestWholeAndItsEventsInOrder) {
   EXPECT_EQ(arrived.stop_ids, request.stop_ids);
   EXPECT_EQ(arrived.grammar, request.grammar);
   EXPECT_EQ(arrived.priority, -3);
+  EXPECT_EQ(arrived.client, 12U);
   EXPECT_EQ(arrived.sampling.temperature, 0.5);
   EXPECT_EQ(arrived.sampling.top_k, 4);
   EXPECT_EQ(arrived.sampling.top_p, 0.25);

@@ -85,6 +85,31 @@ TEST(Order, TheLowerPriorityNumberStartsFirst) {
   EXPECT_EQ(runner.take_finished(), (std::vector<RequestId>{first, normal, next, last}));
 }
 
+TEST(Order, AClientWithOneRequestDoesNotWaitForAllOfAnother) {
+  SchedulerLimits limits = kLimits;
+  limits.max_num_seqs = 1;
+  Runner runner(limits);
+  std::vector<RequestId> many;
+  for (int32_t i = 0; i < 9; ++i) {
+    many.push_back(runner.submit(request(4, 2, i)));
+  }
+  while (!runner.report(many[2]).finished) {
+    runner.step();
+  }
+  runner.fill();
+  GenerationRequest other = request(4, 2, 20);
+  other.client = 7;
+  const RequestId one = runner.submit(other);
+  const RequestId two = runner.submit(other);
+  runner.run();
+  const std::vector<RequestId> order = runner.take_finished();
+  EXPECT_EQ(order[3], many[3]) << "it ran already";
+  EXPECT_EQ(order[4], many[4]) << "the same turn, but it came first";
+  EXPECT_EQ(order[5], one);
+  EXPECT_EQ(order[6], many[5]);
+  EXPECT_EQ(order[7], two);
+}
+
 TEST(Order, PriorityDecidesWhosePromptIsRun) {
   Runner runner(kLimits);
   const RequestId patient = runner.submit(request(10, 1, 1, 1));

@@ -58,6 +58,7 @@ class Workload {
     }
     request.max_tokens = pick(0, 60);
     request.priority = pick(-1, 1);
+    request.client = static_cast<uint64_t>(pick(0, 2));
     request.prompt_logits = chance(6);
     request.prompt_logprobs = chance(6) ? pick(0, 3) : -1;
     if (chance(30)) {
