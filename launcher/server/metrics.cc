@@ -19,10 +19,19 @@ std::string escaped(const std::string& label) {
     if (c == '\\' || c == '"') {
       text += '\\';
     }
-    text += c == '\n' ? ' ' : c;
+    text += c == '\n' ? "\\n" : std::string(1, c);
   }
   return text;
 }
+
+// Bounds that vLLM's dashboards know, with finer ones below for small models.
+constexpr double kFirstTokenBounds[] = {0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75,
+                                        1,     2.5,   5,    7.5,  10,   20,   40,   80,  160,  640, 2560};
+constexpr double kTokenBounds[] = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3,
+                                   0.4,   0.5,    0.75,  1,    2.5,   5,    7.5,   10,  20,   40,  80};
+constexpr double kRequestBounds[] = {0.05, 0.1, 0.3, 0.5, 0.8, 1,   1.5, 2,   2.5, 5,    10,  15,
+                                     20,   30,  40,  50,  60,  120, 240, 480, 960, 1920, 7680};
+constexpr double kSizeBounds[] = {1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000, 100000};
 
 // One name under both prefixes.
 class Writer {
@@ -83,12 +92,27 @@ std::string Histogram::text(const std::string& name, const std::string& labels) 
 }
 
 Metrics::Metrics()
-    : time_to_first_token_s(
-          {0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80}),
-      inter_token_latency_s(
-          {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5, 5, 10}),
-      e2e_request_latency_s({0.05, 0.1, 0.3, 0.5, 0.8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240, 480}),
+    : time_to_first_token_s(kFirstTokenBounds),
+      inter_token_latency_s(kTokenBounds),
+      e2e_request_latency_s(kRequestBounds),
+      time_per_output_token_s(kTokenBounds),
+      decode_time_s(kRequestBounds),
+      prompt_tokens(kSizeBounds),
+      generation_tokens(kSizeBounds),
       finished({{"stop", 0}, {"length", 0}, {"abort", 0}, {"error", 0}}) {}
+
+void Metrics::observe(const AnswerTimes& answer) {
+  e2e_request_latency_s.observe(answer.end_s);
+  prompt_tokens.observe(static_cast<double>(answer.prompt_tokens));
+  generation_tokens.observe(static_cast<double>(answer.tokens));
+  const double decode_s = answer.last_token_s - answer.first_token_s;
+  if (answer.tokens > 0) {
+    decode_time_s.observe(decode_s);
+  }
+  if (answer.tokens > 1) {
+    time_per_output_token_s.observe(decode_s / static_cast<double>(answer.tokens - 1));
+  }
+}
 
 std::string Metrics::text(const EngineCounters& counters, const EngineStats& stats, const std::string& model) const {
   Writer writer("model_name=\"" + escaped(model) + "\"");
@@ -114,7 +138,13 @@ std::string Metrics::text(const EngineCounters& counters, const EngineStats& sta
   writer.add_by("request_success_total", "finished_reason", "Requests by how they ended", finished);
   writer.add("time_to_first_token_seconds", "From the request to its first token", time_to_first_token_s);
   writer.add("inter_token_latency_seconds", "From one token to the next", inter_token_latency_s);
+  writer.add("time_per_output_token_seconds", "The same, by its older name", inter_token_latency_s);
+  writer.add("request_time_per_output_token_seconds", "From one token to the next, mean of a request",
+             time_per_output_token_s);
   writer.add("e2e_request_latency_seconds", "From the request to its end", e2e_request_latency_s);
+  writer.add("request_decode_time_seconds", "From the first token to the last", decode_time_s);
+  writer.add("request_prompt_tokens", "Tokens of a request's prompt", prompt_tokens);
+  writer.add("request_generation_tokens", "Tokens of a request's answer", generation_tokens);
   return writer.take();
 }
 

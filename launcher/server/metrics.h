@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -12,7 +13,8 @@ namespace longship {
 /// Counts of values up to bounds, as Prometheus has them.
 class Histogram {
  public:
-  explicit Histogram(std::vector<double> bounds) : bounds_(std::move(bounds)), counts_(bounds_.size() + 1) {}
+  explicit Histogram(std::span<const double> bounds)
+      : bounds_(bounds.begin(), bounds.end()), counts_(bounds.size() + 1) {}
 
   void observe(double value);
   /// Lines of the text format; `labels` without braces.
@@ -24,6 +26,15 @@ class Histogram {
   double sum_ = 0;
 };
 
+/// One answer from its request to its end, in seconds from the request on.
+struct AnswerTimes {
+  double first_token_s = 0;
+  double last_token_s = 0;
+  double end_s = 0;
+  int64_t prompt_tokens = 0;
+  int64_t tokens = 0;
+};
+
 /// What the server has seen; used by its thread alone.
 struct Metrics {
   Metrics();
@@ -31,8 +42,14 @@ struct Metrics {
   Histogram time_to_first_token_s;
   Histogram inter_token_latency_s;
   Histogram e2e_request_latency_s;
+  Histogram time_per_output_token_s;  ///< Mean of an answer.
+  Histogram decode_time_s;
+  Histogram prompt_tokens;
+  Histogram generation_tokens;
   std::map<std::string, int64_t> finished;  ///< Requests by finished_reason.
 
+  /// An answer that is complete.
+  void observe(const AnswerTimes& answer);
   /// Prometheus text (exposition format 0.0.4): each value as longship:NAME and, where vLLM has it, vllm:NAME.
   std::string text(const EngineCounters& counters, const EngineStats& stats, const std::string& model) const;
 };
