@@ -16,7 +16,6 @@ namespace longship {
 
 struct ApiOptions {
   std::vector<std::string> served_names;  ///< The first is what answers carry.
-  std::vector<std::string> api_keys;      ///< Empty: none is asked for.
   int64_t most_requests = 512;            ///< Accepted at a time; more are refused with 429.
   std::string version;
 };
@@ -29,6 +28,8 @@ class Api {
   /// The engine is there: requests are taken from now on.
   void attach(Engine& engine);
   void handle(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange);
+  /// Whether a path needs no key.
+  static bool is_open(const std::string& path);
   EngineHub* hub() { return hub_.get(); }
   const Metrics& metrics() const { return metrics_; }
 
@@ -46,7 +47,6 @@ class Api {
 
   static const std::map<std::string, Route>& routes();
   void dispatch(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange);
-  void require_key(const HttpRequest& request) const;
   void require_engine() const;
   Json body_of(const HttpRequest& request);
   Json model_json(const std::string& name) const;

@@ -37,7 +37,8 @@ void Completion::start() {
   running_ = request_.prompts.size() * request_.candidates;
   choices_.reserve(running_);
   for (std::size_t index = 0; index < running_; ++index) {
-    choices_.push_back({.choice = Choice(context_.tokenizer, request_.text), .last_token = started_});
+    choices_.push_back(
+        {.choice = Choice(context_.tokenizer, request_.text), .first_token = started_, .last_token = started_});
   }
   if (request_.stream) {
     exchange_->start_stream("text/event-stream; charset=utf-8");
@@ -92,6 +93,7 @@ void Completion::on_token(std::size_t index, const EngineEvent& event) {
   const Clock::time_point now = Clock::now();
   (running.choice.tokens() == 0 ? context_.metrics.time_to_first_token_s : context_.metrics.inter_token_latency_s)
       .observe(seconds(now - running.last_token));
+  if (running.choice.tokens() == 0) running.first_token = now;
   running.last_token = now;
   const std::string text = running.choice.push(event);
   if (running.choice.stopped()) {
@@ -137,6 +139,7 @@ void Completion::show(std::size_t index, const std::string& text) {
 void Completion::end_choice(std::size_t index, Ending ending) {
   Running& running = choices_[index];
   running.ending = std::move(ending);
+  context_.metrics.observe(times(index));
   ++context_.metrics.finished[running.ending.finish_reason];
   if (request_.stream && request_.chat) {
     show(index, {});
@@ -151,7 +154,7 @@ void Completion::end_choice(std::size_t index, Ending ending) {
 
 void Completion::end() {
   over_ = true;
-  context_.metrics.e2e_request_latency_s.observe(seconds(Clock::now() - started_));
+  note_cost();
   request_.stream ? end_stream() : respond();
 }
 
@@ -195,6 +198,7 @@ std::vector<std::size_t> Completion::best_choices(std::size_t prompt) const {
 
 void Completion::cancel_all(const char* reason) {
   over_ = true;
+  note_cost();
   for (const Running& one : choices_) {
     if (one.ending.finish_reason.empty()) {
       context_.hub.cancel(one.id);
@@ -239,6 +243,28 @@ Usage Completion::usage() const {
     usage.completion_tokens += one.choice.tokens();
   }
   return usage;
+}
+
+AnswerTimes Completion::times(std::size_t index) const {
+  const Running& one = choices_[index];
+  return {.first_token_s = seconds(one.first_token - started_),
+          .last_token_s = seconds(one.last_token - started_),
+          .end_s = seconds(Clock::now() - started_),
+          .prompt_tokens = static_cast<int64_t>(prompt_of(index).ids.size()),
+          .tokens = one.choice.tokens()};
+}
+
+void Completion::note_cost() const {
+  const Usage used = usage();
+  AnswerCost cost{.prompt_tokens = used.prompt_tokens, .completion_tokens = used.completion_tokens};
+  Clock::time_point first = Clock::time_point::max();
+  for (const Running& one : choices_) {
+    if (one.choice.tokens() > 0) first = std::min(first, one.first_token);
+  }
+  if (cost.completion_tokens > 0) {
+    cost.first_token_s = seconds(first - started_);
+  }
+  exchange_->note_cost(cost);
 }
 
 void Completion::send(const Json& event) {

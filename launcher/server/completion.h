@@ -39,6 +39,7 @@ class Completion : public std::enable_shared_from_this<Completion> {
     std::string text{};  ///< That was not sent yet.
     std::vector<PositionLogprobs> prompt_logprobs{};
     Ending ending{};
+    Clock::time_point first_token;
     Clock::time_point last_token;
   };
 
@@ -61,6 +62,8 @@ class Completion : public std::enable_shared_from_this<Completion> {
   Json logprobs(const std::vector<TokenRow>& rows) const;
   Json prompt_logprobs(std::size_t index) const;
   Usage usage() const;
+  AnswerTimes times(std::size_t index) const;
+  void note_cost() const;
   void send(const Json& event);
   void send_chunk(std::size_t index, Json delta, Json logprobs, const Ending& ending);
 

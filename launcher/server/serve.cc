@@ -6,6 +6,7 @@
 #include <iostream>
 
 #include "core/error.h"
+#include "launcher/log.h"
 
 namespace longship {
 
@@ -21,16 +22,83 @@ std::string line(const char* format, Values... values) {
   return text.data();
 }
 
+// Names by which clients of this machine know the server, unless others were given.
+AccessOptions with_known_hosts(AccessOptions access, const std::string& host) {
+  if (access.hosts.empty() && is_loopback(host)) {
+    access.hosts = {"localhost", "127.0.0.1", "[::1]", host};
+  }
+  return access;
+}
+
+std::shared_ptr<TlsCertificate> certificate_of(const ServeOptions& options) {
+  return options.certificate_file.empty()
+             ? nullptr
+             : std::make_shared<TlsCertificate>(options.certificate_file, options.key_file);
+}
+
+Json cost_json(const AccessRecord& record, bool with_body) {
+  Json json;
+  json.set("id", record.id);
+  json.set("method", record.method);
+  json.set("route", record.path);
+  json.set("status", record.status);
+  json.set("abandoned", record.abandoned);
+  json.set("prompt_tokens", record.cost.prompt_tokens);
+  json.set("completion_tokens", record.cost.completion_tokens);
+  json.set("first_token_s", record.cost.first_token_s);
+  json.set("total_s", record.seconds);
+  if (with_body) {
+    json.set("body", record.body);
+  }
+  return json;
+}
+
 }  // namespace
 
 ServeFrontEnd::ServeFrontEnd(ServeOptions options, std::shared_ptr<const ModelText> model)
     : options_(std::move(options)),
+      access_(with_known_hosts(options_.access, options_.host)),
+      certificate_(certificate_of(options_)),
       api_(options_.api, std::move(model)),
-      server_(options_.host, options_.port, options_.limits,
-              [this](const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange) {
-                api_.handle(request, exchange);
-              }),
+      server_(options_.host, options_.port, options_.limits, handlers(), certificate_),
       next_status_(Clock::now() + kStatusPeriod) {}
+
+HttpHandlers ServeFrontEnd::handlers() {
+  return {.admit = [this](const HttpRequest& head) { return access_.admit(head, Api::is_open(head.path)); },
+          .handle = [this](const HttpRequest& request,
+                           const std::shared_ptr<HttpExchange>& exchange) { api_.handle(request, exchange); },
+          .answered = [this](const AccessRecord& record) { log_access(record); }};
+}
+
+void ServeFrontEnd::log_access(const AccessRecord& record) const {
+  if (!options_.log_requests) {
+    return;
+  }
+  const std::string status = record.status == 0 ? "no answer" : std::to_string(record.status);
+  const std::string text =
+      record.id + " " + record.method + " " + record.path.substr(0, 200) + " " + status +
+      (record.abandoned ? ", abandoned" : "") +
+      line(", %lld + %lld tokens, first after %.3f s, all in %.3f s", static_cast<long long>(record.cost.prompt_tokens),
+           static_cast<long long>(record.cost.completion_tokens), record.cost.first_token_s, record.seconds) +
+      (options_.log_prompts && !record.body.empty() ? ": " + record.body : "");
+  log_line(LogLevel::kInfo, text, cost_json(record, options_.log_prompts));
+}
+
+bool ServeFrontEnd::reload() {
+  if (options_.access.key_file.empty() && !certificate_) {
+    return false;
+  }
+  server_.post([this] {
+    try {
+      access_.reload();
+      if (certificate_) certificate_->reload();
+      log_line(LogLevel::kInfo, "keys and certificates were read again");
+    } catch (const Error& error) {
+      log_line(LogLevel::kError, error.cause() + "; what was there before stays");
+    }
+  });
+  return true;
+}
 
 // Runs `work` on the server's thread and waits for it.
 void ServeFrontEnd::on_server(const std::function<void()>& work) {
@@ -66,8 +134,8 @@ bool ServeFrontEnd::drain() {
   if (told_.exchange(true)) {
     return false;
   }
-  std::cerr << "longship: ending: open requests have " << options_.drain_time.count()
-            << " s; once more to end at once\n";
+  log_line(LogLevel::kInfo, "ending: open requests have " + std::to_string(options_.drain_time.count()) +
+                                " s; once more to end at once");
   api_.drain();
   return true;
 }
@@ -97,7 +165,8 @@ bool ServeFrontEnd::finished() {
 
 void ServeFrontEnd::print_banner(const EngineInfo& info) const {
   const bool any = options_.host == "0.0.0.0" || options_.host == "::";
-  const std::string url = "http://" + (any ? "127.0.0.1" : options_.host) + ":" + std::to_string(server_.port());
+  const std::string url = std::string(certificate_ ? "https://" : "http://") + (any ? "127.0.0.1" : options_.host) +
+                          ":" + std::to_string(server_.port());
   const double concurrency = static_cast<double>(info.kv_tokens) / static_cast<double>(info.max_model_len);
   std::cerr << "longship " + options_.api.version + ": " + options_.title +
                    line(": tp %d, pp %d, %d threads a rank\n", info.tp, info.pp, info.threads) +
@@ -123,11 +192,18 @@ void ServeFrontEnd::print_status() {
     return static_cast<double>(tokens) / std::chrono::duration<double>(kStatusPeriod).count();
   };
   const EngineStats& stats = api_.hub()->stats();
-  std::cerr << line(
-      "longship: running %lld, waiting %lld, KV %.1f %%, prompts %.1f tokens/s, generation %.1f tokens/s\n",
-      static_cast<long long>(now.running), static_cast<long long>(now.waiting),
-      100 * static_cast<double>(stats.pages_used) / static_cast<double>(std::max<int64_t>(1, stats.pages)),
-      per_second(prompt), per_second(generated));
+  const double usage = static_cast<double>(stats.pages_used) / static_cast<double>(std::max<int64_t>(1, stats.pages));
+  Json fields;
+  fields.set("running", now.running);
+  fields.set("waiting", now.waiting);
+  fields.set("kv_cache_usage", usage);
+  fields.set("prompt_tokens_per_s", per_second(prompt));
+  fields.set("generation_tokens_per_s", per_second(generated));
+  log_line(LogLevel::kInfo,
+           line("running %lld, waiting %lld, KV %.1f %%, prompts %.1f tokens/s, generation %.1f tokens/s",
+                static_cast<long long>(now.running), static_cast<long long>(now.waiting), 100 * usage,
+                per_second(prompt), per_second(generated)),
+           fields);
 }
 
 }  // namespace longship

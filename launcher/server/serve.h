@@ -5,8 +5,10 @@
 #include <memory>
 #include <string>
 
+#include "launcher/server/access.h"
 #include "launcher/server/api.h"
 #include "launcher/server/http_server.h"
+#include "launcher/server/tls_certificate.h"
 
 namespace longship {
 
@@ -14,7 +16,12 @@ struct ServeOptions {
   std::string host = "127.0.0.1";
   uint16_t port = 8000;
   HttpLimits limits;
+  AccessOptions access;
+  std::string certificate_file;  ///< Empty: no TLS.
+  std::string key_file;
   ApiOptions api;
+  bool log_requests = false;
+  bool log_prompts = false;             ///< With them, the bodies of requests.
   std::chrono::seconds drain_time{30};  ///< For accepted requests, once the server is told to end.
   std::string title;                    ///< Model and mesh, for the banner.
 };
@@ -22,7 +29,7 @@ struct ServeOptions {
 /// The front end of `longship serve`: listens from its construction on (503 until the engine is there).
 class ServeFrontEnd {
  public:
-  /// Errors: kUsage if the address cannot be bound.
+  /// Errors: kUsage for keys or certificates that cannot be read, or if the address cannot be bound.
   ServeFrontEnd(ServeOptions options, std::shared_ptr<const ModelText> model);
 
   /// Serves until drain(), then until all accepted requests are answered. Returns 0. Errors: kRank; every open
@@ -32,16 +39,22 @@ class ServeFrontEnd {
   bool drain();
   /// Tells every open request why it ends, and waits a moment until that has gone out. Any thread but the server's.
   void abandon(const std::string& why);
+  /// Reads the files of keys and certificate again; false if there are none. Any thread.
+  bool reload();
 
  private:
   using Clock = std::chrono::steady_clock;
 
+  HttpHandlers handlers();
+  void log_access(const AccessRecord& record) const;
   void on_server(const std::function<void()>& work);
   bool finished();
   void print_banner(const EngineInfo& info) const;
   void print_status();
 
   ServeOptions options_;
+  Access access_;
+  std::shared_ptr<TlsCertificate> certificate_;  ///< Null: no TLS.
   Api api_;
   HttpServer server_;
   std::atomic<bool> told_ = false;

@@ -2,8 +2,9 @@
 
 #include <algorithm>
 #include <array>
-#include <iostream>
 #include <string_view>
+
+#include "launcher/log.h"
 
 namespace longship {
 
@@ -82,7 +83,7 @@ void UnknownFields::warn_of(const Json& body) {
     const bool known = std::find(kKnown.begin(), kKnown.end(), key) != kKnown.end();
     const std::string shown = key.substr(0, 80);
     if (!known && seen_.size() < kMost && seen_.insert(shown).second) {
-      std::cerr << "longship: requests have a field that is ignored: " + dump_json(shown) + "\n";
+      log_line(LogLevel::kWarning, "requests have a field that is ignored: " + dump_json(shown));
     }
   }
 }

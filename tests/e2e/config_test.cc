@@ -53,7 +53,7 @@ TEST(Config, EveryPresetLoads) {
     const Outcome of_plan = run(longship({"plan", kModel, "--config", entry.path(), "--json"}));
     EXPECT_EQ(of_plan.exit_code, 0) << of_plan.err;  // it knows the server's options without having them
   }
-  EXPECT_GE(presets, 3);
+  EXPECT_GE(presets, 4);
 }
 
 TEST(Config, FlagsWinOverTheEnvironmentAndThatOverTheFile) {

@@ -45,6 +45,13 @@ std::string HttpConnection::read_at_least(std::size_t bytes) {
   return received_;
 }
 
+std::string HttpConnection::read_so_far() {
+  char byte = 0;
+  while (recv(socket_, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0 && read_more()) {
+  }
+  return received_;
+}
+
 HttpReply HttpConnection::reply(const std::function<void(const std::string& chunk)>& on_chunk) {
   std::size_t end = 0;
   while ((end = received_.find("\r\n\r\n")) == std::string::npos) {
@@ -54,6 +61,7 @@ HttpReply HttpConnection::reply(const std::function<void(const std::string& chun
   reply.head = received_.substr(0, end);
   reply.status = std::atoi(reply.head.c_str() + reply.head.find(' '));
   received_.erase(0, end + 4);
+  if (reply.status < 200) return reply;
   const std::string length = "Content-Length: ";
   if (const auto at = reply.head.find(length); at != std::string::npos) {
     const auto size = static_cast<std::size_t>(std::atoll(reply.head.c_str() + at + length.size()));

@@ -25,6 +25,8 @@ class HttpConnection {
   void send(const std::string& bytes) const;
   /// Reads until `bytes` bytes are there or the connection ends or stalls for 30 s.
   std::string read_at_least(std::size_t bytes);
+  /// What is there by now.
+  std::string read_so_far();
   /// One whole answer; `on_chunk` hears of each chunk of it when it comes.
   HttpReply reply(const std::function<void(const std::string& chunk)>& on_chunk = {});
 

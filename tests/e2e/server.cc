@@ -50,7 +50,7 @@ Json at(const Json& json, const std::vector<std::string>& path) {
 
 Server::Server(const std::vector<std::string>& more, std::vector<std::string> start)
     : program_(words(std::move(start), more)) {
-  const std::string mark = "Ready: http://127.0.0.1:";
+  const std::string mark = "://127.0.0.1:";
   const auto deadline = Clock::now() + std::chrono::seconds(60);
   std::string text;
   while ((text = program_.err_so_far()).find(mark) == std::string::npos && Clock::now() < deadline) {

@@ -17,7 +17,7 @@ namespace {
 HttpServer& server() {
   static HttpServer server(
       "127.0.0.1", 0, {.header_bytes = 4096, .body_bytes = 4096},
-      [](const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange) {
+      {.handle = [](const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange) {
         if (request.path == "/stream") {
           exchange->start_stream("text/plain");
           exchange->write(request.body + ".");
@@ -25,7 +25,7 @@ HttpServer& server() {
         } else {
           exchange->respond({.status = 200, .body = request.path + request.body, .content_type = "text/plain"});
         }
-      });
+      }});
   return server;
 }
 

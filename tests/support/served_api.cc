@@ -82,7 +82,7 @@ std::optional<EngineEvent> ReadyEngine::next_event(Deadline) {
 ServedApi::ServedApi()
     : model_(small_model()),
       engine_(model_->tokenizer->vocab_size()),
-      api_({.served_names = {"ship", "vessel/large"}, .api_keys = {}, .most_requests = 512, .version = "0"}, model_) {
+      api_({.served_names = {"ship", "vessel/large"}, .most_requests = 512, .version = "0"}, model_) {
   api_.attach(engine_);
 }
 
