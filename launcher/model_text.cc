@@ -16,7 +16,8 @@ namespace fs = std::filesystem;
 
 // Tokens that end a turn in the chat formats of the supported families; some checkpoints do not list them as end
 // tokens.
-constexpr const char* kTurnEnds[] = {"<|im_end|>", "<|eot_id|>", "<|end_of_text|>", "<|endoftext|>", "<|end|>"};
+constexpr const char* kTurnEnds[] = {"<|im_end|>",      "<|eot_id|>",    "<|eom_id|>",
+                                     "<|end_of_text|>", "<|endoftext|>", "<|end|>"};
 
 // Names by which templates know the tokenizer's special tokens.
 constexpr const char* kTokenNames[] = {"bos_token", "eos_token"};
@@ -69,6 +70,9 @@ RenderChat make_render(const std::string& source, const Json& tokens, const fs::
   }
   return [chat_template, tokens](const Json& variables) {
     Json context = tokens;
+    // As in transformers, what was not given is there, and is none.
+    context.set("tools", nullptr);
+    context.set("documents", nullptr);
     for (const auto& [name, value] : variables.as_object()) {
       context.set(name, value);
     }
@@ -88,6 +92,7 @@ ModelText load_model_text(const fs::path& model, std::span<const MetadataOverrid
       with_template ? find_chat_template(model, overrides) : std::optional<std::string>();
   if (source) {
     text.render = make_render(*source, special_tokens(checkpoint, *text.tokenizer), model);
+    text.reply_format = find_reply_format(*source, text.render);
   }
   return text;
 }

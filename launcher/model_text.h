@@ -7,6 +7,7 @@
 
 #include "core/json.h"
 #include "engine/model/checkpoint.h"
+#include "engine/text/reply/reply_format.h"
 #include "engine/text/tokenizer.h"
 
 namespace longship {
@@ -19,6 +20,7 @@ struct ModelText {
   std::shared_ptr<const Tokenizer> tokenizer;
   std::vector<int32_t> stop_ids;  ///< The checkpoint's end tokens and the usual ends of a turn.
   RenderChat render;              ///< Its chat template; empty if it has none.
+  ReplyFormat reply_format{};     ///< How it answers, as its template tells.
 };
 
 /// Opens tokenizer, configuration and, if wanted, the template; reads no weights. Errors: kModelFile.

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "engine/text/reply/marks.h"
+
 namespace longship {
 
 StopMatcher::StopMatcher(std::vector<std::string> stops, bool show_stop)
@@ -49,11 +51,7 @@ std::size_t StopMatcher::first_stop() {
 std::size_t StopMatcher::held_size() const {
   std::size_t longest = 0;
   for (const std::string& stop : stops_) {
-    std::size_t length = std::min(stop.size() - 1, held_.size());
-    while (length > longest && !held_.ends_with(std::string_view(stop).substr(0, length))) {
-      --length;
-    }
-    longest = std::max(longest, length);
+    longest = std::max(longest, begun_bytes(held_, stop));
   }
   return longest;
 }

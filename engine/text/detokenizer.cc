@@ -1,5 +1,6 @@
 #include "engine/text/detokenizer.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "engine/text/unicode.h"
@@ -7,7 +8,8 @@
 namespace longship {
 
 std::string Detokenizer::push(int32_t id) {
-  if (skip_special_ && tokenizer_->is_special(id)) {
+  const bool shown = std::find(shown_.begin(), shown_.end(), id) != shown_.end();
+  if (skip_special_ && !shown && tokenizer_->is_special(id)) {
     return {};
   }
   std::string bytes = std::exchange(held_, {});

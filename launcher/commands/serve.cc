@@ -29,6 +29,8 @@ struct ServeFlags {
   ServeOptions serve;
   bool no_auth = false;
   std::string log_format = "text";
+  std::string tool_parser = "auto";
+  std::string reasoning_parser = "auto";
 };
 
 // The option parser has split the list that vLLM takes, ["https://a", "https://b"], at its commas.
@@ -52,6 +54,29 @@ void check_access(ServeFlags& flags) {
   if (serve.key_file.empty()) {
     serve.key_file = serve.certificate_file;
   }
+}
+
+// The format of this name, or `found` where that is auto.
+template <class Format>
+Format chosen(const std::string& flag, const std::string& name, Format found, std::optional<Format> named,
+              const std::string& names) {
+  if (name == "auto") {
+    return found;
+  }
+  if (!named) {
+    throw Error(ErrorKind::kUsage, flag + " " + name + " is not known", "Known are auto, " + names + ".");
+  }
+  return *named;
+}
+
+ModelText load_text(const ServeFlags& flags) {
+  ModelText text = load_model_text(flags.engine.model, flags.engine.options.overrides, true);
+  ReplyFormat& format = text.reply_format;
+  format.tools = chosen("--tool-call-parser", flags.tool_parser, format.tools, tool_format_named(flags.tool_parser),
+                        tool_format_names());
+  format.reasoning = chosen("--reasoning-parser", flags.reasoning_parser, format.reasoning,
+                            reasoning_format_named(flags.reasoning_parser), reasoning_format_names());
+  return text;
 }
 
 std::string model_name(const std::string& model) {
@@ -80,7 +105,7 @@ int run_command(ServeFlags flags) {
   }
   std::shared_ptr<ServeFrontEnd> server;
   const PrepareFrontEnd prepare = [&]() -> FrontEnd {
-    auto model = std::make_shared<const ModelText>(load_model_text(flags.engine.model, engine.overrides, true));
+    auto model = std::make_shared<const ModelText>(load_text(flags));
     server = std::make_shared<ServeFrontEnd>(flags.serve, std::move(model));
     return [&server](Engine& ranks) { return server->run(ranks); };
   };
@@ -189,6 +214,16 @@ void add_serve_command(CLI::App& app, std::function<int()>& action) {
   command->add_option("--port", flags->serve.port, "Port; 0 takes a free one")->capture_default_str()->group(group);
   add_list(*command, "--served-model-name,--alias", flags->serve.api.served_names,
            "Name of the model in the API (repeatable; default: that of its file)")
+      ->type_name("NAME")
+      ->group(group);
+  command
+      ->add_option("--tool-call-parser", flags->tool_parser,
+                   "How the model writes calls of functions: auto (from its template), " + tool_format_names())
+      ->type_name("NAME")
+      ->group(group);
+  command
+      ->add_option("--reasoning-parser", flags->reasoning_parser,
+                   "How it marks its reasoning: auto, " + reasoning_format_names())
       ->type_name("NAME")
       ->group(group);
   add_config_flag(*command);

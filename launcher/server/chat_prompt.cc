@@ -4,34 +4,12 @@
 
 #include "core/error.h"
 #include "launcher/server/api_error.h"
+#include "launcher/server/chat_message.h"
+#include "launcher/server/tool_use.h"
 
 namespace longship {
 
 namespace {
-
-// Text of a message: a string, or parts that are text.
-std::string content_text(const Fields& fields, bool needed) {
-  const Json* content = fields.find("content");
-  if (content == nullptr && !needed) {
-    return {};
-  }
-  if (content != nullptr && content->is_string()) {
-    return content->as_string();
-  }
-  if (content == nullptr || !content->is_array()) {
-    fields.fail("content", "must be a string or an array of parts");
-  }
-  std::string text;
-  for (const Json& part : content->as_array()) {
-    const Json* words = part.find("text");
-    const Json* type = part.find("type");
-    if (words == nullptr || !words->is_string() || (type != nullptr && *type != Json("text"))) {
-      fields.fail("content", "may have parts of type text only");
-    }
-    text += (text.empty() ? "" : "\n") + words->as_string();
-  }
-  return text;
-}
 
 // Text of a chat without what the template puts behind its last message. Templates may strip messages.
 std::string up_to_end_of(std::string text, std::string message) {
@@ -53,23 +31,7 @@ std::string up_to_end_of(std::string text, std::string message) {
 
 }  // namespace
 
-// A message for the template, what users wrote guarded.
-Json ChatPrompt::message(const Json& message, const std::string& name) const {
-  if (!message.is_object()) {
-    throw ApiError{.status = 400, .message = name + " must be an object", .param = name};
-  }
-  const Fields fields(message, name + ".");
-  const std::string role = fields.text("role").value_or("");
-  constexpr const char* kRoles[] = {"system", "developer", "user", "assistant", "tool"};
-  if (std::find(std::begin(kRoles), std::end(kRoles), role) == std::end(kRoles)) {
-    fields.fail("role", "must be system, developer, user, assistant or tool");
-  }
-  Json result;
-  result.set("role", role == "developer" ? "system" : role);
-  result.set("content", prompt_text_.guard(content_text(fields, role != "assistant")));
-  return result;
-}
-
+// The messages for the template, what users wrote guarded.
 Json::Array ChatPrompt::messages(const Fields& fields) const {
   const Json* messages = fields.find("messages");
   if (messages == nullptr || !messages->is_array() || messages->as_array().empty()) {
@@ -77,7 +39,8 @@ Json::Array ChatPrompt::messages(const Fields& fields) const {
   }
   Json::Array guarded;
   for (std::size_t i = 0; i < messages->as_array().size(); ++i) {
-    guarded.push_back(message(messages->as_array()[i], "messages[" + std::to_string(i) + "]"));
+    const std::string place = "messages[" + std::to_string(i) + "]";
+    guarded.push_back(guard(template_message(messages->as_array()[i], place, model_.reply_format.tools)));
   }
   return guarded;
 }
@@ -144,6 +107,9 @@ std::vector<int32_t> ChatPrompt::tokens(const Json& body) const {
   const std::string last = chat.back().find("content")->as_string();
   Json variables = template_variables(fields);
   variables.set("messages", std::move(chat));
+  if (const ToolUse use = read_tool_use(fields); !use.tools.empty()) {
+    variables.set("tools", guard(use.tools));
+  }
   variables.set("add_generation_prompt", begins);
   std::vector<int32_t> ids;
   try {

@@ -22,7 +22,6 @@ class ChatPrompt {
   std::string begun_reply(const Json& body) const;
 
  private:
-  Json message(const Json& message, const std::string& name) const;
   Json::Array messages(const Fields& fields) const;
   Json template_variables(const Fields& fields) const;
   Json guard(const Json& value) const;

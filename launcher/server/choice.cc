@@ -15,7 +15,7 @@ int64_t characters(const std::string& text) {
 }  // namespace
 
 Choice::Choice(std::shared_ptr<const Tokenizer> tokenizer, const TextRules& rules)
-    : detokenizer_(std::move(tokenizer), rules.skip_special),
+    : detokenizer_(std::move(tokenizer), rules.skip_special, rules.shown_special),
       stops_(rules.stops, rules.show_stop),
       min_tokens_(rules.min_tokens),
       keep_rows_(rules.keep_rows) {}

@@ -16,10 +16,11 @@ namespace longship {
 /// How the tokens of an answer become text.
 struct TextRules {
   std::vector<std::string> stops{};
-  bool show_stop = false;    ///< A stop string that ends the text is a part of it.
-  bool skip_special = true;  ///< Special tokens show nothing.
-  int64_t min_tokens = 0;    ///< Within so many tokens no stop string counts.
-  bool keep_rows = false;    ///< Logprobs are told.
+  bool show_stop = false;                ///< A stop string that ends the text is a part of it.
+  bool skip_special = true;              ///< Special tokens show nothing,
+  std::vector<int32_t> shown_special{};  ///< but for these.
+  int64_t min_tokens = 0;                ///< Within so many tokens no stop string counts.
+  bool keep_rows = false;                ///< Logprobs are told.
 };
 
 /// One of the answers to a prompt, as its tokens come: their text up to a stop string, and their logprobs.

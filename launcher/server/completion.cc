@@ -37,8 +37,10 @@ void Completion::start() {
   running_ = request_.prompts.size() * request_.candidates;
   choices_.reserve(running_);
   for (std::size_t index = 0; index < running_; ++index) {
-    choices_.push_back(
-        {.choice = Choice(context_.tokenizer, request_.text), .first_token = started_, .last_token = started_});
+    choices_.push_back({.choice = Choice(context_.tokenizer, request_.text),
+                        .reply = request_.chat ? std::optional<ChatReply>(request_.reply) : std::nullopt,
+                        .first_token = started_,
+                        .last_token = started_});
   }
   if (request_.stream) {
     exchange_->start_stream("text/event-stream; charset=utf-8");
@@ -95,6 +97,7 @@ void Completion::on_token(std::size_t index, const EngineEvent& event) {
       .observe(seconds(now - running.last_token));
   if (running.choice.tokens() == 0) running.first_token = now;
   running.last_token = now;
+  running.reasoning_tokens += running.reply && running.reply->in_reasoning() ? 1 : 0;
   const std::string text = running.choice.push(event);
   if (running.choice.stopped()) {
     running.text += text;
@@ -131,8 +134,35 @@ void Completion::echo_prompt(std::size_t index) {
 void Completion::show(std::size_t index, const std::string& text) {
   Running& running = choices_[index];
   running.text += text;
-  if (request_.stream && (!running.text.empty() || running.choice.has_rows())) {
+  if (request_.chat) {
+    tell(index, running.reply->push(std::exchange(running.text, {})));
+  } else if (request_.stream && (!running.text.empty() || running.choice.has_rows())) {
     send_chunk(index, json_.delta(std::exchange(running.text, {})), logprobs(running.choice.take_rows()), {});
+  }
+}
+
+// What a chat's reply has more, and the logprobs that wait.
+void Completion::tell(std::size_t index, Json::Array deltas) {
+  Running& running = choices_[index];
+  if (!request_.stream) {
+    return;
+  }
+  if (deltas.empty() && running.choice.has_rows()) {
+    deltas.push_back(json_.delta(""));
+  }
+  for (Json& delta : deltas) {
+    send_chunk(index, std::move(delta), logprobs(running.choice.take_rows()), {});
+  }
+}
+
+// A reply that calls functions ends with that, unless it is cut or the client asked for the very call.
+void Completion::end_reply(std::size_t index) {
+  Running& running = choices_[index];
+  show(index, {});
+  tell(index, running.reply->finish());
+  if (running.reply->has_calls() && running.ending.finish_reason == "stop" &&
+      request_.tool_choice != ToolUse::Choice::kNamed) {
+    running.ending.finish_reason = "tool_calls";
   }
 }
 
@@ -141,8 +171,10 @@ void Completion::end_choice(std::size_t index, Ending ending) {
   running.ending = std::move(ending);
   context_.metrics.observe(times(index));
   ++context_.metrics.finished[running.ending.finish_reason];
+  if (request_.chat) {
+    end_reply(index);
+  }
   if (request_.stream && request_.chat) {
-    show(index, {});
     send_chunk(index, Json(Json::Object{}), {}, running.ending);
   } else if (request_.stream) {
     send_chunk(index, json_.delta(running.text), logprobs(running.choice.take_rows()), running.ending);
@@ -171,8 +203,9 @@ void Completion::respond() {
   for (std::size_t prompt = 0; prompt < request_.prompts.size(); ++prompt) {
     for (const std::size_t best : best_choices(prompt)) {
       Running& one = choices_[best];
-      choices.push_back(json_.choice(choices.size(),
-                                     {one.text, logprobs(one.choice.take_rows()), prompt_logprobs(best), one.ending}));
+      choices.push_back(
+          json_.choice(choices.size(), {one.reply ? one.reply->message() : Json(one.text),
+                                        logprobs(one.choice.take_rows()), prompt_logprobs(best), one.ending}));
     }
   }
   Json answer = json_.answer(std::move(choices), usage());
@@ -239,8 +272,10 @@ Usage Completion::usage() const {
   for (const CompletionRequest::Prompt& prompt : request_.prompts) {
     usage.prompt_tokens += static_cast<int64_t>(prompt.ids.size());
   }
+  usage.reasoning_tokens = request_.reply.format.reasoning == ReasoningFormat::kNone ? -1 : 0;
   for (const Running& one : choices_) {
     usage.completion_tokens += one.choice.tokens();
+    usage.reasoning_tokens += one.reasoning_tokens;
   }
   return usage;
 }

@@ -2,9 +2,11 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "launcher/server/chat_reply.h"
 #include "launcher/server/choice.h"
 #include "launcher/server/completion_json.h"
 #include "launcher/server/completion_request.h"
@@ -35,9 +37,11 @@ class Completion : public std::enable_shared_from_this<Completion> {
 
   struct Running {
     Choice choice;
+    std::optional<ChatReply> reply;  ///< Of a chat.
     RequestId id = 0;
     std::string text{};  ///< That was not sent yet.
     std::vector<PositionLogprobs> prompt_logprobs{};
+    int64_t reasoning_tokens = 0;
     Ending ending{};
     Clock::time_point first_token;
     Clock::time_point last_token;
@@ -49,7 +53,9 @@ class Completion : public std::enable_shared_from_this<Completion> {
   void on_prompt_logprobs(std::size_t index, const EngineEvent& event);
   void echo_prompt(std::size_t index);
   void show(std::size_t index, const std::string& text);
+  void tell(std::size_t index, Json::Array deltas);
   void end_choice(std::size_t index, Ending ending);
+  void end_reply(std::size_t index);
   void end();
   void end_stream();
   void respond();

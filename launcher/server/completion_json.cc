@@ -27,6 +27,11 @@ Json Usage::json() const {
   json.set("completion_tokens", completion_tokens);
   json.set("total_tokens", prompt_tokens + completion_tokens);
   json.set("prompt_tokens_details", std::move(cached));
+  if (reasoning_tokens >= 0) {
+    Json details;
+    details.set("reasoning_tokens", reasoning_tokens);
+    json.set("completion_tokens_details", std::move(details));
+  }
   return json;
 }
 
@@ -45,15 +50,7 @@ Json CompletionJson::envelope(const char* chat_object) const {
 Json CompletionJson::choice(std::size_t index, const ChoiceResult& result) const {
   Json json;
   json.set("index", static_cast<int64_t>(index));
-  if (chat_) {
-    Json message;
-    message.set("role", "assistant");
-    message.set("content", result.text);
-    message.set("refusal", nullptr);
-    json.set("message", std::move(message));
-  } else {
-    json.set("text", result.text);
-  }
+  json.set(chat_ ? "message" : "text", result.said);
   json.set("logprobs", result.logprobs);
   json.set("finish_reason", result.ending.finish_reason);
   json.set("stop_reason", result.ending.stop_reason);

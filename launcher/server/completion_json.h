@@ -10,20 +10,21 @@ namespace longship {
 struct Usage {
   int64_t prompt_tokens = 0;
   int64_t completion_tokens = 0;
-  int64_t cached_tokens = 0;  ///< Of the prompts, that were not run again.
+  int64_t cached_tokens = 0;      ///< Of the prompts, that were not run again.
+  int64_t reasoning_tokens = -1;  ///< Of the completions, spent on reasoning; -1: the model does not tell.
 
   Json json() const;
 };
 
 /// How an answer ended.
 struct Ending {
-  std::string finish_reason;  ///< "stop" or "length"; empty while it goes on.
+  std::string finish_reason;  ///< "stop", "length" or "tool_calls"; empty while it goes on.
   Json stop_reason{};         ///< The stop string or the id of stop_token_ids that ended it; null for an end of text.
 };
 
 /// One answer, complete.
 struct ChoiceResult {
-  std::string text;
+  Json said;  ///< The message of a chat, the text of a completion.
   Json logprobs;
   Json prompt_logprobs;  ///< Of a completion; of a chat they stand beside the choices.
   Ending ending;

@@ -18,8 +18,7 @@ constexpr std::size_t kMostPrompts = 64;
 constexpr std::size_t kMostStops = 16;
 
 // Members that change what is generated in ways that this server has not.
-constexpr const char* kUnsupported[] = {"tools",       "functions",     "suffix",         "guided_json",
-                                        "json_schema", "chat_template", "use_beam_search"};
+constexpr const char* kUnsupported[] = {"suffix", "guided_json", "json_schema", "chat_template", "use_beam_search"};
 
 void refuse_unsupported(const Fields& fields) {
   for (const char* key : kUnsupported) {
@@ -93,13 +92,49 @@ CompletionRequest CompletionParser::parse(const Json& body, bool chat) const {
   request.echo = fields.flag("echo").value_or(false);
   read_prompt_logprobs(fields, request);
   if (chat) {
+    read_reply(fields, request);
     request.prompts.push_back({chat_prompt_.tokens(body), request.echo ? chat_prompt_.begun_reply(body) : "", false});
   } else {
     request.prompts = prompts(body);
   }
   truncate(fields, request);
   check_length(request);
+  request.reply.reasoning_open =
+      chat && ends_with_mark(request.prompts[0].ids, reasoning_marks(request.reply.format.reasoning).open);
   return request;
+}
+
+// How the reply of a chat is read.
+void CompletionParser::read_reply(const Fields& fields, CompletionRequest& request) const {
+  ToolUse use = read_tool_use(fields);
+  request.tool_choice = use.choice;
+  if (use.choice == ToolUse::Choice::kRequired || use.choice == ToolUse::Choice::kNamed) {
+    fields.fail("tool_choice", "may be auto or none here: a call cannot be forced");
+  }
+  const bool calls = use.choice != ToolUse::Choice::kNone;
+  if (calls && model_.reply_format.tools == ToolFormat::kNone) {
+    fields.fail(
+        "tools",
+        "cannot be used: the model's chat template has no calls of a known format; --tool-call-parser names one");
+  }
+  request.reply.format = {.tools = calls ? model_.reply_format.tools : ToolFormat::kNone,
+                          .reasoning = model_.reply_format.reasoning};
+  request.reply.functions = std::move(use.functions);
+  request.reply.parallel = use.parallel;
+  for (const std::string_view mark : marks_of(request.reply.format)) {
+    if (const std::optional<int32_t> id = model_.tokenizer->find(mark)) {
+      request.text.shown_special.push_back(*id);
+    }
+  }
+}
+
+// Whether a prompt ends with this mark, but for white space.
+bool CompletionParser::ends_with_mark(const std::vector<int32_t>& prompt, std::string_view mark) const {
+  constexpr std::size_t kMostTokens = 16;
+  const std::span<const int32_t> ids(prompt);
+  std::string text = model_.tokenizer->decode(ids.last(std::min(ids.size(), kMostTokens)), false);
+  text.erase(text.find_last_not_of(" \n") + 1);
+  return !mark.empty() && text.ends_with(mark);
 }
 
 void CompletionParser::read_prompt_logprobs(const Fields& fields, CompletionRequest& request) const {

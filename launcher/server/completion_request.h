@@ -6,7 +6,9 @@
 #include "engine/engine.h"
 #include "launcher/model_text.h"
 #include "launcher/server/chat_prompt.h"
+#include "launcher/server/chat_reply.h"
 #include "launcher/server/choice.h"
+#include "launcher/server/tool_use.h"
 
 namespace longship {
 
@@ -23,8 +25,10 @@ struct CompletionRequest {
   GenerationRequest generation;         ///< All but the prompt.
   std::vector<int32_t> stop_token_ids;  ///< Those that the client named.
   TextRules text;
-  std::size_t choices = 1;     ///< Of each prompt.
-  std::size_t candidates = 1;  ///< Of each prompt, of which the best are the choices.
+  ReplyRules reply;                                      ///< Of a chat.
+  ToolUse::Choice tool_choice = ToolUse::Choice::kNone;  ///< Of a chat.
+  std::size_t choices = 1;                               ///< Of each prompt.
+  std::size_t candidates = 1;                            ///< Of each prompt, of which the best are the choices.
   bool stream = false;
   bool include_usage = false;
   bool continuous_usage = false;  ///< In every chunk.
@@ -53,6 +57,8 @@ class CompletionParser {
   void check_length(const CompletionRequest& request) const;
   void read_prompt_logprobs(const Fields& fields, CompletionRequest& request) const;
   std::vector<CompletionRequest::Prompt> prompts(const Json& body) const;
+  void read_reply(const Fields& fields, CompletionRequest& request) const;
+  bool ends_with_mark(const std::vector<int32_t>& prompt, std::string_view mark) const;
   void truncate(const Fields& fields, CompletionRequest& request) const;
 
   const ModelText& model_;

@@ -60,6 +60,7 @@ constexpr auto kKnown = std::to_array<std::string_view>({
     "tool_choice",
     "parallel_tool_calls",
     "functions",
+    "function_call",
     "suffix",
     "user",
     "metadata",

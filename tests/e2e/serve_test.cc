@@ -164,7 +164,7 @@ TEST(Serve, RefusesWithTheFieldThatIsWrong) {
       {chat.c_str(), R"({"messages":[{"role":"king","content":"a"}]})", 400, "messages[0].role"},
       {chat.c_str(), R"({"messages":[{"role":"user","content":7}]})", 400, "messages[0].content"},
       {chat.c_str(), R"({"messages":[{"role":"user","content":"a"}],"top_logprobs":2})", 400, "top_logprobs"},
-      {chat.c_str(), R"({"messages":[{"role":"user","content":"a"}],"tools":[{}]})", 400, "tools"},
+      {chat.c_str(), R"({"messages":[{"role":"user","content":"a"}],"tools":[{}]})", 400, "tools[0].function"},
       {"/nowhere", "", 404, nullptr},
   };
   for (const Refusal& refusal : refusals) {

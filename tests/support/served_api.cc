@@ -45,13 +45,13 @@ RequestId ReadyEngine::submit(GenerationRequest request) {
   ++last_id_;
   tell_prompt();
   const int64_t room = info().max_model_len - std::ssize(request_.prompt);
-  for (int64_t i = 1; i <= std::min(request_.max_tokens, room); ++i) {
-    EngineEvent& event = add(EngineEvent::Kind::kToken);
-    event.token = static_cast<int32_t>((request_.prompt.back() + i) % vocab_);
-    event.logprob = -1;
-    event.top_logprobs = first_tokens(request_.logprobs);
+  const int64_t most = std::min(request_.max_tokens, room);
+  for (int64_t i = 1; i <= (words_.empty() ? most : std::min(most, std::ssize(words_))); ++i) {
+    tell_token(words_.empty() ? static_cast<int32_t>((request_.prompt.back() + i) % vocab_)
+                              : words_[static_cast<std::size_t>(i - 1)]);
   }
-  add(EngineEvent::Kind::kFinished).reason = FinishReason::kLength;
+  const bool all_said = !words_.empty() && std::ssize(words_) <= most;
+  add(EngineEvent::Kind::kFinished).reason = all_said ? FinishReason::kStop : FinishReason::kLength;
   return last_id_;
 }
 
@@ -60,6 +60,13 @@ EngineEvent& ReadyEngine::add(EngineEvent::Kind kind) {
   event.request = last_id_;
   event.kind = kind;
   return event;
+}
+
+void ReadyEngine::tell_token(int32_t token) {
+  EngineEvent& event = add(EngineEvent::Kind::kToken);
+  event.token = token;
+  event.logprob = -1;
+  event.top_logprobs = first_tokens(request_.logprobs);
 }
 
 void ReadyEngine::tell_prompt() {
@@ -79,9 +86,11 @@ std::optional<EngineEvent> ReadyEngine::next_event(Deadline) {
   return event;
 }
 
-ServedApi::ServedApi()
-    : model_(small_model()),
-      engine_(model_->tokenizer->vocab_size()),
+ServedApi::ServedApi() : ServedApi(small_model()) {}
+
+ServedApi::ServedApi(std::shared_ptr<const ModelText> model, int64_t max_model_len)
+    : model_(std::move(model)),
+      engine_(model_->tokenizer->vocab_size(), max_model_len),
       api_({.served_names = {"ship", "vessel/large"}, .most_requests = 512, .version = "0"}, model_) {
   api_.attach(engine_);
 }
