@@ -9,10 +9,13 @@ namespace longship {
 
 namespace {
 
+// Small models write calls as they write code.
+constexpr std::string_view kFence = "```json";
+
 CallSyntax syntax_of(ToolFormat format) {
   switch (format) {
     case ToolFormat::kHermes:
-      return {.open = "<tool_call>", .separator = "", .close = "</tool_call>"};
+      return {.open = "<tool_call>", .separator = "", .close = "</tool_call>", .bare = true};
     case ToolFormat::kLlama3:
       return {.open = "<|python_tag|>", .separator = ";", .close = "", .bare = true};
     case ToolFormat::kMistral:
@@ -69,11 +72,18 @@ bool ToolParser::read_content(ReplyEvents& events) {
   if (first == std::string::npos) {
     return false;
   }
-  if (at_start_ && syntax_.bare && held_[first] == '{') {
-    take(first);
-    marked_ = false;
-    begin_call(CallReader::Shape::kObject);
-    return true;
+  if (at_start_ && syntax_.bare) {
+    const std::string_view rest = std::string_view(held_).substr(first);
+    if (kFence.starts_with(rest) && rest != kFence) {
+      return false;
+    }
+    fenced_ = rest.starts_with(kFence);
+    if (fenced_ || rest.front() == '{') {
+      take(first + (fenced_ ? kFence.size() : 0));
+      at_start_ = false;
+      state_ = State::kOpened;
+      return true;
+    }
   }
   const std::size_t open = held_.find(syntax_.open);
   const std::size_t end = open != std::string::npos ? open : held_.size() - begun_bytes(held_, syntax_.open);
@@ -89,6 +99,7 @@ bool ToolParser::read_content(ReplyEvents& events) {
   take(open - shown + syntax_.open.size());
   marked_ = true;
   in_list_ = false;
+  fenced_ = false;
   state_ = State::kOpened;
   return true;
 }
@@ -116,7 +127,6 @@ bool ToolParser::read_opened(ReplyEvents& events) {
 }
 
 void ToolParser::begin_call(CallReader::Shape shape) {
-  at_start_ = false;
   state_ = State::kCall;
   reader_.emplace(shape, marked_ ? std::nullopt : std::optional<CallReader::Functions>(functions_));
 }

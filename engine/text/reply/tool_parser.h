@@ -16,8 +16,9 @@ struct CallSyntax {
   std::string_view open;       ///< Stands before a call, or before a list of calls.
   std::string_view separator;  ///< Between calls,
   std::string_view close;      ///< and after the last; may be missing.
-  bool bare = false;           ///< The reply may begin with a call, without `open`, if it is of a known function.
-  bool lists = false;          ///< [call, call] or NAME[ARGS]{...} may stand after `open`.
+  bool bare = false;   ///< The reply may begin with a call of a known function, without `open`, maybe as a block
+                       ///< of code.
+  bool lists = false;  ///< [call, call] or NAME[ARGS]{...} may stand after `open`.
 };
 
 /// Finds calls in the text of a reply as it comes. What is no call, or only looks like one, is content, with nothing
@@ -43,7 +44,7 @@ class ToolParser {
   void give_up(ReplyEvents& events);
   void take(std::size_t bytes);
   std::string_view separator() const { return in_list_ ? "," : syntax_.separator; }
-  std::string_view close() const { return in_list_ ? "]" : syntax_.close; }
+  std::string_view close() const { return fenced_ ? "```" : (in_list_ ? "]" : syntax_.close); }
 
   CallSyntax syntax_;
   std::vector<std::string> functions_;
@@ -55,6 +56,7 @@ class ToolParser {
   bool after_call_ = false;  ///< Nothing but white space came since.
   bool marked_ = false;      ///< The call stands behind `open`.
   bool in_list_ = false;
+  bool fenced_ = false;  ///< The calls stand in a block of code.
 };
 
 }  // namespace longship

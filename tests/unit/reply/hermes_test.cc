@@ -55,6 +55,14 @@ INSTANTIATE_TEST_SUITE_P(
         Transcript{"<tool_call>{\"name\": \"now\", \"arguments\": {}}\n{\"name\": \"now\"}</tool_call>",
                    "now({})now({})"},
         Transcript{"<tool_call>{\"name\": \"now\", \"arguments\": {}}\n</tool", "now({})"},
+        // Without marks, and as code.
+        Transcript{"{\"name\": \"now\", \"arguments\": {}}", "now({})"},
+        Transcript{"```json\n{\n  \"name\": \"now\",\n  \"arguments\": {\n    \"a\": 1\n  }\n}\n```",
+                   "now({\n    \"a\": 1\n  })"},
+        Transcript{"```json\n{\"name\": \"now\"}\n{\"name\": \"now\"}\n``` So.", "now({})now({})\" So.\""},
+        Transcript{"```json\n{\"name\": \"Ada\"}\n```", "\"```json\n{\"name\": \"Ada\"}\n```\""},
+        Transcript{"```json\n[1]\n```", "\"```json\n[1]\n```\""}, Transcript{"```js", "\"```js\""},
+        Transcript{"See ```json\n{\"name\": \"now\"}\n```", "\"See ```json\n{\"name\": \"now\"}\n```\""},
         // What is no call is content.
         Transcript{"a < b and <tool_ and <tool_call", "\"a < b and <tool_ and <tool_call\""},
         Transcript{"<tool_call>now()</tool_call>", "\"<tool_call>now()</tool_call>\""},
@@ -75,9 +83,9 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST(HermesProperty, CutsDoNotMatter) {
   testing::expect_cuts_do_not_matter(
-      parser(),
-      {"<tool_call>", "</tool_call>", "{\"name\": \"now\", \"arguments\": {\"a\": \"b\"}}", "{\"name\": \"now\",",
-       " \"arguments\": ", "{}", "}", "\n", " ", "text", "ü", "\"", "<tool_", "null", "{\"x\": [1, 2"});
+      parser(), {"<tool_call>", "</tool_call>", "{\"name\": \"now\", \"arguments\": {\"a\": \"b\"}}",
+                 "{\"name\": \"now\",", " \"arguments\": ", "{}", "}", "\n", " ", "text", "ü", "\"", "<tool_", "null",
+                 "{\"x\": [1, 2", "```json", "```"});
 }
 
 }  // namespace
