@@ -1,0 +1,58 @@
+// Calls of tools, as clients of `longship serve` see them. A small model cannot call, so a grammar lets it write calls
+// only.
+#include <gtest/gtest.h>
+
+#include "tests/e2e/http_client.h"
+#include "tests/e2e/server.h"
+
+namespace longship {
+namespace {
+
+// Reasoning, and then two calls, the arguments of the first being the model's choice.
+constexpr const char* kQuestion = R"("messages":[{"role":"user","content":"Oslo?"}],
+  "tools":[{"type":"function","function":{"name":"get_weather","parameters":{"type":"object"}}},
+           {"type":"function","function":{"name":"now"}}],
+  "grammar":"root ::= \"<think>Hm.</think>\" weather \"\\n\" now\nweather ::= \"<tool_call>{\\\"name\\\": \\\"get_weather\\\", \\\"arguments\\\": {\\\"city\\\": \\\"\" [A-Z] [a-z]{3,8} \"\\\"}}</tool_call>\"\nnow ::= \"<tool_call>{\\\"name\\\": \\\"now\\\"}</tool_call>\"",
+  "seed":3,"max_tokens":400)";
+
+TEST(Tools, CallsAreAnsweredAndStreamedAlike) {
+  Server server({"--tool-call-parser", "hermes", "--reasoning-parser", "think"});
+  const Json whole = server.post("/v1/chat/completions", "{" + std::string(kQuestion) + "}");
+  EXPECT_EQ(at(whole, {"choices", "0", "finish_reason"}), Json("tool_calls"));
+  const Json message = at(whole, {"choices", "0", "message"});
+  EXPECT_EQ(at(message, {"content"}), Json());
+  EXPECT_EQ(at(message, {"reasoning_content"}), Json("Hm."));
+  EXPECT_EQ(at(message, {"tool_calls", "0", "function", "name"}), Json("get_weather"));
+  const std::string arguments = at(message, {"tool_calls", "0", "function", "arguments"}).as_string();
+  EXPECT_TRUE(at(parse(arguments), {"city"}).is_string()) << arguments;
+  EXPECT_EQ(at(message, {"tool_calls", "1", "function", "arguments"}), Json("{}"));
+  EXPECT_GT(at(whole, {"usage", "completion_tokens_details", "reasoning_tokens"}).as_int(), 0);
+
+  const HttpReply reply =
+      http(server.port(), "POST", "/v1/chat/completions", "{" + std::string(kQuestion) + R"(,"stream":true})");
+  const std::vector<std::string> events = events_of(reply.body);
+  std::string streamed[2];
+  std::string reasoning;
+  for (const std::string& event : events) {
+    if (event == "[DONE]") continue;
+    const Json delta = at(parse(event), {"choices", "0", "delta"});
+    if (const Json piece = at(delta, {"reasoning_content"}); piece.is_string()) reasoning += piece.as_string();
+    if (const Json piece = at(delta, {"tool_calls", "0", "function", "arguments"}); piece.is_string()) {
+      streamed[at(delta, {"tool_calls", "0", "index"}).as_int()] += piece.as_string();
+    }
+  }
+  EXPECT_EQ(streamed[0], arguments);
+  EXPECT_EQ(streamed[1], "{}");
+  EXPECT_EQ(reasoning, "Hm.");
+  ASSERT_GE(events.size(), 2U);
+  EXPECT_EQ(at(parse(events[events.size() - 2]), {"choices", "0", "finish_reason"}), Json("tool_calls"));
+}
+
+TEST(Tools, AnUnknownFormatIsRefusedWithThoseThatAreKnown) {
+  const Outcome outcome = run(longship({"serve", served_model(), "--port", "0", "--tool-call-parser", "pigeon"}));
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_NE(outcome.err.find("hermes"), std::string::npos) << outcome.err;
+}
+
+}  // namespace
+}  // namespace longship
