@@ -13,8 +13,8 @@ namespace {
 constexpr std::array<std::string_view, 3> kShortNames = {"-tp", "-pp", "-np"};
 
 // Options whose value may look like anything.
-constexpr std::array<std::string_view, 6> kTextOptions = {"-p",     "--prompt", "--system",
-                                                          "--stop", "--text",   "--override-kv"};
+constexpr std::array<std::string_view, 7> kTextOptions = {"-p",     "--prompt",      "--system",       "--stop",
+                                                          "--text", "--override-kv", "--chat-template"};
 
 struct ForeignOption {
   std::string_view name;
@@ -52,6 +52,7 @@ constexpr ForeignOption kForeignOptions[] = {
     {"--enable-chunked-prefill", "Prompts are always computed in chunks: leave the option out."},
     {"-cb", "Requests always join running ones: leave the option out."},
     {"--cont-batching", "Requests always join running ones: leave the option out."},
+    {"--enable-auto-tool-choice", "Calls of tools are always read: leave the option out."},
     {"--block-size", "Pages have 64 tokens: leave the option out."},
     {"--tokenizer", "The tokenizer is the model's own: leave the option out."},
     {"--jinja", "Chat templates are always used: leave the option out."},

@@ -60,6 +60,24 @@ Json special_tokens(const Checkpoint& checkpoint, const Tokenizer& tokenizer) {
   return context;
 }
 
+// A template is no name of a file: it has braces.
+std::string read_template(const std::string& file_or_text) {
+  std::error_code unknown;
+  if (file_or_text.find('{') != std::string::npos && !fs::exists(file_or_text, unknown)) {
+    return file_or_text;
+  }
+  constexpr std::size_t kMostBytes = std::size_t{1} << 20U;
+  std::ifstream file(file_or_text, std::ios::binary);
+  std::string text(kMostBytes + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(file.gcount()));
+  if (text.empty() || text.size() > kMostBytes) {
+    throw Error(ErrorKind::kUsage, "the chat template " + file_or_text + " cannot be read, or is larger than 1 MiB",
+                "Give --chat-template a file with a Jinja template.");
+  }
+  return text;
+}
+
 RenderChat make_render(const std::string& source, const Json& tokens, const fs::path& model) {
   std::shared_ptr<const ChatTemplate> chat_template;
   try {
@@ -82,14 +100,17 @@ RenderChat make_render(const std::string& source, const Json& tokens, const fs::
 
 }  // namespace
 
-ModelText load_model_text(const fs::path& model, std::span<const MetadataOverride> overrides, bool with_template) {
+ModelText load_model_text(const fs::path& model, std::span<const MetadataOverride> overrides, bool with_template,
+                          const std::string& own_template) {
   const Checkpoint checkpoint = open_checkpoint(model, overrides);
   ModelText text;
   text.tokenizer = checkpoint.gguf ? Tokenizer::from_gguf(*checkpoint.gguf) : Tokenizer::load(model, overrides);
   text.stop_ids = checkpoint.config.eos_ids;
   add_turn_ends(*text.tokenizer, text.stop_ids);
-  const std::optional<std::string> source =
-      with_template ? find_chat_template(model, overrides) : std::optional<std::string>();
+  std::optional<std::string> source;
+  if (with_template) {
+    source = own_template.empty() ? find_chat_template(model, overrides) : read_template(own_template);
+  }
   if (source) {
     text.render = make_render(*source, special_tokens(checkpoint, *text.tokenizer), model);
     text.reply_format = find_reply_format(*source, text.render);

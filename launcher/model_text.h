@@ -23,8 +23,9 @@ struct ModelText {
   ReplyFormat reply_format{};     ///< How it answers, as its template tells.
 };
 
-/// Opens tokenizer, configuration and, if wanted, the template; reads no weights. Errors: kModelFile.
+/// Opens tokenizer, configuration and, if wanted, the template; reads no weights. `own_template`, a file or the
+/// template itself, stands in for the model's. Errors: kModelFile; kUsage for `own_template`.
 ModelText load_model_text(const std::filesystem::path& model, std::span<const MetadataOverride> overrides,
-                          bool with_template);
+                          bool with_template, const std::string& own_template = {});
 
 }  // namespace longship

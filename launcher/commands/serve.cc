@@ -31,6 +31,7 @@ struct ServeFlags {
   std::string log_format = "text";
   std::string tool_parser = "auto";
   std::string reasoning_parser = "auto";
+  std::string chat_template;
 };
 
 // The option parser has split the list that vLLM takes, ["https://a", "https://b"], at its commas.
@@ -70,7 +71,7 @@ Format chosen(const std::string& flag, const std::string& name, Format found, st
 }
 
 ModelText load_text(const ServeFlags& flags) {
-  ModelText text = load_model_text(flags.engine.model, flags.engine.options.overrides, true);
+  ModelText text = load_model_text(flags.engine.model, flags.engine.options.overrides, true, flags.chat_template);
   ReplyFormat& format = text.reply_format;
   format.tools = chosen("--tool-call-parser", flags.tool_parser, format.tools, tool_format_named(flags.tool_parser),
                         tool_format_names());
@@ -225,6 +226,14 @@ void add_serve_command(CLI::App& app, std::function<int()>& action) {
       ->add_option("--reasoning-parser", flags->reasoning_parser,
                    "How it marks its reasoning: auto, " + reasoning_format_names())
       ->type_name("NAME")
+      ->group(group);
+  command
+      ->add_option("--chat-template,--chat-template-file", flags->chat_template,
+                   "Jinja template of chats, in a file, instead of the model's")
+      ->type_name("FILE")
+      ->group(group);
+  command->add_option("--seed", flags->serve.api.seed, "Seed of requests that name none (default: random)")
+      ->type_name("N")
       ->group(group);
   add_config_flag(*command);
   add_dry_run_flags(*command, flags->dry_run);

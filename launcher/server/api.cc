@@ -56,7 +56,7 @@ Api::Api(ApiOptions options, std::shared_ptr<const ModelText> model)
 void Api::attach(Engine& engine) {
   info_ = engine.info();
   hub_ = std::make_unique<EngineHub>(engine);
-  parser_ = std::make_unique<CompletionParser>(*model_, info_, options_.served_names);
+  parser_ = std::make_unique<CompletionParser>(*model_, info_, options_.served_names, options_.seed);
   context_ = std::make_unique<CompletionContext>(
       CompletionContext{*hub_, metrics_, model_->tokenizer, options_.served_names.front()});
 }

@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,7 @@ namespace longship {
 
 struct ApiOptions {
   std::vector<std::string> served_names;  ///< The first is what answers carry.
+  std::optional<uint64_t> seed{};         ///< Of requests that name none; else random.
   int64_t most_requests = 512;            ///< Accepted at a time; more are refused with 429.
   std::string version;
 };

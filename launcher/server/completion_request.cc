@@ -74,8 +74,8 @@ void read_text_rules(const Fields& fields, CompletionRequest& request) {
 }  // namespace
 
 CompletionParser::CompletionParser(const ModelText& model, const EngineInfo& info,
-                                   std::vector<std::string> served_names)
-    : model_(model), info_(info), served_names_(std::move(served_names)), chat_prompt_(model) {}
+                                   std::vector<std::string> served_names, std::optional<uint64_t> seed)
+    : model_(model), info_(info), served_names_(std::move(served_names)), seed_(seed), chat_prompt_(model) {}
 
 CompletionRequest CompletionParser::parse(const Json& body, bool chat) const {
   check_model(body);
@@ -84,6 +84,9 @@ CompletionRequest CompletionParser::parse(const Json& body, bool chat) const {
   CompletionRequest request;
   request.chat = chat;
   request.generation = read_generation(fields, chat, info_.vocab, model_);
+  if (seed_ && !fields.integer("seed", INT64_MIN, INT64_MAX)) {
+    request.generation.sampling.seed = *seed_;
+  }
   request.generation.grammar = grammar_of(body);
   request.stop_token_ids = fields.ids("stop_token_ids", info_.vocab);
   read_text_rules(fields, request);

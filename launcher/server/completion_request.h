@@ -43,8 +43,9 @@ struct CompletionRequest {
 /// Reads bodies for one model. Immutable; any thread may use it.
 class CompletionParser {
  public:
-  /// `model` outlives this.
-  CompletionParser(const ModelText& model, const EngineInfo& info, std::vector<std::string> served_names);
+  /// `model` outlives this. `seed`: that of requests which name none; else random.
+  CompletionParser(const ModelText& model, const EngineInfo& info, std::vector<std::string> served_names,
+                   std::optional<uint64_t> seed = std::nullopt);
 
   /// Errors: ApiError, 400 with the field that is wrong, 404 for a model that is not served here.
   CompletionRequest parse(const Json& body, bool chat) const;
@@ -64,6 +65,7 @@ class CompletionParser {
   const ModelText& model_;
   EngineInfo info_;
   std::vector<std::string> served_names_;
+  std::optional<uint64_t> seed_;
   ChatPrompt chat_prompt_;
 };
 

@@ -168,6 +168,25 @@ TEST(Tls, TheSameServerThroughTls) {
   EXPECT_EQ(curl(renewed, {url + "/live"}).out, R"({"status": "ok"})");
 }
 
+TEST(Options, ASeedAndATemplateOfTheServersOwn) {
+  const std::string chat_template =
+      write_file("template.jinja", "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}");
+  const Server server({"--seed", "7", "--chat-template", chat_template});
+  const std::string prompt = R"({"prompt":"user: Sail!\n","max_tokens":8,"temperature":1)";
+  const auto text = [&](const std::string& more) {
+    return at(server.post("/v1/completions", prompt + more + "}"), {"choices", "0", "text"});
+  };
+  EXPECT_EQ(text(""), text(""));
+  EXPECT_EQ(text(""), text(R"(,"seed":7)"));
+  EXPECT_NE(text(""), text(R"(,"seed":8)"));
+  const Json chat = server.post("/tokenize", R"({"messages":[{"role":"user","content":"Sail!"}]})");
+  const Json plain = server.post("/tokenize", R"({"prompt":"user: Sail!\n","add_special_tokens":false})");
+  EXPECT_EQ(at(chat, {"tokens"}), at(plain, {"tokens"}));
+  const Outcome wrong =
+      run(longship({"serve", served_model(), "--port", "0", "--chat-template", in_folder("missing")}));
+  EXPECT_EQ(wrong.exit_code, 2) << wrong.err;
+}
+
 TEST(Log, OneLineForEachRequestWithoutWhatUsersWrite) {
   Server server({"--log-format", "json", "--log-requests"});
   const std::string body = R"({"prompt":"a secret","max_tokens":3,"temperature":0,"ignore_eos":true})";
