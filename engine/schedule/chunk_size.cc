@@ -9,6 +9,8 @@ namespace {
 
 // What a step costs beside its tokens, in tokens: reading the weights, and the messages between stages.
 constexpr double kStepTokens = 16;
+// Work of a chunk, at least: tokens that the kernels take about as fast each as more of them.
+constexpr double kLeastWork = 64;
 
 // Work of the tokens [begin, end), each of which attends to those before it.
 double work(double begin, double end, double key_cost) {
@@ -31,7 +33,7 @@ int64_t chunk_tokens(int64_t begin, int64_t end, int64_t most, const PipelineCos
   const auto first = static_cast<double>(begin);
   const auto last = static_cast<double>(end);
   const double whole = work(0, last, cost.key);
-  const double best = std::sqrt(whole * kStepTokens / (cost.stages - 1));
+  const double best = std::max(kLeastWork, std::sqrt(whole * kStepTokens / (cost.stages - 1)));
   const double left = work(first, last, cost.key);
   const double fewest = std::ceil(left / work(first, first + static_cast<double>(most), cost.key));
   const double chunks = std::max({1.0, fewest, std::round(left / best)});

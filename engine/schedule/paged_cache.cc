@@ -65,6 +65,16 @@ bool PagedCache::adopt(Sequence& sequence, uint64_t step) {
   return true;
 }
 
+int64_t PagedCache::to_page_end(const Sequence& sequence, int64_t tokens, int64_t most) const {
+  const int64_t end = sequence.computed + tokens;
+  if (!share_ || end >= sequence.length()) {
+    return tokens;
+  }
+  const int64_t next_end = (sequence.computed / page_tokens_ + 1) * page_tokens_;
+  const int64_t page_end = std::max(next_end, end / page_tokens_ * page_tokens_);
+  return std::min({page_end, sequence.length(), sequence.computed + most}) - sequence.computed;
+}
+
 bool PagedCache::grow(Sequence& sequence, int64_t tokens) {
   const int64_t needed = pages_for(tokens);
   while (static_cast<int64_t>(sequence.pages.size()) < needed && pool_.free_pages() > 0) {

@@ -29,6 +29,9 @@ class PagedCache {
   /// Takes over what is there of the sequence's tokens for `step`; at least one token is left to compute. False if its
   /// next page is just being computed by that step: it is there for the next one.
   bool adopt(Sequence& sequence, uint64_t step);
+  /// About so many tokens, at most `most`, that end with a page, where tokens of the sequence follow: others that need
+  /// the page too wait for it, and do not compute a part of it themselves.
+  int64_t to_page_end(const Sequence& sequence, int64_t tokens, int64_t most) const;
   /// Gives the sequence pages for so many tokens, as far as there are free ones; false if they did not suffice.
   bool grow(Sequence& sequence, int64_t tokens);
   /// Lets others find the full pages that the steps up to the sequence's last one compute.

@@ -283,8 +283,9 @@ void Scheduler::plan_chunk(Sequence& sequence, int64_t most, StepPlan& step) {
     return;
   }
   most = sequence.reports_prompt() ? std::min(most, logit_rows) : most;
-  const int64_t tokens =
+  const int64_t chunk =
       chunk_tokens(sequence.computed, sequence.length(), most, {.stages = limits_.window, .key = limits_.key_cost});
+  const int64_t tokens = cache_.to_page_end(sequence, chunk, most);
   if (reserve(sequence, tokens)) {
     plan(sequence, tokens, step);
   }

@@ -75,7 +75,7 @@ TEST(Serve, StreamsWhatItAnswersAtOnce) {
 TEST(Serve, SharedPromptsAndGuessesChangeNoAnswer) {
   std::string prompt;
   for (int i = 0; i < 12; ++i) prompt += "The ship sails over the sea. ";
-  const std::string text = run(longship({"run", kModel, "--raw", "--greedy", "-p", prompt, "-n", "32"})).out;
+  const std::string text = run(longship({"run", served_model(), "--raw", "--greedy", "-p", prompt, "-n", "32"})).out;
   const Server server({"-pp", "2", "--speculative-config",
                        R"({"method":"ngram","num_speculative_tokens":4,"prompt_lookup_max":3,"prompt_lookup_min":1})"});
   const std::string body =

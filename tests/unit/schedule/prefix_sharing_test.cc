@@ -101,6 +101,27 @@ TEST(PrefixSharing, ChoicesOfOnePromptComputeItsFullPagesOnce) {
   }
 }
 
+// Chunks of a step that are shared among prompts, and by a pipeline, need not be whole pages.
+TEST(PrefixSharing, NoPageIsComputedTwiceByPromptsThatRunTogether) {
+  for (const int64_t step : {9, 16, 23, 64}) {
+    for (const int window : {1, 2, 3}) {
+      SchedulerLimits limits = kLimits;
+      limits.max_batched_tokens = step;
+      limits.window = window;
+      limits.key_cost = 0.5;  // chunks of less than a page
+      Runner runner(limits);
+      std::vector<RequestId> choices;
+      for (int32_t choice = 0; choice < 4; ++choice) {
+        choices.push_back(runner.submit(request(counting(0, 61), 1)));
+      }
+      runner.run();
+      EXPECT_EQ(runner.rows_run(), 61 + 3 * (61 - 60)) << step << " " << window;
+      EXPECT_EQ(runner.report(choices[0]).cached_tokens, 0);
+      EXPECT_EQ(runner.report(choices[3]).cached_tokens, 60);
+    }
+  }
+}
+
 TEST(PrefixSharing, WhatACancelledRequestHadPlannedIsThere) {
   Runner runner(kLimits);
   const RequestId id = runner.submit(request(counting(0, 100)));

@@ -15,7 +15,8 @@ constexpr SchedulerLimits kLimits = {.vocab = 40,
                                      .max_logit_rows = 16,
                                      .kv_pages = 100,
                                      .page_tokens = 4,
-                                     .window = 1};
+                                     .window = 1,
+                                     .prefix_cache = false};
 
 SchedulerLimits with_window(int window) {
   SchedulerLimits limits = kLimits;
