@@ -1,6 +1,8 @@
 #include "launcher/add_flags.h"
 
 #include <CLI/CLI.hpp>
+#include <fstream>
+#include <iterator>
 
 #include "core/error.h"
 #include "launcher/default_model.h"
@@ -198,7 +200,55 @@ void add_engine_flags(CLI::App& command, EngineFlags& flags) {
   add_override_flag(command, options.overrides);
 }
 
+namespace {
+
+// Refused here what is wrong with it, before any rank starts.
+void set_grammar(SamplingFlags& flags, GrammarSpec::Kind kind, std::string text) {
+  if (flags.grammar.kind != GrammarSpec::Kind::kNone) {
+    throw Error(ErrorKind::kUsage, "there are two grammars", "Give one grammar or JSON schema.");
+  }
+  flags.grammar = {kind, std::move(text)};
+  compile_grammar(flags.grammar);
+}
+
+std::string read_text(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) {
+    throw Error(ErrorKind::kUsage, path + " cannot be read", "Give the path of a readable file.");
+  }
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+void add_grammar_flags(CLI::App& command, SamplingFlags& flags) {
+  struct Flag {
+    const char* names;
+    const char* help;
+    const char* type;
+    GrammarSpec::Kind kind;
+    bool is_file;
+  };
+  using Kind = GrammarSpec::Kind;
+  for (const Flag& flag :
+       {Flag{"--grammar", "The answer is a text of this grammar (GBNF)", "TEXT", Kind::kGbnf, false},
+        Flag{"--grammar-file", "The same, from a file", "FILE", Kind::kGbnf, true},
+        Flag{"-j,--json-schema", "The answer is JSON of this schema; {}: any", "TEXT", Kind::kJsonSchema, false},
+        Flag{"--json-schema-file", "The same, from a file", "FILE", Kind::kJsonSchema, true}}) {
+    command
+        .add_option_function<std::string>(
+            flag.names,
+            [&flags, flag](const std::string& value) {
+              set_grammar(flags, flag.kind, flag.is_file ? read_text(value) : value);
+            },
+            flag.help)
+        ->type_name(flag.type)
+        ->group("Sampling");
+  }
+}
+
+}  // namespace
+
 void add_sampling_flags(CLI::App& command, SamplingFlags& flags) {
+  add_grammar_flags(command, flags);
   SamplingParams& params = flags.params;
   constexpr double kMost = 1e6;
   add_real(command, "--temperature,--temp", params.temperature, "Randomness; 0 is greedy", 0, kMost);

@@ -50,6 +50,7 @@ GenerationRequest make_request(const TextTask& task, const Engine& engine, std::
   request.prompt = std::move(prompt);
   request.max_tokens = task.sampling.max_tokens < 0 ? room : std::min(room, task.sampling.max_tokens);
   request.sampling = task.sampling.resolved();
+  request.grammar = task.sampling.grammar;
   request.stop_ids = task.model.stop_ids;
   return request;
 }

@@ -13,8 +13,9 @@ namespace {
 constexpr std::array<std::string_view, 3> kShortNames = {"-tp", "-pp", "-np"};
 
 // Options whose value may look like anything.
-constexpr std::array<std::string_view, 7> kTextOptions = {"-p",     "--prompt",      "--system",       "--stop",
-                                                          "--text", "--override-kv", "--chat-template"};
+constexpr std::array<std::string_view, 10> kTextOptions = {
+    "-p",        "--prompt",      "--system", "--stop", "--text", "--override-kv", "--chat-template",
+    "--grammar", "--json-schema", "-j"};
 
 struct ForeignOption {
   std::string_view name;
@@ -76,8 +77,6 @@ constexpr ForeignOption kForeignOptions[] = {
     {"--enable-lora", kLeaveOut},
     {"--lora-modules", kLeaveOut},
     {"--model-draft", kLeaveOut},
-    {"--grammar", kLeaveOut},
-    {"--json-schema", kLeaveOut},
     {"--mirostat", "Use --temperature, --top-k, --top-p and --min-p."},
     {"--typical-p", "Use --temperature, --top-k, --top-p and --min-p."},
     {"--swap-space", kLeaveOut},

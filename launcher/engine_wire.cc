@@ -240,7 +240,7 @@ SubmitMessage decode_submit(std::span<const std::byte> payload) {
     request.logprobs = reader.get<int64_t>();
     request.prompt_logits = get_bool(reader);
     request.prompt_logprobs = reader.get<int64_t>();
-    request.grammar.kind = get_enum(reader, GrammarSpec::Kind::kChoice);
+    request.grammar.kind = get_enum(reader, GrammarSpec::Kind::kTagged);
     request.grammar.text = reader.get_string();
     request.priority = reader.get<int64_t>();
     request.client = reader.get<uint64_t>();

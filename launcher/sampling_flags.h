@@ -14,6 +14,7 @@ struct SamplingFlags {
   std::optional<uint64_t> seed;
   bool greedy = false;
   std::vector<std::string> stops;
+  GrammarSpec grammar;      ///< What an answer must be.
   int64_t max_tokens = -1;  ///< -1: until the model ends or the context is full.
 
   SamplingFlags();

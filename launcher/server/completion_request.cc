@@ -18,7 +18,7 @@ constexpr std::size_t kMostPrompts = 64;
 constexpr std::size_t kMostStops = 16;
 
 // Members that change what is generated in ways that this server has not.
-constexpr const char* kUnsupported[] = {"suffix", "guided_json", "json_schema", "chat_template", "use_beam_search"};
+constexpr const char* kUnsupported[] = {"suffix", "chat_template", "use_beam_search"};
 
 void refuse_unsupported(const Fields& fields) {
   for (const char* key : kUnsupported) {

@@ -52,6 +52,8 @@ constexpr auto kKnown = std::to_array<std::string_view>({
     "chat_template_kwargs",
     "response_format",
     "structured_outputs",
+    "guided_json",
+    "json_schema",
     "guided_regex",
     "guided_choice",
     "guided_grammar",

@@ -66,11 +66,11 @@ class Automaton::Closure {
       state_.may_end = true;
       return;
     }
-    const Node& node = graph_.nodes[stack->node];
-    if (node.kind != Node::Kind::kRepeat) {
+    if (stack->count == GrammarFrame::kReturn) {
       add(stack->node, stack->below);
       return;
     }
+    const Node& node = graph_.nodes[stack->node];
     const Repeat& repeat = graph_.repeats[node.what];
     const bool unbounded = repeat.most == kUnbounded;
     const uint32_t done = unbounded ? std::min(stack->count + 1, repeat.least) : stack->count + 1;
@@ -112,8 +112,9 @@ class Automaton::Closure {
         break;
       case Node::Kind::kCall:
         // A call in last place leaves nothing to come back for.
-        add(node.what,
-            graph_.nodes[node.next].kind == Node::Kind::kEnd ? thread.stack : push(node.next, 0, thread.stack));
+        add(node.what, graph_.nodes[node.next].kind == Node::Kind::kEnd
+                           ? thread.stack
+                           : push(node.next, GrammarFrame::kReturn, thread.stack));
         break;
       case Node::Kind::kRepeat:
         if (graph_.repeats[node.what].least == 0) {

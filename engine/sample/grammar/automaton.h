@@ -13,8 +13,10 @@ namespace longship {
 /// Where a rule goes on once what it called has ended. Immutable and shared: a stack is a chain of these, and all
 /// stacks that grew from it share it.
 struct GrammarFrame {
-  uint32_t node;   ///< Of the automaton.
-  uint32_t count;  ///< For a counted repetition: how often its part has ended.
+  static constexpr uint32_t kReturn = UINT32_MAX;
+
+  uint32_t node;   ///< Of the automaton: where to return to, or the repetition.
+  uint32_t count;  ///< For a counted repetition: how often its part has ended; else kReturn.
   uint32_t depth;  ///< Frames in the chain, this one included.
   uint64_t hash;   ///< Of the chain.
   std::shared_ptr<const GrammarFrame> below;

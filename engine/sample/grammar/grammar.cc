@@ -118,11 +118,11 @@ ExprId Grammar::one_of(std::vector<std::string> texts) {
   return texts.empty() ? nothing() : shared_beginnings(*this, texts, 0);
 }
 
-RuleId Grammar::add_rule(std::string name) {
+RuleId Grammar::add_rule(std::string name, bool shared) {
   if (rules_.size() >= kMostRules) {
     refuse_grammar("the grammar has more than " + std::to_string(kMostRules) + " rules", "Make it smaller.");
   }
-  rules_.push_back({.name = std::move(name)});
+  rules_.push_back({.name = std::move(name), .shared = shared});
   return static_cast<RuleId>(rules_.size() - 1);
 }
 

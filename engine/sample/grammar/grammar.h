@@ -45,6 +45,7 @@ class Grammar {
   struct Rule {
     std::string name;
     ExprId body = 0;
+    bool shared = false;  ///< Never copied into its callers, so that what is known of it is known once.
     bool defined = false;
   };
 
@@ -62,7 +63,7 @@ class Grammar {
   /// One of these texts; common beginnings are shared.
   ExprId one_of(std::vector<std::string> texts);
 
-  RuleId add_rule(std::string name);
+  RuleId add_rule(std::string name, bool shared = false);
   void define(RuleId rule, ExprId body);
 
   const Expr& expr(ExprId id) const { return exprs_[id]; }

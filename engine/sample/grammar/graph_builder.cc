@@ -62,7 +62,7 @@ class GraphBuilder {
         const auto id = static_cast<ExprId>(sizes_.size());
         sizes_.push_back(std::min(kHuge, size_of(expr, of_rule)));
         for (const RuleId rule : bodies[id]) {
-          of_rule[rule] = sizes_[id] <= kMostInlinedNodes ? sizes_[id] : kHuge;
+          of_rule[rule] = sizes_[id] <= kMostInlinedNodes && !grammar_.rules()[rule].shared ? sizes_[id] : kHuge;
         }
       }
     }

@@ -66,11 +66,10 @@ void LocalMachine::clear() {
 // A repetition that is more than `longest` bytes away from its bounds looks the same wherever it is, as each of its
 // parts has a byte.
 uint32_t LocalMachine::coarse_count(const GrammarFrame& frame) const {
-  const Automaton::Node& node = automaton_.graph().nodes[frame.node];
-  if (node.kind != Automaton::Node::Kind::kRepeat) {
+  if (frame.count == GrammarFrame::kReturn) {
     return frame.count;
   }
-  const Automaton::Repeat& repeat = automaton_.graph().repeats[node.what];
+  const Automaton::Repeat& repeat = automaton_.graph().repeats[automaton_.graph().nodes[frame.node].what];
   if (frame.count < repeat.least) {
     return repeat.least - frame.count > longest_ ? repeat.least - longest_ - 1 : frame.count;
   }

@@ -31,7 +31,7 @@ const CodePointSet& space() {
   return kSet;
 }
 const CodePointSet& not_line_break() {
-  static const CodePointSet kSet = CodePointSet(Ranges{{'\n', '\n'}, {'\r', '\r'}}).complement();
+  static const CodePointSet kSet = CodePointSet(Ranges{{'\n', '\n'}, {'\r', '\r'}, {0x2028, 0x2029}}).complement();
   return kSet;
 }
 

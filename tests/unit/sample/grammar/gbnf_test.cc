@@ -16,6 +16,7 @@ TEST(Gbnf, TakesItsTextsAndNoOthers) {
          {"root ::= item{100,300}\nitem ::= \"ab\" | \"c\"",
           {repeated("ab", 100), repeated("c", 300), repeated("abc", 150)},
           {repeated("ab", 99), repeated("c", 301)}},
+         {"root ::= word more{1,200}\nword ::= [a-z]+\nmore ::= \",\" word", {"a,b", "ab,cd,ef"}, {"a", "a,"}},
          {"root ::= a{70,}\na ::= [x-z]", {repeated("x", 70), repeated("y", 500)}, {repeated("z", 69)}},
          {"root ::= .", {"a", "\n", "ß", "語", "\xF4\x8F\xBF\xBF"}, {"", "ab", "\xED\xA0\x80", "\xC0\x80"}},
          {"root ::= \"\\x41\\u00e9\\U0001F600\\\"\\\\\\t\"", {"Aé\xF0\x9F\x98\x80\"\\\t"}, {"A"}},

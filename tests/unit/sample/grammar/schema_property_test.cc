@@ -1,0 +1,124 @@
+// Texts made at random under the masks of random schemas are what the schemas say.
+#include <random>
+
+#include "engine/sample/grammar/guides.h"
+#include "engine/text/tokenizer.h"
+#include "tests/unit/sample/grammar/accepts.h"
+#include "tests/unit/sample/grammar/json_validator.h"
+#include "tests/unit/sample/grammar/random_schema.h"
+
+namespace longship {
+namespace {
+
+constexpr auto kSchema = GrammarSpec::Kind::kJsonSchema;
+
+std::shared_ptr<const TokenTrie> pieces() {
+  std::vector<std::string> bytes;
+  for (int byte = 0; byte < 256; ++byte) bytes.emplace_back(1, static_cast<char>(byte));
+  for (const char* piece :
+       {"\": ", "\", \"", "},", "]}", "name", "\"name", "tru", "nul", "12", ".5", "\\u00", "ö", "foo"}) {
+    bytes.emplace_back(piece);
+  }
+  return std::make_shared<const TokenTrie>(std::move(bytes));
+}
+
+std::shared_ptr<const TokenTrie> tokens_of(const std::string& folder) {
+  const auto tokenizer = Tokenizer::load(std::string(LONGSHIP_TEST_DATA) + "/tokenizers/" + folder);
+  std::vector<std::string> bytes;
+  for (int32_t id = 0; id < tokenizer->vocab_size(); ++id) {
+    bytes.emplace_back(tokenizer->is_special(id) ? std::string_view() : tokenizer->bytes_of(id));
+  }
+  return std::make_shared<const TokenTrie>(std::move(bytes));
+}
+
+// A random walk through the masks. With time the structure is left rather than gone deeper into: what closes is
+// preferred. Nothing if it did not end within the limit.
+std::optional<std::string> generate(TokenMasks& masks, std::mt19937& random) {
+  constexpr int kPatience = 60;
+  constexpr int kMostSteps = 3000;
+  const std::string closing = "\"]}0123456789,:";
+  GrammarState state = masks.automaton().start();
+  std::string text;
+  for (int step = 0; step < kMostSteps; ++step) {
+    if (state.may_end && (state.threads.empty() || random() % 3 == 0)) return text;
+    const TokenSet allowed = masks.allowed(state);
+    std::vector<int32_t> ids;
+    std::vector<int32_t> closers;
+    for (int32_t id = 0; id < allowed.size(); ++id) {
+      if (!allowed.has(id)) continue;
+      ids.push_back(id);
+      const std::string& bytes = masks.trie().bytes_of(id);
+      if (bytes.find_first_of(closing.substr(0, 3)) == 0) closers.push_back(id);
+    }
+    if (ids.empty()) {
+      ADD_FAILURE() << "no way on behind " << text;
+      return std::nullopt;
+    }
+    const bool close = step > kPatience && !closers.empty() && random() % 8 != 0;
+    const int32_t token = close ? closers[random() % closers.size()] : ids[random() % ids.size()];
+    text += masks.trie().bytes_of(token);
+    state = masks.automaton().advance(state, masks.trie().bytes_of(token));
+  }
+  return std::nullopt;
+}
+
+struct Outcome {
+  int texts = 0;
+  int unfinished = 0;
+  int refused = 0;
+};
+
+Outcome run(const std::shared_ptr<const TokenTrie>& trie, unsigned first, unsigned count, int texts) {
+  Outcome outcome;
+  for (unsigned seed = first; seed < first + count; ++seed) {
+    const Json schema = RandomSchema(seed).make();
+    SCOPED_TRACE("seed " + std::to_string(seed) + ": " + dump_json(schema));
+    std::shared_ptr<const Automaton> automaton;
+    try {
+      automaton = compile_grammar({kSchema, dump_json(schema)});
+    } catch (const Error& error) {
+      // Some ask for what cannot be, or only without end.
+      const bool right = error.cause().find("no text of finite length") != std::string::npos ||
+                         error.cause().find("not supported") != std::string::npos ||
+                         error.cause().find("call itself") != std::string::npos ||
+                         error.cause().find("outside of minLength") != std::string::npos;
+      EXPECT_TRUE(right) << error.cause();
+      ++outcome.refused;
+      continue;
+    }
+    TokenMasks masks(automaton, trie);
+    std::mt19937 random(seed);
+    for (int i = 0; i < texts; ++i) {
+      const std::optional<std::string> text = generate(masks, random);
+      if (!text) {
+        ++outcome.unfinished;
+        continue;
+      }
+      ++outcome.texts;
+      const auto parsed = parse_json(*text, {.unique_keys = false});
+      EXPECT_TRUE(std::holds_alternative<Json>(parsed)) << *text;
+      if (std::holds_alternative<Json>(parsed)) {
+        EXPECT_TRUE(JsonValidator(schema).valid(std::get<Json>(parsed))) << *text;
+      }
+    }
+    if (testing::Test::HasFailure()) return outcome;
+  }
+  return outcome;
+}
+
+TEST(SchemaProperty, BytesAndPiecesMakeValidTexts) {
+  const Outcome outcome = run(pieces(), 1, 1500, 3);
+  RecordProperty("texts", outcome.texts);
+  EXPECT_GT(outcome.texts, 3000);
+  EXPECT_LT(outcome.refused, 300);
+  EXPECT_LT(outcome.unfinished, 300);
+}
+
+TEST(SchemaProperty, TokensOfATokenizerMakeValidTexts) {
+  const Outcome outcome = run(tokens_of("trained-bpe-llama3"), 5001, 150, 3);
+  EXPECT_GT(outcome.texts, 300);
+  EXPECT_LT(outcome.unfinished, 60);
+}
+
+}  // namespace
+}  // namespace longship
