@@ -12,8 +12,8 @@ namespace longship {
 using Deadline = std::chrono::steady_clock::time_point;
 
 /// The path from the leader (rank 0) to every other rank: a first-in first-out stream of frames that never
-/// blocks the leader, so that several plans can be in flight. One object a rank, used by the thread that
-/// drives the rank.
+/// blocks the leader, so that several plans can be in flight; and a path back for small news that nobody waits for.
+/// One object a rank, used by the thread that drives the rank.
 class ControlChannel {
  public:
   virtual ~ControlChannel() = default;
@@ -23,6 +23,10 @@ class ControlChannel {
   /// Other ranks: the next frame, or nothing at the deadline. Spins briefly, then yields, then sleeps, so an
   /// idle rank burns no core. The leader's end of the job throws kRank.
   virtual std::optional<Bytes> receive(Deadline deadline) = 0;
+  /// Other ranks: queues a frame for the leader and returns.
+  virtual void tell(Bytes frame) = 0;
+  /// Leader only: a frame that another rank has told, if one is there; each rank's come in order. Never waits.
+  virtual std::optional<Bytes> heard() = 0;
   /// All ranks together, after a phase of start-up: `failure` is this rank's error, or null. If any rank
   /// failed, every rank throws the error of the lowest failing rank, its cause naming that rank (by
   /// "rank N") unless all ranks failed alike.

@@ -13,7 +13,7 @@ namespace longship {
 
 namespace {
 
-enum Tag : int { kFrame, kEnd, kFailure, kVerdict };
+enum Tag : int { kFrame, kEnd, kNews, kFailure, kVerdict };
 
 constexpr int kLeader = 0;
 // Far above what a window of plans needs; it bounds the memory of a leader whose follower is stuck.
@@ -65,6 +65,19 @@ std::optional<Bytes> MpiControl::receive(Deadline deadline) {
     job_.advance();
     backoff.pause();
   }
+}
+
+void MpiControl::tell(Bytes frame) {
+  port_.send(std::make_shared<const Bytes>(std::move(frame)), kLeader, kNews, kFramesUnderWay);
+}
+
+std::optional<Bytes> MpiControl::heard() {
+  for (int rank = 1; rank < port_.size(); ++rank) {
+    if (std::optional<MpiPort::Message> message = port_.try_receive(rank, kNews)) {
+      return std::move(message->bytes);
+    }
+  }
+  return std::nullopt;
 }
 
 Bytes MpiControl::wait_for(int from, int tag, std::string_view operation, std::chrono::milliseconds limit) {

@@ -17,6 +17,8 @@ class MpiControl final : public ControlChannel {
 
   void publish(Bytes frame) override;
   std::optional<Bytes> receive(Deadline deadline) override;
+  void tell(Bytes frame) override;
+  std::optional<Bytes> heard() override;
   void agree(const Error* failure, std::string_view phase) override;
 
   const MpiPort& port() const { return port_; }

@@ -15,6 +15,8 @@ class SelfControl final : public ControlChannel {
     std::this_thread::sleep_until(deadline);
     return std::nullopt;
   }
+  void tell(Bytes /*frame*/) override {}
+  std::optional<Bytes> heard() override { return std::nullopt; }
   void agree(const Error* failure, std::string_view /*phase*/) override {
     if (failure != nullptr) {
       throw *failure;

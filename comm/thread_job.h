@@ -44,7 +44,7 @@ class ThreadJob {
 
   int ranks() const { return static_cast<int>(control_.size()); }
   std::chrono::milliseconds deadline() const { return deadline_; }
-  /// Frames on their way from the leader to `rank`.
+  /// Frames on their way from the leader to `rank`; for the leader's own, those from the others to it.
   FrameQueue& control(int rank) { return *control_[static_cast<std::size_t>(rank)]; }
   void close_control();
 

@@ -10,6 +10,8 @@ namespace longship {
 
 namespace {
 
+constexpr int kLeader = 0;
+
 class ThreadControl final : public ControlChannel {
  public:
   ThreadControl(ThreadGroup& all, int rank) : all_(all), rank_(rank) {}
@@ -28,6 +30,9 @@ class ThreadControl final : public ControlChannel {
     }
     return frame;
   }
+
+  void tell(Bytes frame) override { all_.job().control(kLeader).push(std::move(frame)); }
+  std::optional<Bytes> heard() override { return all_.job().control(kLeader).try_pop(); }
 
   void agree(const Error* failure, std::string_view phase) override {
     const std::string operation = "agreement after \"" + std::string(phase) + "\" with";

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <utility>
@@ -9,6 +10,7 @@ namespace longship {
 
 /// What a span of a rank's time was spent on.
 enum class SpanKind : uint8_t { kStep, kOp, kCollective, kSend, kReceive };
+inline constexpr std::size_t kSpanKinds = 5;
 
 /// A piece of time. `amount`: tokens of a step, rows of an operation, bytes of a message.
 struct Span {
@@ -19,17 +21,30 @@ struct Span {
   int64_t amount;
 };
 
+/// All spans of one kind, summed up.
+struct SpanTotals {
+  int64_t count = 0;
+  int64_t ns = 0;
+  int64_t amount = 0;
+};
+
 /// Nanoseconds of the steady clock; ranks of one host share it.
 inline int64_t now_ns() {
   return std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1);
 }
 
-/// Spans of one rank, kept by the thread that drives it until somebody takes them. What does not fit is counted.
+/// Spans of one rank, kept by the thread that drives it until somebody takes them. What does not fit is counted. Totals
+/// count all spans from the start on.
 class SpanLog {
  public:
+  /// `capacity` 0: only totals are kept.
   explicit SpanLog(std::size_t capacity) : capacity_(capacity) { spans_.reserve(capacity); }
 
   void add(const Span& span) {
+    SpanTotals& totals = totals_[static_cast<std::size_t>(span.kind)];
+    ++totals.count;
+    totals.ns += span.end_ns - span.begin_ns;
+    totals.amount += span.amount;
     if (spans_.size() < capacity_) {
       spans_.push_back(span);
     } else {
@@ -38,6 +53,7 @@ class SpanLog {
   }
   const std::vector<Span>& spans() const { return spans_; }
   int64_t dropped() const { return dropped_; }
+  const SpanTotals& totals(SpanKind kind) const { return totals_[static_cast<std::size_t>(kind)]; }
   void clear() {
     spans_.clear();
     dropped_ = 0;
@@ -47,6 +63,7 @@ class SpanLog {
   std::size_t capacity_;
   std::vector<Span> spans_;
   int64_t dropped_ = 0;
+  std::array<SpanTotals, kSpanKinds> totals_{};
 };
 
 /// Records the time from its construction to its end, unless `log` is null.

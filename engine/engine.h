@@ -9,6 +9,7 @@
 
 #include "engine/engine_stats.h"
 #include "engine/sample/grammar/grammar_spec.h"
+#include "engine/schedule/rank_activity.h"
 #include "engine/schedule/rank_report.h"
 
 namespace longship {
@@ -64,11 +65,12 @@ using RequestId = uint64_t;
 enum class FinishReason : uint8_t { kStop, kLength, kCancelled, kError };
 
 /// What happens to a request, in order: logits or logprobs of the prompt (if asked for), tokens, one finish. Or a
-/// report that was asked for, or what the engine has come to, which is told now and then and before a request's end.
+/// report that was asked for, or what the engine has come to, which is told now and then and before a request's end, or
+/// what ranks have done: of each about twice a second while it works.
 struct EngineEvent {
-  enum class Kind : uint8_t { kToken, kLogits, kPromptLogprobs, kFinished, kReport, kStats };
+  enum class Kind : uint8_t { kToken, kLogits, kPromptLogprobs, kFinished, kReport, kStats, kActivity };
 
-  RequestId request = 0;  ///< 0 for a report and for stats.
+  RequestId request = 0;  ///< 0 for a report, stats and activity.
   Kind kind = Kind::kToken;
   int32_t token = 0;                              ///< kToken; kFinished: the one of stop_ids that ended it, or -1.
   float logprob = 0;                              ///< kToken, if asked for.
@@ -78,9 +80,10 @@ struct EngineEvent {
   std::vector<PositionLogprobs> prompt_logprobs;  ///< kPromptLogprobs: of the tokens from first_position on.
   FinishReason reason = FinishReason::kStop;      ///< kFinished
   std::string error;                              ///< kFinished with kError: why the request was refused.
-  int64_t cached_tokens = 0;        ///< kFinished: prompt tokens that were not run, as their pages were there.
-  std::vector<RankReport> reports;  ///< kReport: of all ranks, in their order.
-  EngineStats stats;                ///< kStats
+  int64_t cached_tokens = 0;           ///< kFinished: prompt tokens that were not run, as their pages were there.
+  std::vector<RankReport> reports;     ///< kReport: of all ranks, in their order.
+  EngineStats stats;                   ///< kStats
+  std::vector<RankActivity> activity;  ///< kActivity: of those that had something to say.
 };
 
 /// Facts about the running model that a front end needs.
@@ -91,6 +94,12 @@ struct EngineInfo {
   int tp = 1;
   int pp = 1;
   int threads = 1;  ///< Compute threads of each rank.
+};
+
+/// Losses of ranks that an engine has survived.
+struct EngineLosses {
+  int64_t count = 0;
+  std::string last_cause;
 };
 
 /// One replica of the model, as its front end sees it. LocalEngine (in the leader) or RemoteEngine (a socket to
@@ -104,6 +113,7 @@ class Engine {
   virtual EngineInfo info() const = 0;
   /// False while ranks are started again.
   virtual bool ready() const { return true; }
+  virtual EngineLosses losses() const { return {}; }
   /// Never throws for a bad request: it ends with kError.
   virtual RequestId submit(GenerationRequest request) = 0;
   virtual void cancel(RequestId request) = 0;

@@ -5,11 +5,21 @@
 
 namespace longship {
 
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+}  // namespace
+
 // Publishes plans ahead of the one that the leader executes, so that the stages before it have work.
 class LocalEngine::LeaderStepSource : public StepSource {
  public:
-  LeaderStepSource(LocalEngine& engine, const SchedulerLimits& limits, ControlChannel& control)
-      : engine_(engine), scheduler_(limits), window_(static_cast<std::size_t>(limits.window)), control_(control) {}
+  LeaderStepSource(LocalEngine& engine, const SchedulerLimits& limits, ControlChannel& control, ActivityNews* news)
+      : engine_(engine),
+        scheduler_(limits),
+        window_(static_cast<std::size_t>(limits.window)),
+        control_(control),
+        news_(news) {}
 
   std::optional<StepPlan> next() override {
     do {
@@ -20,6 +30,7 @@ class LocalEngine::LeaderStepSource : public StepSource {
         fill_window();
       }
       engine_.publish(take_events());
+      publish_activity();
     } while (ahead_.empty() && !stopped_);
     if (ahead_.empty()) {
       return std::nullopt;
@@ -59,6 +70,26 @@ class LocalEngine::LeaderStepSource : public StepSource {
   void publish(StepPlan plan) {
     control_.publish(plan.serialize());
     ahead_.push_back(std::move(plan));
+  }
+
+  // What all ranks have said since the last look.
+  void publish_activity() {
+    const Clock::time_point now = Clock::now();
+    if (news_ == nullptr || now < next_look_) {
+      return;
+    }
+    next_look_ = now + ActivityNews::kPeriod;
+    EngineEvent event;
+    event.kind = EngineEvent::Kind::kActivity;
+    if (std::optional<RankActivity> mine = news_->take(now)) {
+      event.activity.push_back(std::move(*mine));
+    }
+    while (const std::optional<Bytes> frame = control_.heard()) {
+      event.activity.push_back(RankActivity::parse(*frame));
+    }
+    if (!event.activity.empty()) {
+      engine_.publish({std::move(event)});
+    }
   }
 
   void fill_window() {
@@ -106,15 +137,17 @@ class LocalEngine::LeaderStepSource : public StepSource {
   std::chrono::steady_clock::time_point next_stats_{};
   std::size_t window_;
   ControlChannel& control_;
-  std::deque<StepPlan> ahead_;  ///< Published, not yet executed here.
-  bool stopped_ = false;        ///< The stop frame was published.
+  ActivityNews* news_;
+  Clock::time_point next_look_{};  ///< For what ranks have said.
+  std::deque<StepPlan> ahead_;     ///< Published, not yet executed here.
+  bool stopped_ = false;           ///< The stop frame was published.
 };
 
 LocalEngine::LocalEngine(const EngineInfo& info, const SchedulerLimits& limits, ControlChannel& control,
-                         Guides::LoadVocabulary load_vocabulary)
+                         Guides::LoadVocabulary load_vocabulary, ActivityNews* news)
     : info_(info),
       guides_(std::move(load_vocabulary)),
-      source_(std::make_unique<LeaderStepSource>(*this, limits, control)) {}
+      source_(std::make_unique<LeaderStepSource>(*this, limits, control, news)) {}
 
 LocalEngine::~LocalEngine() = default;
 
@@ -185,7 +218,7 @@ bool LocalEngine::stopping() const {
 std::deque<LocalEngine::Command> LocalEngine::take_commands(bool wait) {
   std::unique_lock lock(mutex_);
   if (wait) {
-    command_arrived_.wait(lock, [&] { return stopping_ || !commands_.empty(); });
+    command_arrived_.wait_for(lock, ActivityNews::kPeriod, [&] { return stopping_ || !commands_.empty(); });
   }
   return std::exchange(commands_, {});
 }
@@ -229,11 +262,11 @@ namespace {
 
 class FollowerStepSource : public StepSource {
  public:
-  explicit FollowerStepSource(ControlChannel& control) : control_(control) {}
+  FollowerStepSource(ControlChannel& control, ActivityNews* news) : control_(control), news_(news) {}
 
   std::optional<StepPlan> next() override {
     for (;;) {
-      if (const auto frame = control_.receive(std::chrono::steady_clock::now() + kPatience)) {
+      if (const auto frame = control_.receive(tell_news())) {
         return frame->empty() ? std::nullopt : std::optional(StepPlan::parse(*frame));
       }
     }
@@ -244,13 +277,27 @@ class FollowerStepSource : public StepSource {
  private:
   // An idle leader publishes nothing; the loss of it is an error of receive().
   static constexpr std::chrono::seconds kPatience{60};
+
+  // Returns how long the next plan may be waited for.
+  Clock::time_point tell_news() {
+    const Clock::time_point now = Clock::now();
+    if (news_ == nullptr) {
+      return now + kPatience;
+    }
+    if (const std::optional<RankActivity> activity = news_->take(now)) {
+      control_.tell(activity->serialize());
+    }
+    return std::min(now + kPatience, news_->due());
+  }
+
   ControlChannel& control_;
+  ActivityNews* news_;
 };
 
 }  // namespace
 
-std::unique_ptr<StepSource> make_follower_source(ControlChannel& control) {
-  return std::make_unique<FollowerStepSource>(control);
+std::unique_ptr<StepSource> make_follower_source(ControlChannel& control, ActivityNews* news) {
+  return std::make_unique<FollowerStepSource>(control, news);
 }
 
 }  // namespace longship

@@ -7,6 +7,7 @@
 #include <variant>
 
 #include "comm/control.h"
+#include "engine/activity_news.h"
 #include "engine/engine.h"
 #include "engine/sample/grammar/guides.h"
 #include "engine/schedule/scheduler.h"
@@ -18,10 +19,11 @@ namespace longship {
 /// plans and commits results through source(). Only the queues between them are shared, under one lock.
 class LocalEngine : public Engine {
  public:
-  /// `control` reaches the followers and is used by the rank's thread alone. Requests with a grammar need the
-  /// vocabulary: it is loaded by the first thread that submits one.
+  /// `control` reaches the followers and is used by the rank's thread alone, as `news` of the leader's own activity is;
+  /// null: there are no events of activity. Requests with a grammar need the vocabulary: it is loaded by the first
+  /// thread that submits one.
   LocalEngine(const EngineInfo& info, const SchedulerLimits& limits, ControlChannel& control,
-              Guides::LoadVocabulary load_vocabulary = {});
+              Guides::LoadVocabulary load_vocabulary = {}, ActivityNews* news = nullptr);
   ~LocalEngine() override;
 
   EngineInfo info() const override { return info_; }
@@ -52,7 +54,7 @@ class LocalEngine : public Engine {
   using Command = std::variant<Submit, Cancel, Report>;
 
   void push(Command command);
-  /// Commands since the last call; waits for one, or for shutdown, if `wait`.
+  /// Commands since the last call; waits for one, or for shutdown, or a while, if `wait`.
   std::deque<Command> take_commands(bool wait);
   void publish(std::vector<EngineEvent> events);
   bool stopping() const;
@@ -70,7 +72,8 @@ class LocalEngine : public Engine {
   std::unique_ptr<LeaderStepSource> source_;
 };
 
-/// A follower's source: the plans that the leader publishes. Ends at its stop frame.
-std::unique_ptr<StepSource> make_follower_source(ControlChannel& control);
+/// A follower's source: the plans that the leader publishes. Ends at its stop frame. Tells the leader the `news`,
+/// unless they are null.
+std::unique_ptr<StepSource> make_follower_source(ControlChannel& control, ActivityNews* news = nullptr);
 
 }  // namespace longship

@@ -1,5 +1,7 @@
 #include "launcher/assemble.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <limits>
 #include <optional>
@@ -13,6 +15,7 @@
 #include "engine/reporter.h"
 #include "engine/text/tokenizer.h"
 #include "launcher/host_memory.h"
+#include "launcher/host_name.h"
 #include "launcher/kv_size.h"
 
 namespace longship {
@@ -94,26 +97,30 @@ double key_cost(const StageCost& cost) {
 
 class StageExecutor : public StepExecutor {
  public:
-  StageExecutor(Stage& stage, RankContext& ctx, SpanLog* spans, Reporter& reporter)
+  StageExecutor(Stage& stage, RankContext& ctx, SpanLog& spans, Reporter& reporter)
       : stage_(stage), ctx_(ctx), spans_(spans), reporter_(reporter) {}
 
   StepResult execute(const StepPlan& plan) override {
     if (plan.report != ReportKind::kNone) {
       return {plan.step, {}, reporter_.gather(plan.report)};
     }
-    const ScopedSpan span(spans_, "step", SpanKind::kStep, static_cast<int64_t>(plan.tokens.size()));
+    const ScopedSpan span(&spans_, "step", SpanKind::kStep, static_cast<int64_t>(plan.tokens.size()));
     return stage_.execute(plan, ctx_);
   }
 
  private:
   Stage& stage_;
   RankContext& ctx_;
-  SpanLog* spans_;
+  SpanLog& spans_;
   Reporter& reporter_;
 };
 
 // Spans of all ranks together that are kept: some 32 bytes each.
 constexpr std::size_t kMostSpans = std::size_t{1} << 22U;
+
+std::size_t kept_spans(Recording recording, int ranks) {
+  return recording == Recording::kNothing ? 0 : kMostSpans / static_cast<std::size_t>(ranks);
+}
 
 // One rank from its options to the end of its loop.
 class Rank {
@@ -124,6 +131,7 @@ class Rank {
         report_(report),
         mesh_(1, options.pp, 1, options.tp),
         me_(mesh_.coord(transport.rank())),
+        spans_(kept_spans(options.recording, transport.size())),
         world_(transport.split(0, transport.rank())) {}
 
   void start() {
@@ -139,26 +147,22 @@ class Rank {
     phase(control, "memory", [&] { fit_into(affordable, wanted); });
     phase(control, "allocation", [&] { allocate(); });
     phase(control, "load", [&] { load(); });
-    tp_ = transport_.split(me_.pp, me_.tp);
-    pp_ = transport_.split(me_.tp, me_.pp);
-    if (options_.recording != Recording::kNothing) {
-      spans_.emplace(kMostSpans / static_cast<std::size_t>(mesh_.size()));
-      tp_ = make_traced(std::move(tp_), *spans_);
-      pp_ = make_traced(std::move(pp_), *spans_);
-    }
+    tp_ = make_traced(transport_.split(me_.pp, me_.tp), spans_);
+    pp_ = make_traced(transport_.split(me_.tp, me_.pp), spans_);
   }
 
   int run(const FrontEnd& front_end) {
-    SpanLog* spans = spans_ ? &*spans_ : nullptr;
-    Ops ops(*kernels_, options_.recording == Recording::kOperations ? spans : nullptr);
+    SpanLog* recorded = options_.recording == Recording::kNothing ? nullptr : &spans_;
+    Ops ops(*kernels_, options_.recording == Recording::kOperations ? recorded : nullptr);
     Stream stream;
     RankContext ctx{mesh_, me_, *tp_, *pp_, ops, stage_->workspace(), stream};
-    Reporter reporter({mesh_, stage_->cost(), *kernels_, spans, *world_});
-    StageExecutor executor(*stage_, ctx, spans, reporter);
+    Reporter reporter({mesh_, stage_->cost(), *kernels_, recorded, *world_});
+    StageExecutor executor(*stage_, ctx, spans_, reporter);
+    ActivityNews news(facts(), spans_);
     if (transport_.leads()) {
-      return lead(executor, front_end);
+      return lead(executor, news, front_end);
     }
-    run_rank_loop(*make_follower_source(transport_.control()), executor);
+    run_rank_loop(*make_follower_source(transport_.control(), &news), executor);
     return 0;
   }
 
@@ -233,7 +237,21 @@ class Rank {
     return std::make_shared<const TokenTrie>(std::move(bytes));
   }
 
-  int lead(StepExecutor& executor, const FrontEnd& front_end) {
+  RankActivity facts() const {
+    const MemoryUse use = stage_->memory();
+    RankActivity facts;
+    facts.rank = transport_.rank();
+    facts.tp = me_.tp;
+    facts.pp = me_.pp;
+    facts.host = host_name();
+    facts.pid = getpid();
+    facts.layers = stage_layers(checkpoint_->config.layers, options_.pp, me_.pp);
+    facts.weights_bytes = use.weights_bytes;
+    facts.kv_bytes = use.kv_bytes;
+    return facts;
+  }
+
+  int lead(StepExecutor& executor, ActivityNews& news, const FrontEnd& front_end) {
     const StageLimits limits = stage_limits(options_, kv_.pages);
     const EngineInfo info{.vocab = checkpoint_->config.vocab,
                           .max_model_len = kv_.max_model_len,
@@ -252,7 +270,8 @@ class Rank {
                                      .key_cost = key_cost(stage_->cost()),
                                      .prefix_cache = options_.prefix_cache,
                                      .lookup = options_.lookup};
-    LocalEngine engine(info, scheduling, transport_.control(), [this] { return load_vocabulary(); });
+    LocalEngine engine(
+        info, scheduling, transport_.control(), [this] { return load_vocabulary(); }, &news);
     int exit_code = 0;
     std::exception_ptr front_end_error;
     std::thread front([&] {
@@ -282,7 +301,7 @@ class Rank {
   const LoadReport& report_;
   Mesh mesh_;
   Coord me_;
-  std::optional<SpanLog> spans_;
+  SpanLog spans_;
   std::unique_ptr<Communicator> world_;
   std::unique_ptr<Communicator> tp_;
   std::unique_ptr<Communicator> pp_;

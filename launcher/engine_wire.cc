@@ -135,6 +135,10 @@ Bytes encode(const EngineEvent& event) {
     writer.put_span(std::span<const std::byte>(report.serialize()));
   }
   writer.put(event.stats);
+  writer.put(static_cast<uint64_t>(event.activity.size()));
+  for (const RankActivity& activity : event.activity) {
+    writer.put_span(std::span<const std::byte>(activity.serialize()));
+  }
   return writer.take();
 }
 
@@ -142,7 +146,7 @@ EngineEvent decode_event(std::span<const std::byte> payload) {
   return decode(payload, [](ByteReader& reader) {
     EngineEvent event;
     event.request = reader.get<RequestId>();
-    event.kind = get_enum(reader, EngineEvent::Kind::kStats);
+    event.kind = get_enum(reader, EngineEvent::Kind::kActivity);
     event.token = reader.get<int32_t>();
     event.logprob = reader.get<float>();
     event.top_logprobs = reader.get_vector<TokenLogprob>();
@@ -164,6 +168,10 @@ EngineEvent decode_event(std::span<const std::byte> payload) {
       event.reports.push_back(RankReport::parse(reader.get_vector<std::byte>()));
     }
     event.stats = reader.get<EngineStats>();
+    const auto ranks = reader.get<uint64_t>();
+    for (uint64_t i = 0; i < ranks; ++i) {
+      event.activity.push_back(RankActivity::parse(reader.get_vector<std::byte>()));
+    }
     return event;
   });
 }

@@ -204,6 +204,7 @@ class JsonlEvaluation {
       case EngineEvent::Kind::kPromptLogprobs:
       case EngineEvent::Kind::kReport:
       case EngineEvent::Kind::kStats:
+      case EngineEvent::Kind::kActivity:
         break;
       case EngineEvent::Kind::kFinished:
         finish(running, *event);

@@ -4,13 +4,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <array>
 #include <cstdlib>
 #include <filesystem>
 #include <system_error>
 #include <vector>
 
 #include "core/error.h"
+#include "launcher/host_name.h"
 #include "launcher/rank_job.h"
 
 namespace longship {
@@ -19,11 +19,6 @@ namespace {
 
 constexpr std::chrono::milliseconds kReportEvery(50);
 constexpr int kHeartbeatMilliseconds = 100;
-
-std::string host_name() {
-  std::array<char, 256> name{};
-  return gethostname(name.data(), name.size() - 1) == 0 ? std::string(name.data()) : std::string();
-}
 
 // The job's folders, which nobody else removes if the process that made them was killed.
 std::vector<std::filesystem::path> job_folders() {

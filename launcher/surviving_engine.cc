@@ -24,6 +24,11 @@ bool SurvivingEngine::ready() const {
   return engine_ != nullptr;
 }
 
+EngineLosses SurvivingEngine::losses() const {
+  const std::lock_guard lock(mutex_);
+  return losses_;
+}
+
 RequestId SurvivingEngine::submit(GenerationRequest request) {
   const std::lock_guard lock(mutex_);
   const RequestId id = ++last_id_;
@@ -146,6 +151,8 @@ void SurvivingEngine::recover(const Error& loss) {
             "the ranks were lost " + std::to_string(kMostLosses) + " times in a row while this request ran");
       }
     }
+    ++losses_.count;
+    losses_.last_cause = loss.cause();
     on_loss_(loss, journal_.size());
   }
   lost.reset();

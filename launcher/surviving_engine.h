@@ -30,6 +30,7 @@ class SurvivingEngine : public Engine {
 
   EngineInfo info() const override { return info_; }
   bool ready() const override;
+  EngineLosses losses() const override;
   RequestId submit(GenerationRequest request) override;
   void cancel(RequestId request) override;
   void report(ReportKind kind) override;
@@ -59,6 +60,7 @@ class SurvivingEngine : public Engine {
   EngineInfo info_;
   mutable std::mutex mutex_;
   std::shared_ptr<Engine> engine_;  ///< Null while there is none.
+  EngineLosses losses_;
   RequestId last_id_ = 0;
   std::map<RequestId, Entry> journal_;  ///< Oldest first.
   std::unordered_map<RequestId, RequestId> outer_ids_;

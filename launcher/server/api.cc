@@ -68,6 +68,7 @@ const std::map<std::string, Api::Route>& Api::routes() {
       {"/version", {"GET", &Api::version}},
       {"/metrics", {"GET", &Api::metrics_text}},
       {"/ping", {"GET", &Api::health, true}},
+      {"/cluster", {"GET", &Api::cluster}},
       {"/v1/models", {"GET", &Api::models}},
       {"/v1/models/", {"GET", &Api::model}},  // and what follows
       {"/models", {"GET", &Api::models}},

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
@@ -59,6 +60,7 @@ class Api {
   void version(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange);
   void model(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange);
   void models(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange);
+  void cluster(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange);
   void metrics_text(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange);
   void tokenize(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange);
   void detokenize(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange);
@@ -68,6 +70,7 @@ class Api {
   ApiOptions options_;
   std::shared_ptr<const ModelText> model_;
   int64_t created_;
+  std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
   EngineInfo info_;
   std::unique_ptr<EngineHub> hub_;
   std::unique_ptr<CompletionParser> parser_;

@@ -33,6 +33,10 @@ void EngineHub::cancel(RequestId request) {
 }
 
 void EngineHub::deliver(const EngineEvent& event) {
+  if (event.kind == EngineEvent::Kind::kActivity) {
+    cluster_.observe(event.activity, counters_.generated_tokens, Cluster::Clock::now());
+    return;
+  }
   if (event.kind == EngineEvent::Kind::kStats) {
     stats_ = event.stats;
     return;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/engine.h"
+#include "launcher/server/cluster.h"
 
 namespace longship {
 
@@ -27,7 +28,7 @@ class EngineHub {
   RequestId submit(GenerationRequest request, Sink sink);
   /// Its sink hears no more.
   void cancel(RequestId request);
-  /// Hands an event to the sink of its request.
+  /// Hands an event to the sink of its request, activity of ranks to cluster().
   void deliver(const EngineEvent& event);
   /// Ends all requests with an error.
   void fail(const std::string& message);
@@ -35,9 +36,11 @@ class EngineHub {
   const EngineCounters& counters() const { return counters_; }
   /// The engine's own, as it last told them.
   const EngineStats& stats() const { return stats_; }
+  const Cluster& cluster() const { return cluster_; }
   bool idle() const { return requests_.empty(); }
   EngineInfo info() const { return engine_.info(); }
   bool ready() const { return engine_.ready(); }
+  EngineLosses losses() const { return engine_.losses(); }
 
   /// The engine's events, taken in the calling thread until `stopped`; each batch goes to `deliver`. Errors: kRank.
   void pump(const std::function<bool()>& stopped, const std::function<void(std::vector<EngineEvent>)>& deliver);
@@ -54,6 +57,7 @@ class EngineHub {
   std::unordered_map<RequestId, Request> requests_;
   EngineCounters counters_;
   EngineStats stats_;
+  Cluster cluster_;
 };
 
 }  // namespace longship

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "tests/comm/conformance.h"
 #include "tests/comm/values.h"
@@ -81,6 +82,38 @@ TEST_P(Conformance, PublishingDoesNotWaitForFollowers) {
         expect_frame(transport.control(), frame_of(12 * round + i, 20000), i);
       }
     }
+  });
+}
+
+TEST_P(Conformance, TheLeaderHearsWhatOthersTell) {
+  run([](Transport& transport) {
+    constexpr int kEach = 20;
+    ControlChannel& control = transport.control();
+    EXPECT_FALSE(transport.leads() && transport.size() == 1 && control.heard().has_value());
+    for (uint64_t i = 0; i < kEach && !transport.leads(); ++i) {
+      Bytes frame = frame_of(i, 200);
+      frame[0] = static_cast<std::byte>(transport.rank());
+      control.tell(std::move(frame));
+    }
+    std::vector<uint64_t> next(static_cast<std::size_t>(transport.size()), 0);
+    const auto deadline = Clock::now() + std::chrono::seconds(20);
+    for (int left = transport.leads() ? kEach * (transport.size() - 1) : 0; left > 0 && Clock::now() < deadline;) {
+      if (const std::optional<Bytes> frame = control.heard()) {
+        Bytes expected = frame_of(next[static_cast<std::size_t>(frame->at(0))]++, 200);
+        expected[0] = frame->at(0);
+        EXPECT_EQ(*frame, expected);
+        --left;
+      }
+    }
+    if (transport.leads()) {
+      EXPECT_EQ(next, [&] {
+        std::vector<uint64_t> all(next.size(), kEach);
+        all[0] = 0;
+        return all;
+      }());
+      EXPECT_FALSE(control.heard().has_value());
+    }
+    control.agree(nullptr, "end of the test");
   });
 }
 

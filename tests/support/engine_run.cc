@@ -40,6 +40,7 @@ std::vector<RequestResult> collect(Engine& engine, const std::vector<GenerationR
       case EngineEvent::Kind::kPromptLogprobs:
       case EngineEvent::Kind::kReport:
       case EngineEvent::Kind::kStats:
+      case EngineEvent::Kind::kActivity:
         break;
       case EngineEvent::Kind::kFinished:
         result.finish = *event;

@@ -288,6 +288,21 @@ TEST(EngineWire, CarriesTheLogprobsOfAPrompt) {
   EXPECT_EQ(arrived.prompt_logprobs[1].logprob, -2.5F);
 }
 
+TEST(EngineWire, CarriesWhatRanksHaveDone) {
+  EngineEvent event;
+  event.kind = EngineEvent::Kind::kActivity;
+  event.activity.resize(2);
+  event.activity[1].rank = 1;
+  event.activity[1].host = "ship";
+  event.activity[1].steps = {4, 5, 6};
+  const EngineEvent copy = decode_event(encode(event));
+  EXPECT_EQ(copy.kind, EngineEvent::Kind::kActivity);
+  ASSERT_EQ(copy.activity.size(), 2U);
+  EXPECT_EQ(copy.activity[1].rank, 1);
+  EXPECT_EQ(copy.activity[1].host, "ship");
+  EXPECT_EQ(copy.activity[1].steps.amount, 6);
+}
+
 TEST(EngineWire, APayloadOfTheWrongLengthIsRefused) {
   Bytes payload = encode(LoadProgressReport{1, 2});
   payload.push_back(std::byte{0});

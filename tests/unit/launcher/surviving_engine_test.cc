@@ -98,6 +98,8 @@ TEST(SurvivingEngine, RequestsGoOnWhereTheyWere) {
   for (int32_t i = 0; i < 5; ++i) engine.submit(request(100 * (i + 1), 20));
   const auto answers = run(engine);
   EXPECT_GT(losses, 5);
+  EXPECT_EQ(engine.losses().count, losses);
+  EXPECT_EQ(engine.losses().last_cause, "lost");
   ASSERT_EQ(answers.size(), 5U);
   for (const auto& [id, answer] : answers) {
     EXPECT_TRUE(answer.finished);
