@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "launcher/server/api_error.h"
 #include "launcher/server/token_routes.h"
+#include "launcher/server/web_page.h"
 
 namespace longship {
 
@@ -101,6 +102,10 @@ void Api::handle(const HttpRequest& request, const std::shared_ptr<HttpExchange>
 }
 
 void Api::dispatch(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange) {
+  if (is_web_path(request.path) && (request.method == "GET" || request.method == "HEAD")) {
+    exchange->respond(web_response(request));
+    return;
+  }
   constexpr std::string_view kModel = "/v1/models/";
   const auto found = routes().find(request.path.starts_with(kModel) ? std::string(kModel) : request.path);
   if (found == routes().end()) {

@@ -173,7 +173,7 @@ void ServeFrontEnd::print_banner(const EngineInfo& info) const {
                    line("KV cache size: %lld tokens\n", static_cast<long long>(info.kv_tokens)) +
                    line("Maximum concurrency for %lld tokens per request: %.2fx\n",
                         static_cast<long long>(info.max_model_len), concurrency) +
-                   "Ready: " + url + "/v1\n  curl " + url +
+                   "Ready: " + url + "/v1\n  in a browser: " + url + "/\n  curl " + url +
                    "/v1/chat/completions -H 'Content-Type: application/json' -d '{\"messages\":[{\"role\":\"user\","
                    "\"content\":\"Why do ships float?\"}]}'\n"
             << std::flush;

@@ -1,0 +1,16 @@
+# Writes a C++ source that holds files as text.
+# cmake -D FILES="path;path" -D OUTPUT=file.cc -P EmbedFiles.cmake
+set(source "// Made by cmake/EmbedFiles.cmake.\n#include \"launcher/server/embedded_file.h\"\n\nnamespace longship {\n\n")
+string(APPEND source "std::span<const EmbeddedFile> embedded_files() {\n  static constexpr EmbeddedFile kFiles[] = {\n")
+foreach(file IN LISTS FILES)
+  get_filename_component(name ${file} NAME)
+  file(READ ${file} text)
+  file(SHA256 ${file} hash)
+  string(FIND "${text}" ")embedded\"" end)
+  if(NOT end EQUAL -1)
+    message(FATAL_ERROR "${file} holds the mark that ends a text")
+  endif()
+  string(APPEND source "{\"${name}\", \"${hash}\", R\"embedded(${text})embedded\"},\n")
+endforeach()
+string(APPEND source "};\n  return kFiles;\n}\n\n}  // namespace longship\n")
+file(WRITE ${OUTPUT} "${source}")
