@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "core/quickest.h"
+
 namespace longship {
 
 /// What a span of a rank's time was spent on.
@@ -45,6 +47,9 @@ class SpanLog {
     ++totals.count;
     totals.ns += span.end_ns - span.begin_ns;
     totals.amount += span.amount;
+    if (span.kind == SpanKind::kCollective) {
+      quickest_.add(span.name, span.amount, span.end_ns - span.begin_ns);
+    }
     if (spans_.size() < capacity_) {
       spans_.push_back(span);
     } else {
@@ -54,6 +59,8 @@ class SpanLog {
   const std::vector<Span>& spans() const { return spans_; }
   int64_t dropped() const { return dropped_; }
   const SpanTotals& totals(SpanKind kind) const { return totals_[static_cast<std::size_t>(kind)]; }
+  /// Of all collectives, the time without waiting for late ranks; begins another period of QuickestCollectives.
+  int64_t take_moving_ns() { return quickest_.take(); }
   void clear() {
     spans_.clear();
     dropped_ = 0;
@@ -64,6 +71,7 @@ class SpanLog {
   std::vector<Span> spans_;
   int64_t dropped_ = 0;
   std::array<SpanTotals, kSpanKinds> totals_{};
+  QuickestCollectives quickest_;
 };
 
 /// Records the time from its construction to its end, unless `log` is null.

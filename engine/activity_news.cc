@@ -9,6 +9,7 @@ std::optional<RankActivity> ActivityNews::take(Clock::time_point now) {
   facts_.clock_ns = now_ns();
   facts_.steps = spans_.totals(SpanKind::kStep);
   facts_.collectives = spans_.totals(SpanKind::kCollective);
+  facts_.moving_ns = spans_.take_moving_ns();
   facts_.sends = spans_.totals(SpanKind::kSend);
   facts_.receives = spans_.totals(SpanKind::kReceive);
   steps_said_ = facts_.steps.count;

@@ -15,7 +15,7 @@ class ActivityNews {
   static constexpr std::chrono::milliseconds kPeriod{500};
 
   /// `facts`: what does not change. `spans` outlives this.
-  ActivityNews(RankActivity facts, const SpanLog& spans) : facts_(std::move(facts)), spans_(spans) {}
+  ActivityNews(RankActivity facts, SpanLog& spans) : facts_(std::move(facts)), spans_(spans) {}
 
   /// What was not said before, when it is time to say it.
   std::optional<RankActivity> take(Clock::time_point now);
@@ -24,7 +24,7 @@ class ActivityNews {
 
  private:
   RankActivity facts_;
-  const SpanLog& spans_;
+  SpanLog& spans_;
   int64_t steps_said_ = -1;
   Clock::time_point next_{};
 };

@@ -13,6 +13,7 @@ Bytes RankActivity::serialize() const {
   out.put(weights_bytes);
   out.put(kv_bytes);
   out.put(clock_ns);
+  out.put(moving_ns);
   for (const SpanTotals* totals : {&steps, &collectives, &sends, &receives}) {
     out.put(*totals);
   }
@@ -31,6 +32,7 @@ RankActivity RankActivity::parse(std::span<const std::byte> frame) {
   activity.weights_bytes = in.get<int64_t>();
   activity.kv_bytes = in.get<int64_t>();
   activity.clock_ns = in.get<int64_t>();
+  activity.moving_ns = in.get<int64_t>();
   for (SpanTotals* totals : {&activity.steps, &activity.collectives, &activity.sends, &activity.receives}) {
     *totals = in.get<SpanTotals>();
   }

@@ -24,6 +24,7 @@ struct RankActivity {
   int64_t clock_ns = 0;    ///< Of its steady clock when it said this.
   SpanTotals steps;        ///< Amount: tokens.
   SpanTotals collectives;  ///< With the ranks of its stage; amount of this and what follows: bytes.
+  int64_t moving_ns = 0;   ///< Of these, as it seems to this rank, without the wait for others: QuickestCollectives.
   SpanTotals sends;        ///< To the next stage.
   SpanTotals receives;     ///< From the stage before, the wait for it included.
 

@@ -24,22 +24,27 @@ SpanTotals operator-(const SpanTotals& a, const SpanTotals& b) {
   return {a.count - b.count, a.ns - b.ns, a.amount - b.amount};
 }
 
-double per_step(const SpanTotals& spans, const SpanTotals& steps) {
-  return steps.count == 0 ? 0 : static_cast<double>(spans.ns) / static_cast<double>(steps.count);
+double per_step(int64_t ns, const SpanTotals& steps) {
+  return steps.count == 0 ? 0 : static_cast<double>(ns) / static_cast<double>(steps.count);
 }
 
 // What a rank did between the ends of its history.
 struct Work {
   SpanTotals steps;
   SpanTotals collectives;
+  int64_t moving_ns = 0;  // of them
   SpanTotals sends;
   SpanTotals receives;
   int64_t time_ns = 0;
 };
 
 Work work_between(const RankActivity& first, const RankActivity& last) {
-  return {last.steps - first.steps, last.collectives - first.collectives, last.sends - first.sends,
-          last.receives - first.receives, last.clock_ns - first.clock_ns};
+  return {.steps = last.steps - first.steps,
+          .collectives = last.collectives - first.collectives,
+          .moving_ns = last.moving_ns - first.moving_ns,
+          .sends = last.sends - first.sends,
+          .receives = last.receives - first.receives,
+          .time_ns = last.clock_ns - first.clock_ns};
 }
 
 }  // namespace
@@ -62,25 +67,25 @@ void Cluster::observe(const std::vector<RankActivity>& activity, int64_t generat
 
 bool Cluster::is_recent(const History& history, Clock::time_point now) {
   const SpanTotals steps = history.back().activity.steps - history.front().activity.steps;
-  const double quiet_s = std::max(kQuietSeconds, 2 * per_step(steps, steps) / 1e9);
+  const double quiet_s = std::max(kQuietSeconds, 2 * per_step(steps.ns, steps) / 1e9);
   return std::chrono::duration<double>(now - history.back().when).count() < quiet_s;
 }
 
 std::vector<RankRate> Cluster::rates(Clock::time_point now) const {
   std::vector<RankRate> rates;
   std::vector<Work> works;
-  std::map<int, double> quickest_ns;  // collectives of a step, by stage
+  std::map<int, double> moving_ns;  // of a step's collectives, by stage
   for (const auto& [rank, history] : ranks_) {
     const RankActivity& last = history.back().activity;
     const Work work = work_between(history.front().activity, last);
     RankRate rate;
     rate.activity = last;
     rate.known = work.steps.count > 0;
-    rate.step_s = per_step(work.steps, work.steps) / 1e9;
+    rate.step_s = per_step(work.steps.ns, work.steps) / 1e9;
     rate.busy = is_recent(history, now) ? share(work.steps.ns, work.time_ns) : 0;
     if (rate.known) {
-      const auto [entry, added] = quickest_ns.try_emplace(last.pp, std::numeric_limits<double>::max());
-      entry->second = std::min(entry->second, per_step(work.collectives, work.steps));
+      const auto [entry, added] = moving_ns.try_emplace(last.pp, std::numeric_limits<double>::max());
+      entry->second = std::min(entry->second, per_step(work.moving_ns, work.steps));
     }
     rates.push_back(std::move(rate));
     works.push_back(work);
@@ -88,10 +93,10 @@ std::vector<RankRate> Cluster::rates(Clock::time_point now) const {
   for (std::size_t i = 0; i < rates.size(); ++i) {
     if (rates[i].known) {
       const Work& work = works[i];
-      const auto moving_ns = std::min(work.collectives.ns, static_cast<int64_t>(quickest_ns[rates[i].activity.pp] *
-                                                                                static_cast<double>(work.steps.count)));
-      rates[i].comm_share = share(work.sends.ns + moving_ns, work.steps.ns);
-      rates[i].wait_share = share(work.receives.ns + work.collectives.ns - moving_ns, work.steps.ns);
+      const double of_stage_ns = moving_ns[rates[i].activity.pp] * static_cast<double>(work.steps.count);
+      const auto moved_ns = std::min(work.collectives.ns, static_cast<int64_t>(of_stage_ns));
+      rates[i].comm_share = share(work.sends.ns + moved_ns, work.steps.ns);
+      rates[i].wait_share = share(work.receives.ns + work.collectives.ns - moved_ns, work.steps.ns);
     }
   }
   return rates;

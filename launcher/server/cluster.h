@@ -30,8 +30,9 @@ class Cluster {
   /// `generated_tokens`: all that came before this.
   void observe(const std::vector<RankActivity>& activity, int64_t generated_tokens, Clock::time_point now);
 
-  /// Of every rank, in their order. In a collective of a stage, what its quickest rank took is taken as communication
-  /// of all, the rest as waiting; receiving from another stage is waiting, sending communication.
+  /// Of every rank, in their order. Of the collectives of a stage, what its ranks take without waiting for late ones
+  /// (QuickestCollectives; the least that any of them says) is communication of all, the rest waiting; receiving from
+  /// another stage is waiting, sending communication.
   std::vector<RankRate> rates(Clock::time_point now) const;
   /// Tokens a second that the steps ran: those of prompts (again, after a loss of ranks), and generated ones.
   struct TokenRates {

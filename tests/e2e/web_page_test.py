@@ -183,6 +183,15 @@ class WebPage(unittest.TestCase):
         self.assertEqual(browser.evaluate(ANSWER), stopped)
         browser.wait_for('fetch("/cluster").then((r) => r.json()).then((c) => c.running === 0)')
 
+    def test_keeps_what_has_come_when_the_page_is_left(self):
+        browser = self.browser
+        self.ask('Tell me of ships')
+        begin = browser.wait_for(ANSWER + '.slice(0, 5)')
+        browser.go('about:blank')
+        browser.go(self.server.url)
+        self.assertEqual(browser.wait_for(ANSWER)[:5], begin)
+        self.assertIn('stopped', browser.evaluate(element('.assistant .meta') + '.textContent'))
+
     def test_regenerates_edits_and_keeps_branches(self):
         browser = self.browser
         self.set_sampling(temperature=1, max_tokens=8)

@@ -152,6 +152,14 @@ export class Chat {
     this.running()?.stop();
   }
 
+  /** The page is left: what has come of the answers under way is kept. */
+  leave() {
+    for (const {conversation, message} of this.answers.values()) {
+      message.finish = 'stopped';
+      this.library.keep(conversation);
+    }
+  }
+
   keep(conversation = this.conversation) {
     const kept = this.library.keep(conversation);
     setText(byId('notice'), kept ? '' : 'This browser has no room left: delete conversations, or export this one.');

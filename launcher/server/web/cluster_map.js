@@ -53,7 +53,7 @@ class Cell {
     this.busy = h('p', {class: 'quiet'});
     this.element = h('article', {class: 'rank', 'aria-label': `Rank ${rank}`}, marks, h('div', {class: 'rank-body'},
       h('p', {class: 'rank-head'}, h('strong', {}, `Rank ${rank}`), this.badge),
-      h('p', {class: 'rank-step'}, this.step, h('span', {class: 'unit'}, ' ms a step')), this.bar.element, this.shares,
+      h('p', {class: 'rank-step'}, this.step, ' ', h('span', {class: 'unit'}, 'ms a step')), this.bar.element, this.shares,
       this.busy, h('p', {class: 'quiet place', title: `${host}, process ${pid}`}, `${host} · ${pid}`)));
   }
 

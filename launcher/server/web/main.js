@@ -170,6 +170,7 @@ byId('export-json').addEventListener('click', () =>
   exportAs('json', 'application/json', JSON.stringify(chat.conversation.data, null, 2)));
 byId('export-md').addEventListener('click', () => exportAs('md', 'text/markdown', chat.conversation.markdown()));
 window.addEventListener('hashchange', showView);
+window.addEventListener('pagehide', () => chat.leave());
 
 chat.show(library.get(library.entries[0]?.id) ?? Conversation.create());
 showTheme();

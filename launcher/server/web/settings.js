@@ -3,6 +3,9 @@
 import {h} from './dom.js';
 import {load, save} from './storage.js';
 
+// What conversations begin with: a model's own distribution wanders. The API's default is plain sampling.
+const kFirst = {temperature: 0.7, top_p: 0.95};
+
 const kNumbers = [
   {name: 'temperature', label: 'Temperature', min: 0, max: 2, step: 0.05, hint: '0 always takes the likeliest token'},
   {name: 'top_p', label: 'Top p', min: 0, max: 1, step: 0.01},
@@ -19,7 +22,7 @@ export class Settings {
   /** `changed` is called when the system prompt changes. */
   constructor(form, changed) {
     this.form = form;
-    this.values = load('sampling', {});
+    this.values = load('sampling', kFirst);
     this.system = h('textarea', {id: 'system', rows: '4', placeholder: 'None'});
     this.system.addEventListener('input', () => changed(this.system.value));
     this.stop = h('textarea', {id: 'stop', rows: '2', placeholder: 'None'});
@@ -54,6 +57,7 @@ export class Settings {
     const system = this.system.value;
     queueMicrotask(() => {  // once the fields are empty
       this.system.value = system;
+      for (const input of this.inputs) input.value = kFirst[input.id] ?? '';
       this.keep();
     });
   }

@@ -35,6 +35,7 @@ TEST(RankActivity, SurvivesTheWire) {
   activity.weights_bytes = 5;
   activity.kv_bytes = 6;
   activity.clock_ns = 7;
+  activity.moving_ns = 11;
   activity.steps = {1, 2, 3};
   activity.receives = {8, 9, 10};
   const RankActivity copy = RankActivity::parse(activity.serialize());
@@ -46,6 +47,7 @@ TEST(RankActivity, SurvivesTheWire) {
   EXPECT_EQ(copy.layers, (Range{4, 9}));
   EXPECT_EQ(copy.kv_bytes, 6);
   EXPECT_EQ(copy.clock_ns, 7);
+  EXPECT_EQ(copy.moving_ns, 11);
   EXPECT_EQ(copy.steps.amount, 3);
   EXPECT_EQ(copy.receives.ns, 9);
   Bytes frame = activity.serialize();

@@ -18,6 +18,7 @@ struct Rank {
   int pp = 0;
   int64_t step_ms = 10;
   int64_t collective_ms = 0;
+  int64_t moving_ms = 0;  ///< Of collective_ms, as the rank sees it.
   int64_t send_ms = 0;
   int64_t receive_ms = 0;
   int64_t tokens = 2;  ///< Of a step.
@@ -31,6 +32,7 @@ struct Rank {
     activity.clock_ns = ms * kMs;
     activity.steps = {steps, steps * step_ms * kMs, steps * tokens};
     activity.collectives = {steps, steps * collective_ms * kMs, 0};
+    activity.moving_ns = steps * moving_ms * kMs;
     activity.sends = {steps, steps * send_ms * kMs, 0};
     activity.receives = {steps, steps * receive_ms * kMs, 0};
     return activity;
@@ -51,10 +53,10 @@ TEST(Cluster, KnowsNoRatesBeforeAStepIsSeen) {
 
 // Two stages of two ranks; rank 3 computes longest.
 TEST(Cluster, SharesStepsAmongComputingMovingAndWaiting) {
-  const std::vector<Rank> ranks = {{.rank = 0, .pp = 1, .collective_ms = 1, .receive_ms = 4},
-                                   {.rank = 1, .tp = 1, .pp = 1, .collective_ms = 3, .receive_ms = 2},
-                                   {.rank = 2, .collective_ms = 4, .send_ms = 1},
-                                   {.rank = 3, .tp = 1, .collective_ms = 1, .send_ms = 1}};
+  const std::vector<Rank> ranks = {{.rank = 0, .pp = 1, .collective_ms = 3, .moving_ms = 1, .receive_ms = 2},
+                                   {.rank = 1, .tp = 1, .pp = 1, .collective_ms = 3, .moving_ms = 2, .receive_ms = 2},
+                                   {.rank = 2, .collective_ms = 4, .moving_ms = 4, .send_ms = 1},
+                                   {.rank = 3, .tp = 1, .collective_ms = 1, .moving_ms = 1, .send_ms = 1}};
   Cluster cluster;
   for (const int64_t steps : {0, 50}) {
     std::vector<RankActivity> said;
