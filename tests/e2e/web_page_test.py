@@ -259,6 +259,38 @@ class WebPage(unittest.TestCase):
         self.assertEqual(browser.evaluate('document.querySelectorAll(".assistant").length'), 1)
         browser.errors = [e for e in browser.errors if '400' not in e]
 
+    def test_shows_reasoning_calls_pauses_and_errors_of_a_stream(self):
+        browser = self.browser
+        browser.evaluate('''(() => {
+          const own = window.fetch;
+          const stream = () => new ReadableStream({start: (sink) => {
+            window.give = (delta) => window.giveRaw({choices: [{index: 0, delta, finish_reason: null}]});
+            window.giveRaw = (event) => sink.enqueue(new TextEncoder().encode(`data: ${JSON.stringify(event)}\\n\\n`));
+          }});
+          window.fetch = async (path, options) => {
+            if (path.includes('completions')) return new Response(stream());
+            const cluster = await (await own(path, options)).json();
+            return Response.json({...cluster, state: 'recovering', last_loss: 'rank 1 was ended by signal 9'});
+          };
+        })()''')
+        self.ask('Think')
+        browser.wait_for('window.give !== undefined')
+        browser.evaluate('give({role: "assistant", content: ""}); give({reasoning_content: "First **this**."})')
+        browser.wait_for('document.querySelector(".fold")?.open && document.querySelector(".fold strong")?.innerText === "this"')
+        browser.evaluate('give({content: "Then that"})')
+        browser.wait_for('!document.querySelector(".fold").open && ' + ANSWER + ' === "Then that"')
+        browser.wait_for('document.querySelector(".pause")?.innerText.includes("started again")')
+        browser.evaluate('''give({tool_calls: [{index: 0, id: "a", type: "function", function: {name: "sail", arguments: '{"to":'}}]});
+                            give({tool_calls: [{index: 0, function: {arguments: '"sea"}'}}]})''')
+        browser.wait_for('document.querySelector(".call")?.innerText.replace(/\\s/g, "") === \'Tool:sail{"to":"sea"}\'')
+        self.assertIsNone(browser.evaluate(element('.pause') + '?.innerText'))
+        browser.evaluate('giveRaw({error: {message: "the engine was lost", code: 500}})')
+        browser.wait_for('document.querySelector(".failure")?.innerText.includes("the engine was lost")')
+        self.assertEqual(browser.evaluate(ANSWER), 'Then that', 'what had come is kept')
+        browser.click(element('#to-cluster'))
+        browser.wait_for('document.querySelector(".cluster-note").innerText.includes("rank 1 was ended by signal 9")')
+        browser.wait_for('document.getElementById("state").dataset.state === "recovering"')
+
     def test_keeps_several_conversations(self):
         browser = self.browser
         self.set_sampling(max_tokens=4)

@@ -154,9 +154,10 @@ export class Chat {
 
   /** The page is left: what has come of the answers under way is kept. */
   leave() {
-    for (const {conversation, message} of this.answers.values()) {
-      message.finish = 'stopped';
-      this.library.keep(conversation);
+    for (const answer of this.answers.values()) {
+      answer.message.finish = 'stopped';
+      answer.message.stats = answer.stats();
+      this.library.keep(answer.conversation);
     }
   }
 

@@ -21,7 +21,7 @@ export function bytes(value) {
 }
 
 export function percent(share) {
-  return `${number(100 * share)} %`;
+  return `${number(100 * share)}%`;
 }
 
 export function duration(seconds) {
