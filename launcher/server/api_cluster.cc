@@ -34,6 +34,7 @@ void Api::cluster(const HttpRequest&, const std::shared_ptr<HttpExchange>& excha
   const auto now = Cluster::Clock::now();
   const bool attached = hub_ != nullptr;
   const EngineCounters counters = attached ? hub_->counters() : EngineCounters{};
+  const EngineStats stats = attached ? hub_->stats() : EngineStats{};
   const EngineLosses losses = attached ? hub_->losses() : EngineLosses{};
   const std::vector<RankRate> rates = attached ? hub_->cluster().rates(now) : std::vector<RankRate>{};
   const Cluster::TokenRates tokens = attached ? hub_->cluster().token_rates(now) : Cluster::TokenRates{};
@@ -58,8 +59,8 @@ void Api::cluster(const HttpRequest&, const std::shared_ptr<HttpExchange>& excha
   const std::optional<int> slowest = slowest_rank(rates);
   body.set("slowest_rank", slowest ? Json(*slowest) : Json());
   Json kv;
-  kv.set("tokens_used", counters.kv_tokens);
-  kv.set("tokens", info_.kv_tokens);
+  kv.set("pages_used", stats.pages_used);
+  kv.set("pages", stats.pages);
   body.set("kv", std::move(kv));
   body.set("running", counters.running);
   body.set("waiting", counters.waiting);

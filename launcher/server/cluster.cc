@@ -49,7 +49,7 @@ Work work_between(const RankActivity& first, const RankActivity& last) {
 
 }  // namespace
 
-void Cluster::observe(const std::vector<RankActivity>& activity, int64_t generated_tokens, Clock::time_point now) {
+void Cluster::observe(const std::vector<RankActivity>& activity, const Yield& yield, Clock::time_point now) {
   for (const RankActivity& said : activity) {
     History& history = ranks_[said.rank];
     const bool same = !history.empty() && history.back().activity.pid == said.pid &&
@@ -58,7 +58,7 @@ void Cluster::observe(const std::vector<RankActivity>& activity, int64_t generat
     if (!same) {  // started again
       history.clear();
     }
-    history.push_back({said, generated_tokens, now});
+    history.push_back({said, yield, now});
     while (history.size() > 2 && history.front().activity.clock_ns < said.clock_ns - kWindowNs) {
       history.pop_front();
     }
@@ -109,8 +109,11 @@ Cluster::TokenRates Cluster::token_rates(Clock::time_point now) const {
   }
   const History& history = ranks_.begin()->second;
   const Work work = work_between(history.front().activity, history.back().activity);
-  const int64_t generated = history.back().generated_tokens - history.front().generated_tokens;
-  return {.prompt = per_second(std::max<int64_t>(0, work.steps.amount - generated), work.time_ns),
+  const Yield& first = history.front().yield;
+  const Yield& last = history.back().yield;
+  const int64_t generated = last.generated - first.generated;
+  const int64_t prompt = work.steps.amount - generated - (last.wrong_guesses - first.wrong_guesses);
+  return {.prompt = per_second(std::max<int64_t>(0, prompt), work.time_ns),
           .generation = per_second(generated, work.time_ns)};
 }
 

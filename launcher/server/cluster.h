@@ -27,8 +27,13 @@ class Cluster {
  public:
   using Clock = std::chrono::steady_clock;
 
-  /// `generated_tokens`: all that came before this.
-  void observe(const std::vector<RankActivity>& activity, int64_t generated_tokens, Clock::time_point now);
+  /// Tokens that came of steps so far.
+  struct Yield {
+    int64_t generated = 0;
+    int64_t wrong_guesses = 0;
+  };
+  /// `yield`: what came before this.
+  void observe(const std::vector<RankActivity>& activity, const Yield& yield, Clock::time_point now);
 
   /// Of every rank, in their order. Of the collectives of a stage, what its ranks take without waiting for late ones
   /// (QuickestCollectives; the least that any of them says) is communication of all, the rest waiting; receiving from
@@ -44,7 +49,7 @@ class Cluster {
  private:
   struct Said {
     RankActivity activity;
-    int64_t generated_tokens;
+    Yield yield;
     Clock::time_point when;
   };
   using History = std::deque<Said>;

@@ -34,7 +34,10 @@ void EngineHub::cancel(RequestId request) {
 
 void EngineHub::deliver(const EngineEvent& event) {
   if (event.kind == EngineEvent::Kind::kActivity) {
-    cluster_.observe(event.activity, counters_.generated_tokens, Cluster::Clock::now());
+    cluster_.observe(
+        event.activity,
+        {.generated = counters_.generated_tokens, .wrong_guesses = stats_.draft_tokens - stats_.accepted_tokens},
+        Cluster::Clock::now());
     return;
   }
   if (event.kind == EngineEvent::Kind::kStats) {

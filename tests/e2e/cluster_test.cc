@@ -86,8 +86,8 @@ TEST(Cluster, TellsWhatEveryRankOfAMeshHoldsAndDoes) {
     EXPECT_LT(moving + waiting, 1) << dump_json(rank);
   }
   EXPECT_EQ(at(now, {"running"}), Json(1));
-  EXPECT_GT(at(now, {"kv", "tokens_used"}).as_int(), 0);
-  EXPECT_LT(at(now, {"kv", "tokens_used"}).as_int(), at(now, {"kv", "tokens"}).as_int());
+  EXPECT_GT(at(now, {"kv", "pages_used"}).as_int(), 0);
+  EXPECT_LT(at(now, {"kv", "pages_used"}).as_int(), at(now, {"kv", "pages"}).as_int());
   EXPECT_FALSE(at(now, {"slowest_rank"}).is_null());
 }
 

@@ -32,11 +32,11 @@ export class ClusterView {
     if (cluster === null) return;
     const now = performance.now() / 1000;
     const {prompt, generation} = cluster.tokens_per_s;
-    const used = cluster.kv.tokens === 0 ? 0 : cluster.kv.tokens_used / cluster.kv.tokens;
+    const used = cluster.kv.pages === 0 ? 0 : cluster.kv.pages_used / cluster.kv.pages;
     this.figures.generation.push(now, generation, short(generation));
     this.figures.prompt.push(now, prompt, short(prompt));
     this.figures.kv.push(now, used, percent(used),
-      `${number(cluster.kv.tokens_used)} of ${number(cluster.kv.tokens)} tokens`);
+      `${number(cluster.kv.pages_used)} of ${number(cluster.kv.pages)} pages`);
     this.figures.running.push(now, cluster.running, number(cluster.running));
     this.figures.waiting.push(now, cluster.waiting, number(cluster.waiting));
     setText(this.facts, factsOf(cluster));
