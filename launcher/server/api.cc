@@ -85,7 +85,7 @@ const std::map<std::string, Api::Route>& Api::routes() {
 
 bool Api::is_open(const std::string& path) {
   const auto found = routes().find(path);
-  return found != routes().end() && found->second.open;
+  return is_web_path(path) || (found != routes().end() && found->second.open);
 }
 
 void Api::handle(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange) {

@@ -185,11 +185,12 @@ class WebPage(unittest.TestCase):
 
     def test_keeps_what_has_come_when_the_page_is_left(self):
         browser = self.browser
+        self.set_sampling(temperature=1, seed=3)
         self.ask('Tell me of ships')
-        begin = browser.wait_for(ANSWER + '.slice(0, 5)')
+        begin = browser.wait_for(ANSWER)
         browser.go('about:blank')
         browser.go(self.server.url)
-        self.assertEqual(browser.wait_for(ANSWER)[:5], begin)
+        self.assertTrue(browser.wait_for(ANSWER).startswith(begin.rstrip('\ufffd')))
         self.assertIn('stopped', browser.evaluate(element('.assistant .meta') + '.textContent'))
 
     def test_regenerates_edits_and_keeps_branches(self):
