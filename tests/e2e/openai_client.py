@@ -1,6 +1,8 @@
 """What the official client of the OpenAI API sees of a server: URL is its base address."""
 
 import asyncio
+import json
+import re
 import sys
 
 import openai
@@ -84,6 +86,34 @@ def completions(c):
     assert "".join(chunk.choices[0].text for chunk in streamed) == story
 
 
+def grammars(c):
+    asked = {"structured_outputs": {"regex": "[a-c]{3}-[0-9]{2}"}}
+    text = c.completions.create(model="ship", prompt="a", max_tokens=32, extra_body=asked).choices[0].text
+    assert re.fullmatch("[a-c]{3}-[0-9]{2}", text), text
+
+
+def tools(c):
+    # A small model cannot call: a grammar lets it write one call, whose city is its choice.
+    grammar = r'''root ::= "<tool_call>{\"name\": \"weather\", \"arguments\": {\"city\": \"" [A-Z] [a-z]{3,8} "\"}}</tool_call>"'''
+    asked = dict(
+        model="ship", messages=CHAT, seed=1, max_tokens=200, extra_body={"grammar": grammar},
+        tools=[{"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}])
+    choice = c.chat.completions.create(**asked).choices[0]
+    assert choice.finish_reason == "tool_calls", choice
+    call = choice.message.tool_calls[0]
+    assert call.id and call.type == "function" and call.function.name == "weather"
+    assert list(json.loads(call.function.arguments)) == ["city"]
+    arguments, names = "", []
+    for chunk in c.chat.completions.create(**asked, stream=True):
+        for piece in chunk.choices[0].delta.tool_calls or []:
+            arguments += piece.function.arguments or ""
+            names += [piece.function.name] if piece.function.name else []
+    assert arguments == call.function.arguments and names == ["weather"], (arguments, names)
+    answered = CHAT + [choice.message, {"role": "tool", "tool_call_id": call.id, "content": "rain"}]
+    again = c.chat.completions.create(model="ship", messages=answered, max_tokens=2, tools=asked["tools"])
+    assert again.choices[0].message.role == "assistant"
+
+
 def errors(c):
     create = c.chat.completions.create
     fails(openai.BadRequestError, lambda: create(model="ship", messages=[]), param="messages", status_code=400)
@@ -120,10 +150,8 @@ async def asynchronous():
 
 
 def main():
-    url = URL
-    assert url.endswith("/v1")
     with client() as c:
-        for check in (models, chat, choices_and_logprobs, completions, errors, headers):
+        for check in (models, chat, choices_and_logprobs, completions, grammars, tools, errors, headers):
             check(c)
             print("ok", check.__name__)
     asyncio.run(asynchronous())

@@ -20,7 +20,7 @@ if [ ! -e "$folder/$client/ready" ]; then
 fi
 
 log=$(mktemp)
-"$longship" serve "$model" -tp 2 -pp 2 --port 0 --served-model-name ship --api-key secret --kv-cache-memory 64MiB -c 4096 2>"$log" &
+"$longship" serve "$model" -tp 2 -pp 2 --port 0 --served-model-name ship --api-key secret --tool-call-parser hermes --kv-cache-memory 64MiB -c 4096 2>"$log" &
 server=$!
 trap 'kill $server 2>/dev/null; wait $server; rm -f "$log"' EXIT
 for _ in $(seq 600); do
