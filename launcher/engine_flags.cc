@@ -5,6 +5,13 @@
 
 namespace longship {
 
+void give_usual_kv_part(EngineOptions& options) {
+  constexpr double kUsualPart = 0.4;
+  if (options.kv_cache_bytes == 0 && options.kv_cache_fraction == 0) {
+    options.kv_cache_fraction = kUsualPart;
+  }
+}
+
 std::vector<std::string> engine_arguments(const EngineFlags& flags) {
   const EngineOptions& options = flags.options;
   std::vector<std::string> words = {options.synthetic ? "--synthetic" : "--model", flags.model};

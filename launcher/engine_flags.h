@@ -17,6 +17,10 @@ struct EngineFlags {
   EngineOptions options;  ///< All but model, tp, pp and threads.
 };
 
+/// Where nothing was said of it, gives keys and values 0.4 of the host's free memory: for commands that answer many
+/// requests at a time.
+void give_usual_kv_part(EngineOptions& options);
+
 /// The flags as arguments of another run of this program.
 std::vector<std::string> engine_arguments(const EngineFlags& flags);
 

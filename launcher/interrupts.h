@@ -5,8 +5,8 @@
 
 namespace longship {
 
-/// SIGINT, SIGTERM and SIGHUP of this process, taken by a thread of its own. Make it before other threads, which
-/// inherit that these signals are blocked; one object at a time.
+/// SIGINT, SIGTERM, SIGHUP and SIGUSR1 of this process, taken by a thread of its own. Make it before other threads,
+/// which inherit that these signals are blocked; one object at a time.
 class Interrupts {
  public:
   /// `consume` may take a signal (and returns true); otherwise `before_exit` runs and the process ends at once, with

@@ -47,6 +47,7 @@ void set_up(CLI::App& app, std::function<int()>& action) {
       "what the command line says wins over it, and it over the file of --config.");
   add_run_command(app, action);
   add_serve_command(app, action);
+  add_batch_command(app, action);
   add_eval_command(app, action);
   add_bench_command(app, action);
   add_plan_command(app, action);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <future>
 #include <iostream>
 #include <mutex>
 #include <optional>
@@ -14,6 +15,7 @@
 #include "launcher/interrupts.h"
 #include "launcher/lifeline.h"
 #include "launcher/load_bar.h"
+#include "launcher/model_name.h"
 #include "launcher/rank_environment.h"
 #include "launcher/rank_job.h"
 #include "launcher/rank_watch.h"
@@ -31,8 +33,6 @@ using Clock = std::chrono::steady_clock;
 
 // From the start of mpirun to the first words of the leader.
 constexpr std::chrono::seconds kStartDeadline(60);
-// What launchers give between SIGTERM and SIGKILL.
-constexpr std::chrono::milliseconds kLauncherGrace(1000);
 // Without a sign of life, until a rank counts as lost: soon where that costs a pause, late where it costs the job.
 constexpr std::chrono::milliseconds kSilenceOfSurvivors(1000);
 constexpr std::chrono::milliseconds kSilence(10000);
@@ -40,10 +40,8 @@ constexpr std::chrono::milliseconds kSilence(10000);
 constexpr std::chrono::seconds kFinishDeadline(5);
 
 std::string job_title(const std::string& model, const MeshShape& mesh) {
-  const fs::path path = fs::path(model).lexically_normal();
-  const std::string name = (path.has_filename() ? path : path.parent_path()).filename().native();
-  return name + " on " + std::to_string(mesh.ranks()) + (mesh.ranks() == 1 ? " rank" : " ranks") + " (tp " +
-         std::to_string(mesh.tp) + ", pp " + std::to_string(mesh.pp) + ")";
+  return model_name(model) + " on " + std::to_string(mesh.ranks()) + (mesh.ranks() == 1 ? " rank" : " ranks") +
+         " (tp " + std::to_string(mesh.tp) + ", pp " + std::to_string(mesh.pp) + ")";
 }
 
 int local_ranks(const Transport& transport) {
@@ -84,12 +82,10 @@ MeshShape launched_mesh(const EngineFlags& flags, const Transport& transport) {
 
 // What ranks do when the launcher ends them, as it does when one is lost: the leader says which, and its front end
 // tells those who wait for answers; the others wait meanwhile, so that only the lost one is gone.
-OnSignal launcher_signals(const RankWatch& watch, const OnSignal& on_signal) {
+OnSignal launcher_signals(const RankWatch& watch, const OnSignal& on_signal, std::shared_future<void> over,
+                          std::chrono::seconds grace) {
   if (environment_rank() != 0) {
-    return [](int) {
-      std::this_thread::sleep_for(kLauncherGrace);
-      return false;
-    };
+    return [over = std::move(over), grace](int) { return over.wait_for(grace) == std::future_status::ready; };
   }
   return [&](int signal) {
     if (const auto lost = watch.lost()) {
@@ -110,11 +106,12 @@ void end_stuck_job(const std::string& rank, const OnSignal& on_signal) {
 }
 
 int run_launched(const EngineFlags& flags, const PrepareFrontEnd& prepare, const OnSignal& on_signal,
-                 AfterLoss after_loss) {
+                 AfterLoss after_loss, std::chrono::seconds grace) {
   RankWatch watch;
   std::optional<Interrupts> interrupts;  // before any other thread
+  std::promise<void> over;               // gone before them, which ends their waiting
   if (after_loss == AfterLoss::kStartAgain) {
-    interrupts.emplace(launcher_signals(watch, on_signal), [] {});
+    interrupts.emplace(launcher_signals(watch, on_signal, over.get_future(), grace), [] {});
   }
   return with_mpi(flags.options.comm, [&](Transport& transport) {
     if (interrupts) watch.meet(transport);
@@ -225,9 +222,10 @@ int run_with_children(const EngineFlags& flags, const MeshShape& mesh, const Fro
 
 }  // namespace
 
-int run_job(EngineFlags flags, const PrepareFrontEnd& prepare, const OnSignal& on_signal, AfterLoss after_loss) {
+int run_job(EngineFlags flags, const PrepareFrontEnd& prepare, const OnSignal& on_signal, AfterLoss after_loss,
+            std::chrono::seconds grace) {
   if (launched_as_rank()) {
-    return run_launched(flags, prepare, on_signal, after_loss);
+    return run_launched(flags, prepare, on_signal, after_loss, grace);
   }
   const MeshShape mesh = resolve_mesh_alone(flags.mesh);
   const FrontEnd front_end = prepare();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <functional>
 
 #include "launcher/assemble.h"
@@ -10,7 +11,7 @@ namespace longship {
 /// Makes a front end, and all of it that may fail, before ranks start or weights load.
 using PrepareFrontEnd = std::function<FrontEnd()>;
 
-/// May take a SIGINT, SIGTERM or SIGHUP of this process, in a thread of its own.
+/// May take a SIGINT, SIGTERM, SIGHUP or SIGUSR1 of this process, in a thread of its own.
 using OnSignal = std::function<bool(int signal)>;
 
 /// What follows the loss of ranks that are children of this process.
@@ -21,9 +22,10 @@ enum class AfterLoss : uint8_t { kEnd, kStartAgain };
 ///  - alone, on a mesh of one rank that need not survive its loss: in this process;
 ///  - else the ranks are children of this process (through mpirun if they are several), where the front end lives.
 /// A signal that `on_signal` does not take ends the job at once: outside a launcher, and in the leader of a job that
-/// would start again, where it comes from the launcher that ends every rank. Errors: all kinds.
+/// would start again, where it comes from the launcher that ends every rank: the others give the leader `grace` to end
+/// the job by itself; launchers, which kill what is left, give about a second by default. Errors: all kinds.
 int run_job(EngineFlags flags, const PrepareFrontEnd& prepare, const OnSignal& on_signal,
-            AfterLoss after_loss = AfterLoss::kEnd);
+            AfterLoss after_loss = AfterLoss::kEnd, std::chrono::seconds grace = std::chrono::seconds(1));
 
 /// What a rank of a self-started job does: its front end serves the process that started the job.
 int run_child_rank(const EngineFlags& flags);

@@ -10,6 +10,7 @@
 #include "comm/transport.h"
 #include "core/error.h"
 #include "launcher/add_flags.h"
+#include "launcher/apply_settings.h"
 #include "launcher/bench/load_run.h"
 #include "launcher/bench/load_text.h"
 #include "launcher/bench/machine.h"
@@ -342,6 +343,7 @@ void add_bench_serve(CLI::App& bench, std::function<int()>& action) {
   add_load_flags(*command, *flags);
   add_report_flags(*command, *flags);
   add_engine_flags(*command, flags->engine);
+  add_config_flag(*command);
   command->callback([flags, command, &action] {
     flags->running_server = flags->engine.model.empty() ||
                             command->count("--base-url") + command->count("--host") + command->count("--port") > 0;

@@ -12,6 +12,7 @@ namespace longship {
 // code; options live as long as `action`. Errors of actions: longship::Error.
 void add_run_command(CLI::App& app, std::function<int()>& action);
 void add_serve_command(CLI::App& app, std::function<int()>& action);
+void add_batch_command(CLI::App& app, std::function<int()>& action);
 void add_eval_command(CLI::App& app, std::function<int()>& action);
 void add_bench_command(CLI::App& app, std::function<int()>& action);
 void add_plan_command(CLI::App& app, std::function<int()>& action);

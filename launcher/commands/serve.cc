@@ -1,6 +1,5 @@
 #include <CLI/CLI.hpp>
 #include <csignal>
-#include <filesystem>
 
 #include "comm/transport.h"
 #include "core/error.h"
@@ -9,6 +8,7 @@
 #include "launcher/commands/commands.h"
 #include "launcher/default_model.h"
 #include "launcher/log.h"
+#include "launcher/model_name.h"
 #include "launcher/plan_report.h"
 #include "launcher/run_job.h"
 #include "launcher/server/serve.h"
@@ -80,20 +80,12 @@ ModelText load_text(const ServeFlags& flags) {
   return text;
 }
 
-std::string model_name(const std::string& model) {
-  const std::filesystem::path path = std::filesystem::path(model).lexically_normal();
-  return (path.has_filename() ? path : path.parent_path()).filename().native();
-}
-
 int run_command(ServeFlags flags) {
   if (flags.engine.model.empty()) {
     flags.engine.model = default_model();
   }
   EngineOptions& engine = flags.engine.options;
-  if (engine.kv_cache_bytes == 0 && engine.kv_cache_fraction == 0) {
-    constexpr double kUsualPart = 0.4;  // of the memory that is free
-    engine.kv_cache_fraction = kUsualPart;
-  }
+  give_usual_kv_part(engine);
   if (flags.dry_run.wanted) {
     return dry_run(flags.engine, flags.dry_run.json);
   }

@@ -1,23 +1,10 @@
 #include "launcher/server/completion_json.h"
 
 #include <ctime>
-#include <random>
+
+#include "launcher/server/random_id.h"
 
 namespace longship {
-
-namespace {
-
-std::string new_id(bool chat) {
-  static thread_local std::mt19937_64 random{std::random_device{}()};
-  constexpr char kDigits[] = "0123456789abcdef";
-  std::string id = chat ? "chatcmpl-" : "cmpl-";
-  for (int i = 0; i < 32; ++i) {
-    id += kDigits[random() % 16];
-  }
-  return id;
-}
-
-}  // namespace
 
 Json Usage::json() const {
   Json cached;
@@ -36,7 +23,10 @@ Json Usage::json() const {
 }
 
 CompletionJson::CompletionJson(bool chat, std::string model)
-    : chat_(chat), model_(std::move(model)), id_(new_id(chat)), created_(std::time(nullptr)) {}
+    : chat_(chat),
+      model_(std::move(model)),
+      id_(random_id(chat ? "chatcmpl-" : "cmpl-", 32)),
+      created_(std::time(nullptr)) {}
 
 Json CompletionJson::envelope(const char* chat_object) const {
   Json json;

@@ -1,7 +1,8 @@
 #include "launcher/server/http_head.h"
 
 #include <algorithm>
-#include <random>
+
+#include "launcher/server/random_id.h"
 
 namespace longship {
 
@@ -125,13 +126,7 @@ std::string request_id(std::string_view given) {
   if (plain) {
     return std::string(given);
   }
-  static thread_local std::mt19937_64 random{std::random_device{}()};
-  constexpr char kDigits[] = "0123456789abcdef";
-  std::string id = "req-";
-  for (int i = 0; i < 24; ++i) {
-    id += kDigits[random() % 16];
-  }
-  return id;
+  return random_id("req-", 24);
 }
 
 }  // namespace longship

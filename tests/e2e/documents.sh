@@ -15,6 +15,7 @@ PATH=$work/bin:$PATH
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cp "$root/README.md" "$work/FILE"
 cp -r "$root/configs" "$work/configs"
+echo '{"custom_id": "1", "method": "POST", "url": "/v1/completions", "body": {"prompt": "Ships float", "max_tokens": 4}}' >"$work/in.jsonl"
 cd "$work" || exit 2
 failures=0
 ran=0

@@ -1,0 +1,79 @@
+#include <CLI/CLI.hpp>
+
+#include "core/error.h"
+#include "launcher/add_flags.h"
+#include "launcher/apply_settings.h"
+#include "launcher/batch/batch_run.h"
+#include "launcher/commands/commands.h"
+#include "launcher/default_model.h"
+#include "launcher/model_name.h"
+#include "launcher/run_job.h"
+
+namespace longship {
+
+namespace {
+
+constexpr const char* kExamples =
+    "Examples:\n"
+    "  longship batch in.jsonl out.jsonl MODEL -tp 2            starts two ranks\n"
+    "  mpirun -n 4 longship batch in.jsonl out.jsonl MODEL      takes the ranks of mpirun\n"
+    "in.jsonl has lines {\"custom_id\", \"method\": \"POST\", \"url\": \"/v1/chat/completions\" or "
+    "\"/v1/completions\", \"body\"}.\n"
+    "The same command goes on where an earlier one ended, however that was. Exit code 75: told to end before it was "
+    "done.\n";
+
+struct BatchFlags {
+  EngineFlags engine;
+  BatchOptions batch;
+  int64_t drain_s = 20;
+};
+
+int run_command(BatchFlags flags) {
+  if (flags.engine.model.empty()) {
+    flags.engine.model = default_model();
+  }
+  give_usual_kv_part(flags.engine.options);
+  if (flags.batch.served_names.empty()) {
+    flags.batch.served_names.push_back(model_name(flags.engine.model));
+  }
+  constexpr std::size_t kPerSequence = 2;  // so that a sequence is there whenever one ends
+  flags.batch.in_flight = kPerSequence * static_cast<std::size_t>(flags.engine.options.max_num_seqs);
+  flags.batch.drain_time = std::chrono::seconds(flags.drain_s);
+  constexpr std::chrono::seconds kToWrite(5);
+  std::shared_ptr<BatchRun> batch;
+  const PrepareFrontEnd prepare = [&]() -> FrontEnd {
+    auto model =
+        std::make_shared<const ModelText>(load_model_text(flags.engine.model, flags.engine.options.overrides, true));
+    batch = std::make_shared<BatchRun>(flags.batch, std::move(model));
+    return [batch](Engine& ranks) { return batch->run(ranks); };
+  };
+  return run_job(
+      flags.engine, prepare, [&](int signal) { return batch != nullptr && batch->stop(signal); },
+      AfterLoss::kStartAgain, flags.batch.drain_time + kToWrite);
+}
+
+}  // namespace
+
+void add_batch_command(CLI::App& app, std::function<int()>& action) {
+  auto flags = std::make_shared<BatchFlags>();
+  CLI::App* command = app.add_subcommand("batch", "Answer a file of API requests, without a server")->footer(kExamples);
+  command->add_option("-i,--input-file,IN", flags->batch.input, "Requests, one a line")->type_name("FILE")->required();
+  command->add_option("-o,--output-file,OUT", flags->batch.output, "Answers, added as they are complete")
+      ->type_name("FILE")
+      ->required();
+  command
+      ->add_option("--served-model-name", flags->batch.served_names,
+                   "Name of the model in the requests (repeatable; default: that of its file)")
+      ->type_name("NAME")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  command
+      ->add_option("--drain-timeout", flags->drain_s, "Seconds for requests that run after SIGTERM, SIGUSR1 or SIGINT")
+      ->check(CLI::Range(int64_t{0}, int64_t{86400}))
+      ->capture_default_str();
+  add_engine_flags(*command, flags->engine);
+  add_config_flag(*command);
+  command->callback([flags, &action] { action = [flags] { return run_command(*flags); }; });
+}
+
+}  // namespace longship
