@@ -25,7 +25,7 @@ ran=0
 run() {
   local command=${1//MODEL/$model}
   if [[ $command == *"longship serve"* && $command != *--dry-run* ]]; then
-    serve "$command --port 0"
+    serve "$(sed -E 's/ --port [0-9]+//' <<<"$command") --port 0"
   elif [[ $command =~ ^longship\ run\ [^\ ]+$ ]]; then
     printf '/quit\n' | timeout 120 script -qec "$command" /dev/null
   elif [[ $command == *--jsonl* ]]; then
