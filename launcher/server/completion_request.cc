@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "launcher/server/api_error.h"
+#include "launcher/server/call_grammar.h"
 #include "launcher/server/fields.h"
 #include "launcher/server/generation_fields.h"
 #include "launcher/server/grammar_fields.h"
@@ -102,8 +103,10 @@ CompletionRequest CompletionParser::parse(const Json& body, bool chat) const {
   }
   truncate(fields, request);
   check_length(request);
+  // What a grammar holds begins with the answer.
   request.reply.reasoning_open =
-      chat && ends_with_mark(request.prompts[0].ids, reasoning_marks(request.reply.format.reasoning).open);
+      chat && request.generation.grammar.kind == GrammarSpec::Kind::kNone &&
+      ends_with_mark(request.prompts[0].ids, reasoning_marks(request.reply.format.reasoning).open);
   return request;
 }
 
@@ -111,9 +114,6 @@ CompletionRequest CompletionParser::parse(const Json& body, bool chat) const {
 void CompletionParser::read_reply(const Fields& fields, CompletionRequest& request) const {
   ToolUse use = read_tool_use(fields);
   request.tool_choice = use.choice;
-  if (use.choice == ToolUse::Choice::kRequired || use.choice == ToolUse::Choice::kNamed) {
-    fields.fail("tool_choice", "may be auto or none here: a call cannot be forced");
-  }
   const bool calls = use.choice != ToolUse::Choice::kNone;
   if (calls && model_.reply_format.tools == ToolFormat::kNone) {
     fields.fail(
@@ -122,6 +122,12 @@ void CompletionParser::read_reply(const Fields& fields, CompletionRequest& reque
   }
   request.reply.format = {.tools = calls ? model_.reply_format.tools : ToolFormat::kNone,
                           .reasoning = model_.reply_format.reasoning};
+  if (GrammarSpec forced = call_grammar(use, request.reply.format.tools); forced.kind != GrammarSpec::Kind::kNone) {
+    if (request.generation.grammar.kind != GrammarSpec::Kind::kNone) {
+      fields.fail("tool_choice", "forces a call, and a grammar is there as well");
+    }
+    request.generation.grammar = std::move(forced);
+  }
   request.reply.functions = std::move(use.functions);
   request.reply.parallel = use.parallel;
   for (const std::string_view mark : marks_of(request.reply.format)) {

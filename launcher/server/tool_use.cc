@@ -55,9 +55,7 @@ void read_tool(const Json& tool, const std::string& place, ToolUse& use) {
   if (function.find("parameters") != nullptr) {
     object_member(function, "parameters");
   }
-  if (function.flag("strict").value_or(false)) {
-    function.fail("strict", "is not supported: arguments are not held to their schema");
-  }
+  function.flag("strict");
   use.functions.push_back(name);
   use.tools.push_back(tool);
 }
@@ -86,6 +84,16 @@ void read_choice(const Fields& fields, ToolUse& use) {
   }
 }
 
+// Only a call that is forced is held to its schema.
+void refuse_strict(const ToolUse& use) {
+  for (std::size_t i = 0; i < use.tools.size() && use.choice == ToolUse::Choice::kAuto; ++i) {
+    const Fields function(*use.tools[i].find("function"), "tools[" + std::to_string(i) + "].function.");
+    if (function.flag("strict").value_or(false)) {
+      function.fail("strict", "needs a tool_choice of required or of a function: other calls are not held to a schema");
+    }
+  }
+}
+
 }  // namespace
 
 ToolUse read_tool_use(const Fields& fields) {
@@ -105,6 +113,7 @@ ToolUse read_tool_use(const Fields& fields) {
   }
   use.choice = use.functions.empty() ? ToolUse::Choice::kNone : ToolUse::Choice::kAuto;
   read_choice(fields, use);
+  refuse_strict(use);
   use.parallel = fields.flag("parallel_tool_calls").value_or(true);
   if (use.choice == ToolUse::Choice::kNone) {
     use.tools.clear();

@@ -48,6 +48,35 @@ TEST(Tools, CallsAreAnsweredAndStreamedAlike) {
   EXPECT_EQ(at(parse(events[events.size() - 2]), {"choices", "0", "finish_reason"}), Json("tool_calls"));
 }
 
+TEST(Tools, ACallThatIsForcedIsHeldToItsSchema) {
+  const std::string tools = R"("messages":[{"role":"user","content":"Oslo?"}],"max_tokens":300,"temperature":1,
+    "tools":[{"type":"function","function":{"name":"get_weather","strict":true,"parameters":{"type":"object",
+      "properties":{"city":{"enum":["Oslo","Bergen"]},"days":{"type":"integer","minimum":1,"maximum":9}},
+      "required":["city","days"],"additionalProperties":false}}},
+      {"type":"function","function":{"name":"now"}}],)";
+  for (const char* format : {"hermes", "llama3_json", "mistral"}) {
+    Server server({"--tool-call-parser", format});
+    for (const bool named : {false, true}) {
+      const std::string choice = named ? R"({"type":"function","function":{"name":"get_weather"}})" : "\"required\"";
+      const Json answer =
+          server.post("/v1/chat/completions",
+                      "{" + tools + R"("seed":5,"parallel_tool_calls":false,"tool_choice":)" + choice + "}");
+      EXPECT_EQ(at(answer, {"choices", "0", "finish_reason"}), Json(named ? "stop" : "tool_calls")) << format;
+      EXPECT_EQ(at(answer, {"choices", "0", "message", "content"}), Json()) << format;
+      const Json calls = at(answer, {"choices", "0", "message", "tool_calls"});
+      ASSERT_TRUE(calls.is_array()) << format << dump_json(answer);
+      ASSERT_EQ(calls.as_array().size(), 1U);
+      const Json name = at(calls, {"0", "function", "name"});
+      const Json arguments = parse(at(calls, {"0", "function", "arguments"}).as_string());
+      EXPECT_TRUE(name == Json("get_weather") || (!named && name == Json("now")));
+      if (name == Json("get_weather")) {
+        EXPECT_TRUE(at(arguments, {"city"}) == Json("Oslo") || at(arguments, {"city"}) == Json("Bergen"));
+        EXPECT_TRUE(at(arguments, {"days"}).is_int()) << dump_json(arguments);
+      }
+    }
+  }
+}
+
 TEST(Tools, AnUnknownFormatIsRefusedWithThoseThatAreKnown) {
   const Outcome outcome = run(longship({"serve", served_model(), "--port", "0", "--tool-call-parser", "pigeon"}));
   EXPECT_EQ(outcome.exit_code, 2);

@@ -194,8 +194,28 @@ TEST_F(ToolCalls, TheModelIsToldOfToolsAndEarlierCalls) {
   EXPECT_NE(prompt().find("tool: 12:34"), std::string::npos) << prompt();
 }
 
+TEST_F(ToolCalls, ThatAreForcedAreAGrammar) {
+  const auto grammar = [&] { return std::get<Json>(parse_json(served_.engine().request().grammar.text)); };
+  ask(call_, tools_ + R"(,"tool_choice":"required")");
+  EXPECT_EQ(grammar().find("tags")->as_array().size(), 2U);
+  EXPECT_EQ(grammar().find("most"), nullptr);
+  const Json answer =
+      choice(ask(call_, tools_ + R"(,"tool_choice":{"type":"function","function":{"name":"get_weather"}})"));
+  ASSERT_EQ(grammar().find("tags")->as_array().size(), 1U);
+  EXPECT_EQ(*grammar().find("tags")->as_array()[0].find("begin"),
+            Json("<tool_call>\n{\"name\": \"get_weather\", \"arguments\": "));
+  EXPECT_EQ(*grammar().find("most"), Json(1));
+  EXPECT_EQ(*answer.find("finish_reason"), Json("stop")) << "as the OpenAI API has it for a function that was named";
+  ask(call_, tools_ + R"(,"tool_choice":"required","parallel_tool_calls":false)");
+  EXPECT_EQ(*grammar().find("most"), Json(1));
+  ask(call_, tools_);
+  EXPECT_EQ(served_.engine().request().grammar, GrammarSpec{});
+}
+
 TEST_F(ToolCalls, AreRefusedWhereTheyCannotBe) {
-  EXPECT_EQ(ask("", tools_ + R"(,"tool_choice":"required")").status, 400);
+  EXPECT_EQ(ask("", tools_ + R"(,"tool_choice":"required","guided_regex":"a")").status, 400);
+  const std::string bad = R"(,"tools":[{"function":{"name":"f","parameters":{"type":"pigeon"}}}])";
+  EXPECT_EQ(ask("", bad + R"(,"tool_choice":"required")").status, 400);
   ServedApi plain;  // its template has no calls
   HttpRequest request;
   request.method = "POST";

@@ -43,6 +43,8 @@ TEST(ToolUse, IsWhatTheClientChooses) {
   const ToolUse named = read(tools + R"(,"tool_choice":{"type":"function","function":{"name":"now"}})");
   EXPECT_EQ(named.choice, ToolUse::Choice::kNamed);
   EXPECT_EQ(named.named, "now");
+  EXPECT_EQ(read(R"("tools":[{"function":{"name":"a","strict":true}}],"tool_choice":"required")").choice,
+            ToolUse::Choice::kRequired);
   EXPECT_FALSE(read(tools + R"(,"parallel_tool_calls":false)").parallel);
   const ToolUse none = read(tools + R"(,"tool_choice":"none")");
   EXPECT_EQ(none.choice, ToolUse::Choice::kNone);
@@ -68,6 +70,7 @@ TEST(ToolUse, WhatIsWrongIsNamed) {
       {tool(R"({"name":"a","description":5})"), "tools[0].function.description"},
       {tool(R"({"name":"a","parameters":[]})"), "tools[0].function.parameters"},
       {tool(R"({"name":"a","strict":"yes"})"), "tools[0].function.strict"},
+      {tool(R"({"name":"a","strict":true})"), "tools[0].function.strict"},
       {R"("tools":[{"function":{"name":"a"}},{"function":{"name":"a"}}])", "tools[1].function.name"},
       {R"("tool_choice":"required")", "tool_choice"},
       {R"("tool_choice":{"type":"function","function":{"name":"now"}})", "tool_choice"},
