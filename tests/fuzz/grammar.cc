@@ -1,6 +1,7 @@
 #include "engine/sample/grammar/grammar_spec.h"
 
 #include <chrono>
+#include <iterator>
 
 #include "core/error.h"
 #include "tests/fuzz/targets.h"
@@ -12,12 +13,13 @@ void grammar(Input input) {
   if (input.empty()) {
     return;
   }
-  constexpr GrammarSpec::Kind kKinds[] = {GrammarSpec::Kind::kGbnf, GrammarSpec::Kind::kRegex,
-                                          GrammarSpec::Kind::kChoice};
+  using Kind = GrammarSpec::Kind;
+  constexpr Kind kKinds[] = {Kind::kGbnf, Kind::kRegex, Kind::kChoice, Kind::kJsonSchema, Kind::kTagged};
   const std::string_view text(reinterpret_cast<const char*>(input.data()), input.size());
   const auto begin = Clock::now();
   try {
-    compile_grammar({kKinds[static_cast<unsigned char>(text.front()) % 3], std::string(text.substr(1))});
+    compile_grammar(
+        {kKinds[static_cast<unsigned char>(text.front()) % std::size(kKinds)], std::string(text.substr(1))});
   } catch (const Error& error) {
     require(error.kind() == ErrorKind::kUsage, "a grammar that is none is its user's error");
   }

@@ -13,7 +13,8 @@ using Input = std::span<const std::byte>;
 
 /// A request of the API: the first line is METHOD PATH, the rest the body. An engine without a model answers.
 void api(Input input);
-/// A grammar: the first byte says which kind (GBNF, regular expression, choices), the rest is its text.
+/// A grammar: the first byte says which kind (GBNF, regular expression, choices, JSON schema, tags), the rest is its
+/// text.
 void grammar(Input input);
 /// What a client sends on one connection of the HTTP server, which must serve others afterwards.
 void http(Input input);
