@@ -54,6 +54,10 @@ void set_log_format(LogFormat format) {
   g_format = format;
 }
 
+LogFormat log_format() {
+  return g_format;
+}
+
 void log_line(LogLevel level, const std::string& message, const Json& fields) {
   const std::string line =
       (g_format == LogFormat::kJson ? json_line(level, message, fields) : "longship: " + printable(message)) + "\n";

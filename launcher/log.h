@@ -12,6 +12,7 @@ enum class LogLevel : uint8_t { kInfo, kWarning, kError };
 
 /// How lines are written from now on; before other threads start.
 void set_log_format(LogFormat format);
+LogFormat log_format();
 
 /// Writes one line to the standard error, whole: "longship: MESSAGE", or a JSON object of time, level, message and
 /// `fields` (an object). Control characters never get through. Any thread may call.

@@ -2,6 +2,8 @@
 
 #include <cstdio>
 
+#include "launcher/log.h"
+
 namespace longship {
 
 std::string error_text(const Error& error) {
@@ -13,6 +15,13 @@ std::string error_text(const Error& error) {
 }
 
 void print_error(const Error& error) {
+  if (log_format() == LogFormat::kJson) {
+    Json fields;
+    fields.set("remedy", error.remedy());
+    fields.set("exit_code", error.exit_code());
+    log_line(LogLevel::kError, error.cause(), fields);
+    return;
+  }
   const std::string text = "longship: " + error_text(error) + "\n";
   std::fwrite(text.data(), 1, text.size(), stderr);
 }

@@ -81,6 +81,7 @@ ModelText load_text(const ServeFlags& flags) {
 }
 
 int run_command(ServeFlags flags) {
+  set_log_format(flags.log_format == "json" ? LogFormat::kJson : LogFormat::kText);
   if (flags.engine.model.empty()) {
     flags.engine.model = default_model();
   }
@@ -90,7 +91,6 @@ int run_command(ServeFlags flags) {
     return dry_run(flags.engine, flags.dry_run.json);
   }
   check_access(flags);
-  set_log_format(flags.log_format == "json" ? LogFormat::kJson : LogFormat::kText);
   flags.serve.title = model_name(flags.engine.model);
   flags.serve.api.version = LONGSHIP_VERSION;
   if (flags.serve.api.served_names.empty()) {

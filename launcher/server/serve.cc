@@ -168,6 +168,19 @@ void ServeFrontEnd::print_banner(const EngineInfo& info) const {
   const std::string url = std::string(certificate_ ? "https://" : "http://") + (any ? "127.0.0.1" : options_.host) +
                           ":" + std::to_string(server_.port());
   const double concurrency = static_cast<double>(info.kv_tokens) / static_cast<double>(info.max_model_len);
+  if (log_format() == LogFormat::kJson) {
+    Json fields;
+    fields.set("version", options_.api.version);
+    fields.set("model", options_.title);
+    fields.set("tp", info.tp);
+    fields.set("pp", info.pp);
+    fields.set("threads", info.threads);
+    fields.set("kv_cache_tokens", info.kv_tokens);
+    fields.set("max_model_len", info.max_model_len);
+    fields.set("max_concurrency", concurrency);
+    log_line(LogLevel::kInfo, "Ready: " + url + "/v1", fields);
+    return;
+  }
   std::cerr << "longship " + options_.api.version + ": " + options_.title +
                    line(": tp %d, pp %d, %d threads a rank\n", info.tp, info.pp, info.threads) +
                    line("KV cache size: %lld tokens\n", static_cast<long long>(info.kv_tokens)) +

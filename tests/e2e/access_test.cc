@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <thread>
@@ -212,7 +213,15 @@ TEST(Log, OneLineForEachRequestWithoutWhatUsersWrite) {
   EXPECT_GT(at(completion, {"prompt_tokens"}).as_int(), 0);
   EXPECT_GT(at(completion, {"first_token_s"}).as_double(), 0);
   EXPECT_GE(at(completion, {"total_s"}).as_double(), at(completion, {"first_token_s"}).as_double());
+  const bool ready = std::any_of(lines.begin(), lines.end(), [](const Json& line) {
+    return at(line, {"message"}).as_string().starts_with("Ready: http://") && at(line, {"kv_cache_tokens"}).is_int();
+  });
+  EXPECT_TRUE(ready) << outcome.err;
   EXPECT_EQ(at(of_route("/no\xef\xbf\xbdwhere"), {"status"}), Json(404));
+
+  const Outcome failed =
+      run(longship({"serve", served_model(), "--log-format", "json", "--port", "0", "--ssl-certfile", "none"}));
+  EXPECT_EQ(at(parse(failed.err), {"exit_code"}), Json(2)) << failed.err;
 
   Server talkative({"--log-requests", "--log-prompts"});
   EXPECT_EQ(http(talkative.port(), "POST", "/v1/completions", body).status, 200);

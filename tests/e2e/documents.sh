@@ -21,7 +21,7 @@ failures=0
 ran=0
 
 # run COMMAND: on a terminal of its own, where a chat is ended at once; the standard input is empty otherwise.
-# A server is ended once it is ready.
+# A server takes a free port and is ended once it is ready.
 run() {
   local command=${1//MODEL/$model}
   if [[ $command == *"longship serve"* && $command != *--dry-run* ]]; then
