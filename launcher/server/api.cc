@@ -207,8 +207,11 @@ void Api::model(const HttpRequest& request, const std::shared_ptr<HttpExchange>&
 void Api::metrics_text(const HttpRequest&, const std::shared_ptr<HttpExchange>& exchange) {
   const EngineCounters counters = hub_ == nullptr ? EngineCounters{} : hub_->counters();
   const EngineStats stats = hub_ == nullptr ? EngineStats{} : hub_->stats();
+  const bool attached = hub_ != nullptr;
+  const std::vector<RankRate> ranks = attached ? hub_->cluster().rates(Cluster::Clock::now()) : std::vector<RankRate>{};
+  const int64_t recoveries = attached ? hub_->losses().count : 0;
   exchange->respond({.status = 200,
-                     .body = metrics_.text(counters, stats, options_.served_names.front()),
+                     .body = metrics_.text(counters, stats, ranks, recoveries, options_.served_names.front()),
                      .content_type = "text/plain; version=0.0.4; charset=utf-8"});
 }
 

@@ -58,6 +58,21 @@ class Writer {
       }
     }
   }
+  /// Of ours alone.
+  void add_own(const std::string& name, const char* type, const char* help, double value) {
+    head("longship:" + name, type, help);
+    text_ += "longship:" + name + "{" + labels_ + "} " + number(value) + "\n";
+  }
+  /// The same, one value for each rank.
+  template <class Value>
+  void add_ranks(const std::string& name, const char* type, const char* help, const std::vector<RankRate>& ranks,
+                 const Value& value) {
+    head("longship:" + name, type, help);
+    for (const RankRate& rank : ranks) {
+      text_ += "longship:" + name + "{" + labels_ + ",rank=\"" + std::to_string(rank.activity.rank) + "\",host=\"" +
+               escaped(rank.activity.host) + "\"} " + number(value(rank)) + "\n";
+    }
+  }
   std::string take() { return std::move(text_); }
 
  private:
@@ -101,6 +116,30 @@ Metrics::Metrics()
       generation_tokens(kSizeBounds),
       finished({{"stop", 0}, {"length", 0}, {"abort", 0}, {"error", 0}}) {}
 
+namespace {
+
+double in_seconds(int64_t nanoseconds) {
+  return static_cast<double>(nanoseconds) / 1e9;
+}
+
+// What each rank has done since its start; a rank that was started again begins at 0.
+void add_rank_metrics(Writer& writer, const std::vector<RankRate>& ranks) {
+  writer.add_ranks("rank_step_seconds_total", "counter", "Time that a rank ran steps", ranks,
+                   [](const RankRate& rank) { return in_seconds(rank.activity.steps.ns); });
+  writer.add_ranks("rank_comm_seconds_total", "counter", "Time of them in which a rank moved data", ranks,
+                   [](const RankRate& rank) { return in_seconds(rank.activity.moving_ns + rank.activity.sends.ns); });
+  writer.add_ranks("rank_wait_seconds_total", "counter", "Time of them in which a rank waited for others", ranks,
+                   [](const RankRate& rank) {
+                     const RankActivity& done = rank.activity;
+                     return in_seconds(std::max<int64_t>(0, done.collectives.ns - done.moving_ns) + done.receives.ns);
+                   });
+  if (const std::optional<int> slowest = slowest_rank(ranks)) {
+    writer.add_own("slowest_rank", "gauge", "The rank that the others wait for", *slowest);
+  }
+}
+
+}  // namespace
+
 void Metrics::observe(const AnswerTimes& answer) {
   e2e_request_latency_s.observe(answer.end_s);
   prompt_tokens.observe(static_cast<double>(answer.prompt_tokens));
@@ -114,7 +153,8 @@ void Metrics::observe(const AnswerTimes& answer) {
   }
 }
 
-std::string Metrics::text(const EngineCounters& counters, const EngineStats& stats, const std::string& model) const {
+std::string Metrics::text(const EngineCounters& counters, const EngineStats& stats, const std::vector<RankRate>& ranks,
+                          int64_t recoveries, const std::string& model) const {
   Writer writer("model_name=\"" + escaped(model) + "\"");
   const auto add = [&](const char* name, const char* type, const char* help, int64_t value) {
     writer.add(name, type, help, static_cast<double>(value));
@@ -145,6 +185,9 @@ std::string Metrics::text(const EngineCounters& counters, const EngineStats& sta
   writer.add("request_decode_time_seconds", "From the first token to the last", decode_time_s);
   writer.add("request_prompt_tokens", "Tokens of a request's prompt", prompt_tokens);
   writer.add("request_generation_tokens", "Tokens of a request's answer", generation_tokens);
+  writer.add_own("recoveries_total", "counter", "Losses of ranks that requests have survived",
+                 static_cast<double>(recoveries));
+  add_rank_metrics(writer, ranks);
   return writer.take();
 }
 

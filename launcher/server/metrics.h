@@ -51,7 +51,9 @@ struct Metrics {
   /// An answer that is complete.
   void observe(const AnswerTimes& answer);
   /// Prometheus text (exposition format 0.0.4): each value as longship:NAME and, where vLLM has it, vllm:NAME.
-  std::string text(const EngineCounters& counters, const EngineStats& stats, const std::string& model) const;
+  /// `recoveries`: losses of ranks that the server has survived.
+  std::string text(const EngineCounters& counters, const EngineStats& stats, const std::vector<RankRate>& ranks,
+                   int64_t recoveries, const std::string& model) const;
 };
 
 }  // namespace longship

@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "launcher/log.h"
+#include "launcher/server/layout.h"
 
 namespace longship {
 
@@ -14,6 +15,8 @@ namespace {
 
 constexpr std::chrono::seconds kStatusPeriod(10);
 constexpr std::chrono::seconds kFlushTime(1);
+// For the ranks to say where they are.
+constexpr std::chrono::seconds kAnnounceTime(1);
 
 template <class... Values>
 std::string line(const char* format, Values... values) {
@@ -112,7 +115,8 @@ void ServeFrontEnd::on_server(const std::function<void()>& work) {
 
 int ServeFrontEnd::run(Engine& engine) {
   on_server([&] { api_.attach(engine); });
-  print_banner(engine.info());
+  announce_deadline_ = Clock::now() + kAnnounceTime;
+  on_server([&] { announce(); });
   try {
     api_.hub()->pump([this] { return finished(); },
                      [this](std::vector<EngineEvent> events) {
@@ -151,6 +155,9 @@ void ServeFrontEnd::abandon(const std::string& why) {
 // Called by the thread that takes events, every few milliseconds.
 bool ServeFrontEnd::finished() {
   const Clock::time_point now = Clock::now();
+  if (now < announce_deadline_ + kAnnounceTime) {
+    server_.post([this] { announce(); });
+  }
   if (now >= next_status_) {
     next_status_ = now + kStatusPeriod;
     server_.post([this] { print_status(); });
@@ -163,7 +170,21 @@ bool ServeFrontEnd::finished() {
   return idle_ || now >= drain_deadline_;
 }
 
-void ServeFrontEnd::print_banner(const EngineInfo& info) const {
+// As soon as every rank has said where it is.
+void ServeFrontEnd::announce() {
+  const EngineInfo info = api_.hub()->info();
+  std::vector<RankActivity> ranks;
+  for (const RankRate& rate : api_.hub()->cluster().rates(Clock::now())) {
+    ranks.push_back(rate.activity);
+  }
+  const bool all = ranks.size() == static_cast<std::size_t>(info.tp) * static_cast<std::size_t>(info.pp);
+  if (!announced_ && (all || Clock::now() >= announce_deadline_)) {
+    announced_ = true;
+    print_banner(info, ranks);
+  }
+}
+
+void ServeFrontEnd::print_banner(const EngineInfo& info, const std::vector<RankActivity>& ranks) const {
   const bool any = options_.host == "0.0.0.0" || options_.host == "::";
   const std::string url = std::string(certificate_ ? "https://" : "http://") + (any ? "127.0.0.1" : options_.host) +
                           ":" + std::to_string(server_.port());
@@ -178,11 +199,20 @@ void ServeFrontEnd::print_banner(const EngineInfo& info) const {
     fields.set("kv_cache_tokens", info.kv_tokens);
     fields.set("max_model_len", info.max_model_len);
     fields.set("max_concurrency", concurrency);
+    Json::Array layout;
+    for (const std::string& part : layout_lines(ranks)) {
+      layout.emplace_back(part);
+    }
+    fields.set("layout", std::move(layout));
     log_line(LogLevel::kInfo, "Ready: " + url + "/v1", fields);
     return;
   }
+  std::string layout;
+  for (const std::string& part : layout_lines(ranks)) {
+    layout += "  " + part + "\n";
+  }
   std::cerr << "longship " + options_.api.version + ": " + options_.title +
-                   line(": tp %d, pp %d, %d threads a rank\n", info.tp, info.pp, info.threads) +
+                   line(": tp %d, pp %d, %d threads a rank\n", info.tp, info.pp, info.threads) + layout +
                    line("KV cache size: %lld tokens\n", static_cast<long long>(info.kv_tokens)) +
                    line("Maximum concurrency for %lld tokens per request: %.2fx\n",
                         static_cast<long long>(info.max_model_len), concurrency) +

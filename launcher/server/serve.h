@@ -49,7 +49,8 @@ class ServeFrontEnd {
   void log_access(const AccessRecord& record) const;
   void on_server(const std::function<void()>& work);
   bool finished();
-  void print_banner(const EngineInfo& info) const;
+  void announce();
+  void print_banner(const EngineInfo& info, const std::vector<RankActivity>& ranks) const;
   void print_status();
 
   ServeOptions options_;
@@ -61,6 +62,8 @@ class ServeFrontEnd {
   std::atomic<bool> idle_ = false;
   Clock::time_point drain_deadline_;
   Clock::time_point next_status_;
+  Clock::time_point announce_deadline_;
+  bool announced_ = false;  ///< Of the server's thread.
   EngineCounters last_status_;
 };
 

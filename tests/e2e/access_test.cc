@@ -61,6 +61,26 @@ TEST(Access, KeysOfAFileAreReadAgain) {
   EXPECT_EQ(status("/v1/models", "new-key"), 200);
 }
 
+TEST(Access, ThePageNeedsNoKeyButWhatItShowsDoes) {
+  const Server server({"--api-key", "k"});
+  EXPECT_EQ(http(server.port(), "GET", "/").status, 200);
+  EXPECT_EQ(http(server.port(), "GET", "/cluster").status, 401);
+}
+
+TEST(Banner, SaysWhereTheRanksAreAndWhatTheyHold) {
+  Server server({"-tp", "2"});
+  EXPECT_NE(server.program().err_so_far().find(": ranks 0, 1: stage 0, layers 0..2, weights "), std::string::npos)
+      << server.program().err_so_far();
+  server.post("/v1/completions", R"({"prompt":"a","max_tokens":20,"ignore_eos":true})");
+  const std::string first = "longship:rank_step_seconds_total{model_name=\"llama-Q8_0.gguf\",rank=\"1\"";
+  for (int i = 0; i < 200 && http(server.port(), "GET", "/metrics").body.find(first) == std::string::npos; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  const std::string metrics = http(server.port(), "GET", "/metrics").body;
+  EXPECT_NE(metrics.find(first), std::string::npos) << metrics;
+  EXPECT_NE(metrics.find("longship:recoveries_total{model_name=\"llama-Q8_0.gguf\"} 0"), std::string::npos);
+}
+
 TEST(Access, AKeyIsRefusedBeforeItsBodyIsRead) {
   const Server server({"--api-key", "k"});
   HttpConnection client(server.port());

@@ -121,7 +121,7 @@ TEST(Metrics, AreWellFormedWithTheNamesOfVllm) {
   counters.prompt_tokens = 70;
   counters.generated_tokens = 110;
   const EngineStats stats{.pages = 1000, .pages_used = 250};
-  const Exposition text(metrics.text(counters, stats, "ship \"one\"\\\n"));
+  const Exposition text(metrics.text(counters, stats, {}, 0, "ship \"one\"\\\n"));
   const Labels model = {{"model_name", R"(ship \"one\"\\\n)"}};
   const std::pair<const char*, double> values[] = {{"num_requests_running", 2},
                                                    {"num_requests_waiting", 3},
@@ -151,11 +151,28 @@ TEST(Metrics, AreWellFormedWithTheNamesOfVllm) {
   EXPECT_EQ(text.type("vllm:time_to_first_token_seconds"), "histogram");
 }
 
+TEST(Metrics, RanksSayWhereTheirTimeGoes) {
+  RankRate rank;
+  rank.activity.rank = 3;
+  rank.activity.host = "node1";
+  rank.activity.steps.ns = 5000000000;
+  rank.activity.collectives.ns = 2000000000;
+  rank.activity.moving_ns = 500000000;
+  rank.activity.sends.ns = 250000000;
+  rank.activity.receives.ns = 1000000000;
+  const Exposition text(Metrics().text({}, {}, {rank}, 2, "m"));
+  const Labels labels = {{"model_name", "m"}, {"rank", "3"}, {"host", "node1"}};
+  EXPECT_EQ(text.value("longship:rank_step_seconds_total", labels), 5);
+  EXPECT_EQ(text.value("longship:rank_comm_seconds_total", labels), 0.75);
+  EXPECT_EQ(text.value("longship:rank_wait_seconds_total", labels), 2.5);
+  EXPECT_EQ(text.value("longship:recoveries_total", {{"model_name", "m"}}), 2);
+}
+
 TEST(Metrics, AnAnswerOfOneTokenHasNoTimePerToken) {
   Metrics metrics;
   metrics.observe({.first_token_s = 0.3, .last_token_s = 0.3, .end_s = 0.3, .prompt_tokens = 7, .tokens = 1});
   metrics.observe({.first_token_s = 0, .last_token_s = 0, .end_s = 0.1, .prompt_tokens = 7, .tokens = 0});
-  const Exposition text(metrics.text({}, {}, "m"));
+  const Exposition text(metrics.text({}, {}, {}, 0, "m"));
   const Labels model = {{"model_name", "m"}};
   EXPECT_EQ(text.value("vllm:request_time_per_output_token_seconds_count", model), 0);
   EXPECT_EQ(text.value("vllm:request_decode_time_seconds_count", model), 1);
@@ -163,7 +180,7 @@ TEST(Metrics, AnAnswerOfOneTokenHasNoTimePerToken) {
 }
 
 TEST(Metrics, BucketsAreThoseOfVllmAndFinerOnes) {
-  const Exposition text(Metrics().text({}, {}, "m"));
+  const Exposition text(Metrics().text({}, {}, {}, 0, "m"));
   const auto has = [&](const std::string& name, const char* bound) {
     return text.value("vllm:" + name + "_bucket", {{"model_name", "m"}, {"le", bound}}).has_value();
   };
