@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "engine/sample/grammar/guides.h"
 #include "tests/unit/schedule/runner.h"
 
 namespace longship::fake {
@@ -147,6 +148,37 @@ TEST(Speculation, WrongGuessesCostLittle) {
   GenerationRequest hot = request(5, 300);  // near to uniform
   runner.run_alone(hot);
   EXPECT_LT(runner.scheduler().stats().draft_tokens, 100);
+}
+
+// Each guess is held against the grammar behind those before it.
+TEST(Speculation, GuessesAreHeldAgainstTheGrammar) {
+  Guides guides([] {
+    std::vector<std::string> bytes;
+    for (char letter = 'a'; letter <= 'z'; ++letter) bytes.emplace_back(1, letter);
+    for (char digit = '0'; digit <= '9'; ++digit) bytes.emplace_back(1, digit);
+    bytes.insert(bytes.end(), {"ab", "-", "", ""});
+    return std::make_shared<const TokenTrie>(bytes);
+  });
+  const auto generate = [&](Runner& runner, const GenerationRequest& request) {
+    const RequestId id = runner.submit(request, guides.make(request.grammar, {}));
+    runner.run();
+    return runner.report(id);
+  };
+  Runner plain(kPlain);
+  Runner runner(guessing());
+  for (const char* pattern : {"(abc-[0-9])+z", "[a-c]{2,9}-[0-9]{3}", "(ab|-)*z", "(x[0-9]x){5}"}) {
+    for (uint64_t seed = 0; seed < 20; ++seed) {
+      GenerationRequest guided = request(seed % 2 == 0 ? 0 : 0.7, 60, seed);
+      guided.stop_ids = {39};
+      guided.grammar = {GrammarSpec::Kind::kRegex, pattern};
+      const Report expected = generate(plain, guided);
+      const Report report = generate(runner, guided);
+      EXPECT_EQ(report.tokens, expected.tokens) << pattern;
+      EXPECT_EQ(report.reason, expected.reason) << pattern;
+    }
+  }
+  EXPECT_GT(runner.scheduler().stats().accepted_tokens, 50);
+  EXPECT_EQ(runner.scheduler().free_pages(), kPlain.kv_pages);
 }
 
 TEST(Speculation, ACancelledRequestGivesAllItsPagesBack) {
