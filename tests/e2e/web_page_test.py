@@ -190,6 +190,7 @@ class WebPage(unittest.TestCase):
         begin = browser.wait_for(ANSWER)
         browser.go('about:blank')
         browser.go(self.server.url)
+        browser.wait_for('fetch("/cluster").then((r) => r.json()).then((c) => c.running === 0)')
         self.assertTrue(browser.wait_for(ANSWER).startswith(begin.rstrip('\ufffd')))
         self.assertIn('stopped', browser.evaluate(element('.assistant .meta') + '.textContent'))
 
@@ -326,6 +327,7 @@ class WebPage(unittest.TestCase):
         first = browser.evaluate(element('.spark .line') + '.getAttribute("d")')
         browser.wait_for(f'{element(".spark .line")}.getAttribute("d") !== {first!r}', 5)
         browser.click(element('#to-chat'))
+        browser.wait_for('!document.getElementById("chat").hidden')
         browser.press('Escape')
         browser.wait_for(IDLE)
 

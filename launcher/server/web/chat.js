@@ -152,9 +152,10 @@ export class Chat {
     this.running()?.stop();
   }
 
-  /** The page is left: what has come of the answers under way is kept. */
+  /** The page is left: answers under way are stopped, as a page that a browser keeps would go on, and kept as they are. */
   leave() {
     for (const answer of this.answers.values()) {
+      answer.stop();
       answer.message.finish = 'stopped';
       answer.message.stats = answer.stats();
       this.library.keep(answer.conversation);
