@@ -8,26 +8,6 @@ namespace {
 
 constexpr std::size_t kMostBytes = std::size_t{64} << 20U;
 
-// The state's threads as numbers, the same for the same set.
-std::vector<uint32_t> key_of(const GrammarState& state) {
-  std::vector<std::vector<uint32_t>> threads;
-  for (const GrammarState::Thread& thread : state.threads) {
-    std::vector<uint32_t> words{thread.node};
-    for (const GrammarFrame* frame = thread.stack.get(); frame != nullptr; frame = frame->below.get()) {
-      words.push_back(frame->node);
-      words.push_back(frame->count);
-    }
-    threads.push_back(std::move(words));
-  }
-  std::sort(threads.begin(), threads.end());
-  std::vector<uint32_t> key{state.may_end ? 1U : 0U};
-  for (const std::vector<uint32_t>& words : threads) {
-    key.push_back(static_cast<uint32_t>(words.size()));
-    key.insert(key.end(), words.begin(), words.end());
-  }
-  return key;
-}
-
 }  // namespace
 
 LocalMachine::LocalMachine(const Automaton& automaton, uint32_t longest) : automaton_(automaton), longest_(longest) {
@@ -61,6 +41,25 @@ void LocalMachine::clear() {
   ids_.clear();
   bytes_ = 0;
   add({});
+}
+
+std::vector<uint32_t> LocalMachine::key_of(const GrammarState& state) const {
+  std::vector<std::vector<uint32_t>> threads;
+  for (const GrammarState::Thread& thread : state.threads) {
+    std::vector<uint32_t> words{thread.node};
+    for (const GrammarFrame* frame = thread.stack.get(); frame != nullptr; frame = frame->below.get()) {
+      words.push_back(frame->node);
+      words.push_back(coarse_count(*frame));
+    }
+    threads.push_back(std::move(words));
+  }
+  std::sort(threads.begin(), threads.end());
+  std::vector<uint32_t> key{state.may_end ? 1U : 0U};
+  for (const std::vector<uint32_t>& words : threads) {
+    key.push_back(static_cast<uint32_t>(words.size()));
+    key.insert(key.end(), words.begin(), words.end());
+  }
+  return key;
 }
 
 // A repetition that is more than `longest` bytes away from its bounds looks the same wherever it is, as each of its

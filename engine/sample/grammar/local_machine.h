@@ -21,6 +21,8 @@ class LocalMachine {
   /// Counts of repetitions are told apart only as far as `longest` bytes can show the difference.
   LocalMachine(const Automaton& automaton, uint32_t longest);
 
+  /// The same numbers for states that no token tells apart.
+  std::vector<uint32_t> key_of(const GrammarState& state) const;
   /// Threads of one rule, with stacks that begin there.
   State state_of(GrammarState local);
   /// Errors: kUsage if the grammar makes too many states within one use.

@@ -8,6 +8,7 @@ namespace {
 
 constexpr std::size_t kMostKeptBytes = std::size_t{4} << 20U;
 constexpr std::size_t kMostMachineBytes = std::size_t{4} << 20U;
+constexpr std::size_t kMostKeptThreads = 256;  // a state of more is hardly met twice
 // For one state: half a second or so.
 constexpr uint64_t kMostWalked = 50'000'000;
 constexpr uint64_t kMostVisits = 2'000'000;
@@ -18,14 +19,27 @@ TokenMasks::TokenMasks(std::shared_ptr<const Automaton> automaton, std::shared_p
     : automaton_(std::move(automaton)),
       trie_(std::move(trie)),
       machine_(*automaton_, trie_->longest()),
+      rules_(kMostKeptBytes),
+      states_(kMostKeptBytes),
       path_(std::size_t{trie_->longest()} + 1) {}
 
 TokenSet TokenMasks::allowed(const GrammarState& state) {
+  if (state.threads.size() > kMostKeptThreads) {
+    return find_allowed(state);
+  }
+  std::vector<uint32_t> key = machine_.key_of(state);
+  if (const TokenSet* known = states_.find(key); known != nullptr) {
+    return *known;
+  }
+  TokenSet tokens = find_allowed(state);
+  const std::size_t bytes = tokens.bytes() + 2 * key.size() * sizeof(uint32_t);
+  return states_.add(std::move(key), std::move(tokens), bytes);
+}
+
+TokenSet TokenMasks::find_allowed(const GrammarState& state) {
   if (machine_.bytes() > kMostMachineBytes) {
     machine_.clear();
-    recent_.clear();
-    found_.clear();
-    kept_bytes_ = 0;
+    rules_.clear();
   }
   walked_ = 0;
   last_visit_ = machine_.visits() + kMostVisits;
@@ -70,22 +84,13 @@ void TokenMasks::visit(const GrammarState& state, const std::vector<uint32_t>& n
 }
 
 const TokenMasks::Found& TokenMasks::find(State state) {
-  if (const auto known = found_.find(state); known != found_.end()) {
-    recent_.splice(recent_.begin(), recent_, known->second);
-    return recent_.front();
+  if (const Found* known = rules_.find(state); known != nullptr) {
+    return *known;
   }
-  const auto size = [](const Found& found) { return found.tokens.bytes() + found.exits.size() * sizeof(uint32_t); };
-  Found found{state, TokenSet(trie_->vocab()), {}};
+  Found found{TokenSet(trie_->vocab()), {}};
   walk(state, 0, found.tokens, found.exits);
-  kept_bytes_ += size(found);
-  while (kept_bytes_ > kMostKeptBytes && !recent_.empty()) {
-    kept_bytes_ -= size(recent_.back());
-    found_.erase(recent_.back().state);
-    recent_.pop_back();
-  }
-  recent_.push_front(std::move(found));
-  found_[state] = recent_.begin();
-  return recent_.front();
+  const std::size_t bytes = found.tokens.bytes() + found.exits.size() * sizeof(uint32_t);
+  return rules_.add(state, std::move(found), bytes);
 }
 
 // Adds the tokens below the node that the state can take, and the nodes where its rule may have ended.

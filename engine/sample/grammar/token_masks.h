@@ -1,19 +1,18 @@
 #pragma once
 
-#include <list>
 #include <memory>
-#include <unordered_map>
 #include <vector>
 
 #include "engine/sample/grammar/automaton.h"
 #include "engine/sample/grammar/local_machine.h"
+#include "engine/sample/grammar/recently_used.h"
 #include "engine/sample/grammar/token_set.h"
 #include "engine/sample/grammar/token_trie.h"
 
 namespace longship {
 
-/// Which tokens of a vocabulary may come next. What was found of a rule is kept, least recently used out first, and
-/// used wherever the rule is called from. Not synchronised.
+/// Which tokens of a vocabulary may come next. What was found of a rule is kept and used wherever the rule is called
+/// from, and so are the tokens of whole states. Not synchronised.
 class TokenMasks {
  public:
   TokenMasks(std::shared_ptr<const Automaton> automaton, std::shared_ptr<const TokenTrie> trie);
@@ -24,24 +23,23 @@ class TokenMasks {
 
   const Automaton& automaton() const { return *automaton_; }
   const TokenTrie& trie() const { return *trie_; }
-  std::size_t bytes() const { return kept_bytes_ + machine_.bytes(); }
+  std::size_t bytes() const { return rules_.bytes() + states_.bytes() + machine_.bytes(); }
 
  private:
   using State = LocalMachine::State;
 
   /// What a rule makes of the whole vocabulary.
   struct Found {
-    State state;
     TokenSet tokens;              ///< That it can take.
     std::vector<uint32_t> exits;  ///< Nodes of the trie where it may have ended, with more below.
   };
-  using Recent = std::list<Found>;
   /// Threads of one rule that have the same callers.
   struct Group {
     GrammarState local;
     GrammarStack callers;
   };
 
+  TokenSet find_allowed(const GrammarState& state);
   std::vector<Group> groups_of(const GrammarState& state) const;
   void visit(const GrammarState& state, const std::vector<uint32_t>& nodes, TokenSet& tokens);
   const Found& find(State state);
@@ -50,9 +48,8 @@ class TokenMasks {
   std::shared_ptr<const Automaton> automaton_;
   std::shared_ptr<const TokenTrie> trie_;
   LocalMachine machine_;
-  Recent recent_;  ///< The most recently used first.
-  std::unordered_map<State, Recent::iterator> found_;
-  std::size_t kept_bytes_ = 0;
+  RecentlyUsed<State, Found> rules_;
+  RecentlyUsed<std::vector<uint32_t>, TokenSet> states_;
   std::vector<State> path_;  ///< States of the walk, by depth.
   uint64_t walked_ = 0;      ///< Nodes, for the present state.
   uint64_t last_visit_ = 0;  ///< Of the machine, for the present state.
