@@ -139,6 +139,18 @@ TEST_F(Batch, EndsWhenTheJobSchedulerSaysSo) {
   EXPECT_EQ(answers("out"), answers("whole"));
 }
 
+TEST_F(Batch, RanksOfALauncherWaitForItsEnd) {
+  write_input(60, 60);
+  Program told(mpirun(2, words("out", {"--max-num-seqs", "2"})));
+  ASSERT_TRUE(wait_for_lines("out", 1));
+  kill(told.pid(), SIGUSR1);  // mpirun hands it on to every rank
+  const Outcome outcome = told.wait();
+  EXPECT_EQ(outcome.exit_code, kIncomplete) << outcome.err;
+  EXPECT_NE(outcome.err.find("of 60 requests are answered"), std::string::npos) << outcome.err;
+  EXPECT_EQ(answers("out").size(), lines("out"));
+  EXPECT_LT(lines("out"), 60U) << "the signal came too late to show anything";
+}
+
 TEST_F(Batch, RequestsSurviveTheLossOfRanks) {
   write_input(40, 60);
   ASSERT_EQ(run(longship(words("whole"))).exit_code, 0);
