@@ -1,7 +1,6 @@
 #pragma once
 
 #include <array>
-#include <compare>
 #include <cstddef>
 #include <cstdint>
 
@@ -32,7 +31,16 @@ class ByteSet {
     return set;
   }
 
-  friend constexpr auto operator<=>(const ByteSet&, const ByteSet&) = default;
+  friend constexpr bool operator==(const ByteSet&, const ByteSet&) = default;
+  /// Some order, for maps.
+  friend constexpr bool operator<(const ByteSet& a, const ByteSet& b) {
+    for (std::size_t i = 0; i < a.words_.size(); ++i) {
+      if (a.words_[i] != b.words_[i]) {
+        return a.words_[i] < b.words_[i];
+      }
+    }
+    return false;
+  }
 
  private:
   std::array<uint64_t, 4> words_{};

@@ -286,7 +286,7 @@ class RegexParser {
   std::optional<CodePointSet> take_class_item(Ranges& ranges) {
     const bool escaped = take("\\");
     if (escaped) {
-      const std::optional<CodePointSet> set = take_class_escape();
+      std::optional<CodePointSet> set = take_class_escape();
       if (set) return set;
     }
     const uint32_t first = escaped ? take_class_char_escape() : take_code_point(rest_);
