@@ -9,7 +9,7 @@ namespace {
 // Several pages of keys and values, several steps of prompt positions.
 std::string long_text() {
   std::string text;
-  for (int i = 0; i < 40; ++i) text += "The ship " + std::to_string(i * i) + " sails. ";
+  for (int i = 0; i < 20; ++i) text += "The ship " + std::to_string(i * i) + " sails. ";
   return text;
 }
 
