@@ -35,7 +35,7 @@ std::string function_name(const Json& tool, const std::string& place) {
     fields.fail("type", "must be function");
   }
   const Fields function(object_member(fields, "function"), place + ".function.");
-  const std::string name = function.text("name").value_or("");
+  std::string name = function.text("name").value_or("");
   if (!is_function_name(name)) {
     function.fail("name", "must have 1 to " + std::to_string(kMostNameBytes) + " of the characters a-z A-Z 0-9 _ - .");
   }
