@@ -20,7 +20,7 @@ struct ApiOptions {
   std::vector<std::string> served_names;  ///< The first is what answers carry.
   std::optional<uint64_t> seed{};         ///< Of requests that name none; else random.
   int64_t most_requests = 512;            ///< Accepted at a time; more are refused with 429.
-  std::string version;
+  std::string version{};
 };
 
 /// The routes of the server. All but the flags belong to the server's thread.
