@@ -15,7 +15,7 @@ struct LostJob {
   std::string output;                  ///< What mpirun and the ranks wrote.
   std::optional<int> exit_code;        ///< Of mpirun, or the only rank; nothing if it had to be killed.
   std::optional<int> first_lost_rank;  ///< The rank whose connection closed first.
-  std::optional<int> silent_rank;      ///< One that ran no more, and was ended for it.
+  std::optional<int> silent_rank{};    ///< One that ran no more, and was ended for it.
   std::map<int, int> pids;             ///< Of the ranks that have connected.
 };
 

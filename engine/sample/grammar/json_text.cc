@@ -136,7 +136,7 @@ ExprId JsonText::string_of(const std::string& text) {
   return grammar_.literal(dump_json(Json(text)));
 }
 
-ExprId JsonText::string_other_than(std::vector<std::string> names) {
+ExprId JsonText::string_other_than(const std::vector<std::string>& names) {
   if (names.empty()) {
     return string();
   }

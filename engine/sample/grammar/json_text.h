@@ -28,7 +28,7 @@ class JsonText {
   /// The string that this text is; its quotes included, as in string().
   ExprId string_of(const std::string& text);
   /// Any string but these.
-  ExprId string_other_than(std::vector<std::string> names);
+  ExprId string_other_than(const std::vector<std::string>& names);
   /// Within quotes.
   ExprId quoted(ExprId content);
   ExprId integer();
