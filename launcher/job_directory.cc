@@ -57,7 +57,7 @@ fs::path JobDirectory::make(const fs::path& parent) {
   if (mkdtemp(name.data()) == nullptr) {
     return {};
   }
-  const fs::path folder = name;
+  fs::path folder = name;
   const fs::path mark = folder / kMark;
   locks_.push_back(hold(folder / "new", O_CREAT));
   fs::rename(folder / "new", mark);  // nobody sees it before it is held
