@@ -75,8 +75,12 @@ double Server::metric(const std::string& name) const {
 }
 
 bool Server::wait_for_metric(const std::string& name, double value) const {
+  return wait_for_metric(name, [value](double now) { return now == value; });
+}
+
+bool Server::wait_for_metric(const std::string& name, const std::function<bool(double)>& wanted) const {
   const auto deadline = Clock::now() + std::chrono::seconds(20);
-  while (metric(name) != value) {
+  while (!wanted(metric(name))) {
     if (Clock::now() > deadline) return false;
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }

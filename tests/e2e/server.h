@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,7 @@ class Server {
   Json post(const std::string& path, const std::string& body, int status = 200) const;
   double metric(const std::string& name) const;
   bool wait_for_metric(const std::string& name, double value) const;
+  bool wait_for_metric(const std::string& name, const std::function<bool(double)>& wanted) const;
   Outcome stop();
 
  private:
