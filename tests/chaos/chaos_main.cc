@@ -155,8 +155,8 @@ class Chaos {
     for (int i = 0; i < times; ++i) {
       pause(100, 900);
       const std::vector<pid_t> ranks = server.ranks();
-      if (ranks.empty()) {
-        std::printf("%s: the ranks are not there\n", name);
+      if (ranks.empty() || !load.wait_until_flowing(kMostWait)) {
+        std::printf("%s: the ranks are not there, or do not answer\n", name);
         failed_ = true;
         return;
       }

@@ -31,7 +31,11 @@ StreamLoad::~StreamLoad() {
 StreamAnswer StreamLoad::ask(const std::string& body, Client& client) const {
   HttpConnection connection(port_);
   connection.send(http_text("POST", "/v1/completions", body));
-  const HttpReply reply = connection.reply([&](const std::string&) { client.last_event = Clock::now(); });
+  const HttpReply reply = connection.reply([&](const std::string&) {
+    client.last_event = Clock::now();
+    client.flowing = true;
+  });
+  client.flowing = false;
   StreamAnswer answer;
   std::vector<std::string> events = events_of(reply.body);
   answer.complete = reply.status == 200 && !events.empty() && events.back() == "[DONE]";
@@ -103,6 +107,16 @@ void StreamLoad::judge(std::size_t body, const StreamAnswer& answer) {
 std::string StreamLoad::first_failure() const {
   const std::lock_guard lock(mutex_);
   return first_failure_;
+}
+
+bool StreamLoad::wait_until_flowing(std::chrono::milliseconds limit) const {
+  const Clock::time_point deadline = Clock::now() + limit;
+  const auto flowing = [](const auto& client) { return client->flowing.load(); };
+  while (!std::all_of(clients_.begin(), clients_.end(), flowing)) {
+    if (Clock::now() > deadline) return false;
+    std::this_thread::sleep_for(kPoll);
+  }
+  return true;
 }
 
 std::vector<std::chrono::milliseconds> StreamLoad::waits_after(Clock::time_point moment,

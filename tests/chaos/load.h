@@ -41,6 +41,9 @@ class StreamLoad {
   int lost() const { return lost_; }
   int different() const { return different_; }
   std::string first_failure() const;
+  /// Waits until the open request of every client has been answered in part: three losses in a row before that would
+  /// refuse it. False if that takes longer than `limit`.
+  bool wait_until_flowing(std::chrono::milliseconds limit) const;
   /// For every client, how long after `moment` its next event came that was not on its way then, or `limit`, whichever
   /// is earlier; returns when all are known.
   std::vector<std::chrono::milliseconds> waits_after(Clock::time_point moment, std::chrono::milliseconds limit) const;
@@ -48,6 +51,7 @@ class StreamLoad {
  private:
   struct Client {
     std::thread thread;
+    std::atomic<bool> flowing = false;  ///< The open request has had an event.
     std::atomic<Clock::time_point> last_event;
   };
 
