@@ -42,6 +42,9 @@ class Communicator {
   virtual void recv(Tensor& x, int from, Stream& stream) = 0;
   /// Lets outstanding sends progress. Called between operations; never waits.
   virtual void progress() = 0;
+
+  /// The same ranks for tensors in host memory, where this group moves those of another device. Lives as long as this.
+  virtual Communicator& host() { return *this; }
 };
 
 }  // namespace longship

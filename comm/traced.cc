@@ -44,6 +44,10 @@ class TracedCommunicator : public Communicator {
     inner_->recv(x, from, stream);
   }
   void progress() override { inner_->progress(); }
+  Communicator& host() override {
+    Communicator& host = inner_->host();
+    return &host == inner_.get() ? *this : host;
+  }
 
  private:
   std::unique_ptr<Communicator> inner_;

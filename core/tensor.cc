@@ -42,12 +42,16 @@ std::shared_ptr<void> zeroed(std::size_t size) {
 
 Tensor Tensor::allocate(DType dtype, Shape shape) {
   constexpr std::size_t kMappedBytes = std::size_t{1} << 21;
-  Tensor tensor = wrap(dtype, std::move(shape), nullptr);
-  const auto size = static_cast<std::size_t>(aligned_bytes(tensor.bytes()));
-  if (size != 0) {
-    tensor.owner_ = size >= kMappedBytes ? map_pages(size) : zeroed(size);
-    tensor.data_ = static_cast<std::byte*>(tensor.owner_.get());
+  const auto size = static_cast<std::size_t>(aligned_bytes(bytes_of(dtype, element_count(shape))));
+  if (size == 0) {
+    return wrap(dtype, std::move(shape), nullptr);
   }
+  return own(dtype, std::move(shape), size >= kMappedBytes ? map_pages(size) : zeroed(size));
+}
+
+Tensor Tensor::own(DType dtype, Shape shape, std::shared_ptr<void> memory) {
+  Tensor tensor = wrap(dtype, std::move(shape), memory.get());
+  tensor.owner_ = std::move(memory);
   return tensor;
 }
 

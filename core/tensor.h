@@ -17,7 +17,8 @@ using Shape = std::vector<int64_t>;
 int64_t element_count(const Shape& shape);
 
 /// A typed view of memory of one device, row-major without gaps. Copying copies the view; a view made by
-/// allocate() or slice() keeps the buffer alive, one made by wrap() does not. Not synchronised.
+/// allocate(), own() or slice() keeps the buffer alive, one made by wrap() does not. The host may read and write the
+/// values of host memory only. Not synchronised.
 class Tensor {
  public:
   static constexpr int64_t kAlignment = 64;
@@ -30,6 +31,8 @@ class Tensor {
   static Tensor allocate(DType dtype, Shape shape);
   /// A view of memory owned by the caller.
   static Tensor wrap(DType dtype, Shape shape, void* data);
+  /// Memory of any device, which its last view releases.
+  static Tensor own(DType dtype, Shape shape, std::shared_ptr<void> memory);
 
   DType dtype() const { return dtype_; }
   const Shape& shape() const { return shape_; }

@@ -154,8 +154,8 @@ class Rank {
   int run(const FrontEnd& front_end) {
     SpanLog* recorded = options_.recording == Recording::kNothing ? nullptr : &spans_;
     Ops ops(*kernels_, options_.recording == Recording::kOperations ? recorded : nullptr);
-    Stream stream;
-    RankContext ctx{mesh_, me_, *tp_, *pp_, ops, stage_->workspace(), stream};
+    const std::unique_ptr<Stream> stream = kernels_->make_stream();
+    RankContext ctx{mesh_, me_, *tp_, *pp_, ops, stage_->workspace(), *stream};
     Reporter reporter({mesh_, stage_->cost(), *kernels_, recorded, *world_});
     StageExecutor executor(*stage_, ctx, spans_, reporter);
     ActivityNews news(facts(), spans_);

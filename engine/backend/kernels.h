@@ -2,9 +2,11 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/dtype.h"
@@ -42,7 +44,7 @@ struct Weight {
   DType dtype = DType::kF32;  ///< Type that it was stored in.
   int64_t rows = 0;
   int64_t columns = 0;
-  std::byte* data = nullptr;  ///< packed_bytes() bytes, 64-byte aligned, owned by the ParamTable.
+  std::byte* data = nullptr;  ///< packed_bytes() bytes of the device, 64-byte aligned, owned by the ParamTable.
 };
 
 /// Heads inside a wider tensor: columns [column, column + heads x head_dim) of `base` [T, N].
@@ -63,7 +65,7 @@ struct BatchSlice {
   std::vector<int32_t> pages;  ///< Page p of the sequence holds keys [64 p, 64 p + 64).
 };
 
-/// The tokens of one step.
+/// The tokens of one step. Tensors are in the device's memory, slices in the host's.
 struct Batch {
   Tensor tokens;     ///< [T] i32; only the first stage looks at it.
   Tensor positions;  ///< [T] i32
@@ -86,6 +88,12 @@ struct AttentionSpec {
   std::vector<int32_t> kv_head;  ///< For each local query head its local key/value head.
 };
 
+/// Memory of a device, shared by all who use it.
+struct DeviceMemory {
+  int64_t free_bytes = 0;
+  int64_t total_bytes = 0;
+};
+
 /// The mathematics of one device. One object a rank, used by its thread; calls are asynchronous in the sense
 /// of Stream. All activations are f32. Shapes, types and aliasing have been checked by backend/ops.h, which is
 /// what the model calls.
@@ -98,12 +106,30 @@ class Kernels {
 
   virtual std::string_view name() const = 0;  ///< "reference", "cpu/avx512", ...
 
+  // Memory. Every tensor that an operation takes, and the data of Weights, is the device's.
+  /// Whether the device's memory is the host's: the host may then look at tensors, and embedding tables are looked up
+  /// in the mapped file instead of memory of their own.
+  virtual bool in_host_memory() const { return true; }
+  /// Memory of the device, 64-byte aligned, its values undefined (zero in host memory). Errors: std::bad_alloc.
+  virtual Tensor allocate(DType dtype, Shape shape) { return Tensor::allocate(dtype, std::move(shape)); }
+  /// What the device has, where it is not the host's memory.
+  virtual std::optional<DeviceMemory> device_memory() const { return std::nullopt; }
+  /// Copies x.bytes() bytes at `host` to x, in the order of the stream; `host` may change once the call returns.
+  virtual void write(const void* host, Tensor& x, Stream&);
+  /// The one way back: copies x to `host` (x.bytes() bytes) and returns once the values are there.
+  virtual void read(const Tensor& x, void* host, Stream&);
+  virtual std::unique_ptr<Stream> make_stream() { return std::make_unique<Stream>(); }
+  /// Called once a step before its operations, when tokens and positions are written: what they need of the slices is
+  /// copied to the device.
+  virtual void begin_step(const Batch&, Stream&) {}
+
   // Weights.
   /// Names the layouts of packed weights: another name whenever pack() gives other bytes.
   virtual std::string_view packing() const = 0;
   virtual int64_t packed_bytes(DType dtype, int64_t rows, int64_t columns) const = 0;
   /// Converts stored rows to rows [first_row, first_row + stored.rows) of `weight`. first_row is a multiple of
-  /// kPackRows, and so is stored.rows unless these are the last.
+  /// kPackRows, and so is stored.rows unless these are the last. `stored` is in host memory and may change once the
+  /// call returns; operations on any stream after that see the rows.
   static constexpr int64_t kPackRows = 64;
   virtual void pack(const StoredMatrix& stored, int64_t first_row, Weight& weight) = 0;
   /// Bytes of scratch memory that calls with up to `max_rows` rows need, where no matrix has more than
@@ -112,7 +138,7 @@ class Kernels {
   virtual void reserve(int64_t max_rows, int64_t max_columns) = 0;
 
   // Activations.
-  /// out [T, D]: row ids[t] of `table`, dequantised.
+  /// out [T, D]: row ids[t] of `table`, dequantised. `table.data` is the device's memory.
   virtual void embed(const StoredMatrix& table, const Tensor& ids, Tensor& out, Stream&) = 0;
   /// x [T, K], parts: matrices [N_i, K] (empty ones allowed); nodes [n, T, N], N the sum of N_i: for each finished
   /// node of `steps` the partial sums x . W over its columns, added in the order of the steps.
@@ -147,9 +173,6 @@ class Kernels {
   /// What this machine reaches with the threads of this object, in the arithmetic of products with weights stored as
   /// `dtype`. Takes up to a second.
   virtual Roofline measure_roofline(DType dtype) = 0;
-
-  /// The one way back to the host: copies x to `host` (x.bytes() bytes) once the stream has reached it.
-  virtual void read(const Tensor& x, void* host, Stream&) = 0;
 };
 
 struct BackendOptions {

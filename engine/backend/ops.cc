@@ -53,8 +53,10 @@ bool is_kv(const KvLayer& kv, int64_t head_dim) {
 
 void Ops::embed(const StoredMatrix& table, const Tensor& ids, Tensor& out, Stream& stream) {
   check(is_i32_vector(ids) && is_f32(out, {ids.dim(0), table.columns}), "embed", "ids [T] i32, out [T, D] f32");
-  for (const int32_t id : ids.values<int32_t>()) {
-    check(id >= 0 && id < table.rows, "embed", "an id outside the table");
+  if (kernels_.in_host_memory()) {
+    for (const int32_t id : ids.values<int32_t>()) {
+      check(id >= 0 && id < table.rows, "embed", "an id outside the table");
+    }
   }
   if (!out.empty()) {
     const ScopedSpan span(spans_, "embed", SpanKind::kOp, out.dim(0));
@@ -143,8 +145,10 @@ void Ops::gelu_tanh(const Tensor& x, Tensor& y, Stream& stream) {
 void Ops::gather_rows(const Tensor& x, const Tensor& rows, Tensor& y, Stream& stream) {
   check(is_f32_matrix(x) && is_i32_vector(rows) && is_f32(y, {rows.dim(0), x.dim(1)}), "gather_rows",
         "x [T, D], y [n, D] f32, rows [n] i32");
-  for (const int32_t row : rows.values<int32_t>()) {
-    check(row >= 0 && row < x.dim(0), "gather_rows", "a row outside x");
+  if (kernels_.in_host_memory()) {
+    for (const int32_t row : rows.values<int32_t>()) {
+      check(row >= 0 && row < x.dim(0), "gather_rows", "a row outside x");
+    }
   }
   if (!y.empty()) {
     const ScopedSpan span(spans_, "gather_rows", SpanKind::kOp, y.dim(0));

@@ -20,9 +20,9 @@ int64_t KvStore::bytes() const {
   return total;
 }
 
-void KvStore::allocate() {
+void KvStore::allocate(Kernels& kernels) {
   for (std::size_t i = 0; i < heads_.size(); ++i) {
-    layers_.push_back({Tensor::allocate(dtype_, shape(i, true)), Tensor::allocate(dtype_, shape(i, false))});
+    layers_.push_back({kernels.allocate(dtype_, shape(i, true)), kernels.allocate(dtype_, shape(i, false))});
   }
 }
 

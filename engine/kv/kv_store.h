@@ -15,7 +15,8 @@ class KvStore {
   KvStore(std::vector<int64_t> heads, int64_t head_dim, int64_t pages, DType dtype);
 
   int64_t bytes() const;
-  void allocate();
+  /// Memory of the kernels' device.
+  void allocate(Kernels& kernels);
   KvLayer& layer(std::size_t i) { return layers_[i]; }
 
  private:

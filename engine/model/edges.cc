@@ -11,27 +11,26 @@ namespace {
 class EmbedInlet : public Inlet {
  public:
   EmbedInlet(ParamTable& params, Workspace& workspace, const ModelConfig& config, const EdgeNames& names)
-      : tokens_(params.declare_mapped(names.embedding, config.vocab, config.width)),
-        learned_(config.learned_positions) {
+      : tokens_(params.declare_table(names.embedding, config.vocab, config.width)), learned_(config.learned_positions) {
     if (learned_) {
-      positions_ = params.declare_mapped(names.positions, config.max_positions, config.width);
+      positions_ = params.declare_table(names.positions, config.max_positions, config.width);
       workspace.declare(Slot::kNormed, workspace.limits().rows * config.width);
     }
   }
 
   void take(const Batch& batch, Tensor& hidden, RankContext& ctx) override {
-    ctx.ops.embed(tokens_, batch.tokens, hidden, ctx.stream);
+    ctx.ops.embed(*tokens_, batch.tokens, hidden, ctx.stream);
     if (learned_) {
       Tensor positions = ctx.workspace.take(Slot::kNormed, hidden.shape());
-      ctx.ops.embed(positions_, batch.positions, positions, ctx.stream);
+      ctx.ops.embed(*positions_, batch.positions, positions, ctx.stream);
       ctx.ops.add(hidden, {}, positions, hidden, ctx.stream);
     }
   }
 
  private:
-  StoredMatrix tokens_;
+  const StoredMatrix* tokens_;
   bool learned_;
-  StoredMatrix positions_;
+  const StoredMatrix* positions_ = nullptr;
 };
 
 class ReceiveInlet : public Inlet {
@@ -74,6 +73,9 @@ class HeadOutlet : public Outlet {
     }
     workspace.declare(Slot::kSelected, rows * width_);
     workspace.declare(Slot::kLocalLogits, rows * head_.rows());
+    if (!workspace.in_host_memory()) {
+      workspace.declare(Slot::kHostLogits, rows * head_.rows());
+    }
     if (leader_) {
       workspace.declare(Slot::kGathered, rows * vocab_);
       workspace.declare(Slot::kLogits, rows * vocab_);
@@ -98,6 +100,15 @@ class HeadOutlet : public Outlet {
  private:
   static constexpr int kRoot = 0;
 
+  static Tensor on_host(const Tensor& local, RankContext& ctx) {
+    if (ctx.workspace.in_host_memory()) {
+      return local;
+    }
+    Tensor copy = ctx.workspace.take(Slot::kHostLogits, local.shape());
+    ctx.ops.kernels().read(local, copy.data<void>(), ctx.stream);
+    return copy;
+  }
+
   // Shards of the vocabulary [R, V_r], one after the other, to rows of the whole vocabulary [R, V].
   Tensor collect(const Tensor& local, int64_t rows, RankContext& ctx) const {
     std::vector<int64_t> counts;
@@ -108,7 +119,7 @@ class HeadOutlet : public Outlet {
     if (leader_) {
       gathered = ctx.workspace.take(Slot::kGathered, {rows * vocab_});
     }
-    ctx.tp.gather(local, counts, kRoot, gathered, ctx.stream);
+    ctx.tp.host().gather(on_host(local, ctx), counts, kRoot, gathered, ctx.stream);
     if (!leader_) {
       return {};
     }

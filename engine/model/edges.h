@@ -26,7 +26,7 @@ class Outlet {
   virtual int64_t head_ops() const { return 0; }
 };
 
-/// Looks tokens up in the mapped embedding; adds learned positions where the model has them.
+/// Looks tokens up in the embedding as it is stored; adds learned positions where the model has them.
 std::unique_ptr<Inlet> make_embed_inlet(ParamTable& params, Workspace& workspace, const ModelConfig& config,
                                         const EdgeNames& names);
 /// Receives from the rank of the same shard in the stage before.

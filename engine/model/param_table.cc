@@ -77,7 +77,7 @@ Param* ParamTable::declare(ParamSpec spec) {
   return &params_.back();
 }
 
-StoredMatrix ParamTable::declare_mapped(const std::string& source_name, int64_t rows, int64_t columns) {
+const StoredMatrix* ParamTable::declare_table(const std::string& source_name, int64_t rows, int64_t columns) {
   const SourceTensor& tensor = require(source_name, {rows, columns});
   if (tensor.shape != Shape{rows, columns}) {
     throw model_file_error(
@@ -85,11 +85,22 @@ StoredMatrix ParamTable::declare_mapped(const std::string& source_name, int64_t 
         "the shape is " + shape_text(tensor.shape) + ", the configuration asks for " + shape_text({rows, columns}));
   }
   const RegionView view = source_.view(tensor, {0, rows, 0, columns});
-  return {tensor.dtype, rows, columns, view.data, 0, view.stride_bytes};
+  tables_.push_back({tensor.dtype, rows, columns, view.data, 0, view.stride_bytes});
+  return &tables_.back();
+}
+
+int64_t ParamTable::copied_table_bytes() const {
+  int64_t total = 0;
+  if (!kernels_.in_host_memory()) {
+    for (const StoredMatrix& table : tables_) {
+      total += Tensor::aligned_bytes(table.rows * table.row_bytes());
+    }
+  }
+  return total;
 }
 
 int64_t ParamTable::bytes() const {
-  int64_t total = 0;
+  int64_t total = copied_table_bytes();
   for (const Param& param : params_) {
     if (!param.is_matrix()) {
       total += Tensor::aligned_bytes(bytes_of(DType::kF32, param.local[0]));
@@ -102,7 +113,7 @@ int64_t ParamTable::bytes() const {
 }
 
 int64_t ParamTable::source_bytes() const {
-  int64_t total = 0;
+  int64_t total = copied_table_bytes();
   for (const Param& param : params_) {
     for (const Slice& slice : slices(param.spec, tp_, tp_rank_)) {
       const int64_t rows = param.spec.shard.dim == 1 ? param.local[0] : slice.global.size();
@@ -139,9 +150,10 @@ std::string ParamTable::facts() const {
 }
 
 void ParamTable::allocate(PackFile* packed) {
+  LONGSHIP_CHECK(packed == nullptr || kernels_.in_host_memory(), "packed weights are mapped into host memory");
   packed_ = packed;
   if (packed == nullptr) {
-    memory_ = Tensor::allocate(DType::kU8, {bytes()});
+    memory_ = kernels_.allocate(DType::kU8, {bytes()});
   }
   std::byte* next = packed == nullptr ? memory_.data<std::byte>() : packed->data();
   for (Param& param : params_) {
@@ -154,6 +166,7 @@ void ParamTable::allocate(PackFile* packed) {
       next += Tensor::aligned_bytes(kernels_.packed_bytes(part.dtype, part.rows, part.columns));
     }
   }
+  copied_tables_ = next;
 }
 
 void ParamTable::load(const LoadProgress& progress) {
@@ -161,25 +174,56 @@ void ParamTable::load(const LoadProgress& progress) {
     progress(source_bytes());
     return;
   }
+  const std::unique_ptr<Stream> stream = kernels_.make_stream();
   for (Param& param : params_) {
     if (param.is_matrix()) {
       load_matrix(param, progress);
     } else {
-      load_vector(param, progress);
+      load_vector(param, *stream, progress);
     }
   }
+  load_tables(*stream, progress);
+  stream->synchronise();
   if (packed_ != nullptr) {
     packed_->publish();
   }
 }
 
-void ParamTable::load_vector(Param& param, const LoadProgress& progress) {
+void ParamTable::load_tables(Stream& stream, const LoadProgress& progress) {
+  if (kernels_.in_host_memory()) {
+    return;
+  }
+  constexpr int64_t kPieceBytes = int64_t{1} << 24;
+  Bytes piece;
+  std::byte* to = copied_tables_;
+  for (StoredMatrix& table : tables_) {
+    const int64_t row_bytes = table.row_bytes();
+    const int64_t most = std::max<int64_t>(1, kPieceBytes / row_bytes);
+    for (int64_t row = 0; row < table.rows; row += most) {
+      const int64_t rows = std::min(most, table.rows - row);
+      piece.clear();
+      for (int64_t i = row; i < row + rows; ++i) {
+        piece.insert(piece.end(), table.row(i), table.row(i) + row_bytes);
+      }
+      Tensor copied = Tensor::wrap(DType::kU8, {rows * row_bytes}, to + row * row_bytes);
+      kernels_.write(piece.data(), copied, stream);
+      progress(rows * row_bytes);
+    }
+    table.data = to;
+    table.stride_bytes = row_bytes;
+    to += Tensor::aligned_bytes(table.rows * row_bytes);
+  }
+}
+
+void ParamTable::load_vector(Param& param, Stream& stream, const LoadProgress& progress) {
+  std::vector<float> values(static_cast<std::size_t>(param.local[0]));
   for (const Slice& slice : slices(param.spec, tp_, tp_rank_)) {
     const SliceReader reader(source_, param.spec, slice);
     const Bytes stored = reader.read_rows(0, slice.global.size());
-    dequantize(reader.dtype(), stored.data(), slice.global.size(), param.values.data<float>() + slice.local_begin);
+    dequantize(reader.dtype(), stored.data(), slice.global.size(), values.data() + slice.local_begin);
     progress(static_cast<int64_t>(stored.size()));
   }
+  kernels_.write(values.data(), param.values, stream);
 }
 
 void ParamTable::load_matrix(Param& param, const LoadProgress& progress) {

@@ -43,8 +43,9 @@ class ParamTable {
   /// Adds a parameter; fills spec.dtypes from the source. Errors: kModelFile if a source tensor is missing or
   /// has another shape than declared.
   Param* declare(ParamSpec spec);
-  /// A matrix [rows, columns] that is looked up row by row in the mapped file; takes no memory.
-  StoredMatrix declare_mapped(const std::string& source_name, int64_t rows, int64_t columns);
+  /// A matrix [rows, columns] that is looked up row by row as it is stored: in the mapped file, without memory of its
+  /// own, or after load() in a copy where the device cannot read host memory. Lives as long as the table.
+  const StoredMatrix* declare_table(const std::string& source_name, int64_t rows, int64_t columns);
 
   const std::deque<Param>& params() const { return params_; }
   /// Bytes that allocate() takes.
@@ -57,7 +58,8 @@ class ParamTable {
   /// All that the packed bytes depend on besides the checkpoint's files.
   std::string facts() const;
 
-  /// Takes memory of its own, or that of `packed`, of bytes() bytes, which outlives the table.
+  /// Takes memory of the device, or, where that is the host's, that of `packed`, of bytes() bytes, which outlives the
+  /// table.
   void allocate(PackFile* packed = nullptr);
   /// Reads exactly this rank's slices, unless a complete pack file has them; publishes one that had not. Errors:
   /// kModelFile, kUsage.
@@ -65,7 +67,9 @@ class ParamTable {
 
  private:
   const SourceTensor& require(const std::string& source_name, const Shape& shape) const;
-  void load_vector(Param& param, const LoadProgress& progress);
+  int64_t copied_table_bytes() const;
+  void load_tables(Stream& stream, const LoadProgress& progress);
+  void load_vector(Param& param, Stream& stream, const LoadProgress& progress);
   void load_matrix(Param& param, const LoadProgress& progress);
 
   WeightSource& source_;
@@ -73,6 +77,8 @@ class ParamTable {
   int tp_;
   int tp_rank_;
   std::deque<Param> params_;
+  std::deque<StoredMatrix> tables_;
+  std::byte* copied_tables_ = nullptr;  // where load() puts them, one after the other
   Tensor memory_;
   PackFile* packed_ = nullptr;
 };

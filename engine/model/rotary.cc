@@ -104,15 +104,13 @@ void Rotary::divide(WeightSource& source, const std::string& divisors) {
   }
 }
 
-void Rotary::fill(const Tensor& positions, Tensor& cos, Tensor& sin) const {
+void Rotary::fill(std::span<const int32_t> positions, float* cos, float* sin) const {
   const std::size_t pairs = frequencies_.size();
-  float* c = cos.data<float>();
-  float* s = sin.data<float>();
-  for (const int32_t position : positions.values<int32_t>()) {
+  for (const int32_t position : positions) {
     for (std::size_t i = 0; i < pairs; ++i) {
       const double angle = position * frequencies_[i];
-      *c++ = static_cast<float>(std::cos(angle) * magnitude_);
-      *s++ = static_cast<float>(std::sin(angle) * magnitude_);
+      *cos++ = static_cast<float>(std::cos(angle) * magnitude_);
+      *sin++ = static_cast<float>(std::sin(angle) * magnitude_);
     }
   }
 }

@@ -1,8 +1,8 @@
 #pragma once
 
+#include <span>
 #include <vector>
 
-#include "core/tensor.h"
 #include "engine/model/config.h"
 #include "engine/weights/weight_source.h"
 
@@ -16,8 +16,8 @@ class Rotary {
   /// Divides the frequencies by the tensor that a GGUF file may hold for this (head_dim / 2 values).
   /// Errors: kModelFile if it has another shape.
   void divide(WeightSource& source, const std::string& divisors);
-  /// cos, sin [T, Dh / 2] of positions [T] i32.
-  void fill(const Tensor& positions, Tensor& cos, Tensor& sin) const;
+  /// cos, sin: T x Dh / 2 values in host memory, of T positions.
+  void fill(std::span<const int32_t> positions, float* cos, float* sin) const;
 
  private:
   std::vector<double> frequencies_;  ///< Radians a position, for each pair.

@@ -33,7 +33,7 @@ Stage::Stage(const ModelConfig& config, const ModelFamily& family, WeightSource&
       kernels_(kernels),
       limits_(limits),
       params_(weights, kernels, mesh.extent(Axis::kTp), me.tp),
-      workspace_(limits.step),
+      workspace_(limits.step, kernels),
       rotary_(config),
       inlet_(me.pp == 0 ? make_embed_inlet(params_, workspace_, config, family.edges(config, weights))
                         : make_receive_inlet()),
@@ -85,7 +85,7 @@ StageCost Stage::cost() const {
 
 void Stage::allocate(PackFile* packed) {
   params_.allocate(packed);
-  kv_.allocate();
+  kv_.allocate(kernels_);
   workspace_.allocate();
   kernels_.reserve(limits_.step.rows, params_.max_columns());
 }
@@ -97,54 +97,66 @@ void Stage::load(const LoadProgress& progress) {
   }
 }
 
-Batch Stage::make_batch(const StepPlan& plan) const {
+Batch Stage::make_batch(const StepPlan& plan, Stream& stream) {
   const auto rows = static_cast<int64_t>(plan.tokens.size());
+  for (const int32_t token : plan.tokens) {
+    LONGSHIP_CHECK(token >= 0 && token < config_.vocab, "every token of a plan is in the vocabulary");
+  }
   Batch batch{.tokens = workspace_.take(Slot::kTokens, {rows}, DType::kI32),
               .positions = workspace_.take(Slot::kPositions, {rows}, DType::kI32),
               .slices = {}};
-  std::copy(plan.tokens.begin(), plan.tokens.end(), batch.tokens.data<int32_t>());
-  int64_t row = 0;
+  positions_.clear();
   for (const PlanSlice& slice : plan.slices) {
-    batch.slices.push_back({row, slice.rows, slice.begin, slice.pages});
+    batch.slices.push_back({std::ssize(positions_), slice.rows, slice.begin, slice.pages});
     for (int64_t i = 0; i < slice.rows; ++i) {
-      batch.positions.data<int32_t>()[row++] = static_cast<int32_t>(slice.begin + i);
+      positions_.push_back(static_cast<int32_t>(slice.begin + i));
     }
   }
+  LONGSHIP_CHECK(positions_.size() == plan.tokens.size(), "slices of a plan hold its tokens");
+  kernels_.write(plan.tokens.data(), batch.tokens, stream);
+  kernels_.write(positions_.data(), batch.positions, stream);
+  kernels_.begin_step(batch, stream);
   return batch;
 }
 
-Tensor Stage::logit_rows(const StepPlan& plan) const {
+Tensor Stage::logit_rows(const StepPlan& plan, Stream& stream) {
   Tensor rows = workspace_.take(Slot::kLogitRows, {plan.logit_rows()}, DType::kI32);
-  int32_t* out = rows.data<int32_t>();
+  logit_rows_.clear();
   int64_t end = 0;
   for (const PlanSlice& slice : plan.slices) {
     end += slice.rows;
     for (int64_t row = end - slice.logit_rows; row < end; ++row) {
-      *out++ = static_cast<int32_t>(row);
+      logit_rows_.push_back(static_cast<int32_t>(row));
     }
   }
+  kernels_.write(logit_rows_.data(), rows, stream);
   return rows;
 }
 
-RotaryAngles Stage::angles(const Batch& batch) const {
+RotaryAngles Stage::angles(Stream& stream) {
   if (config_.learned_positions) {
     return {};
   }
-  const Shape shape = {batch.rows(), config_.head_dim / 2};
+  const Shape shape = {std::ssize(positions_), config_.head_dim / 2};
   RotaryAngles angles{workspace_.take(Slot::kCos, shape), workspace_.take(Slot::kSin, shape)};
-  rotary_.fill(batch.positions, angles.cos, angles.sin);
+  cos_.resize(static_cast<std::size_t>(angles.cos.elements()));
+  sin_.resize(cos_.size());
+  rotary_.fill(positions_, cos_.data(), sin_.data());
+  kernels_.write(cos_.data(), angles.cos, stream);
+  kernels_.write(sin_.data(), angles.sin, stream);
   return angles;
 }
 
 StepResult Stage::execute(const StepPlan& plan, RankContext& ctx) {
-  const Batch batch = make_batch(plan);
-  const RotaryAngles rotary = angles(batch);
+  const Batch batch = make_batch(plan, ctx.stream);
+  const RotaryAngles rotary = angles(ctx.stream);
+  const Tensor wanted = logit_rows(plan, ctx.stream);
   Tensor hidden = workspace_.take(Slot::kHidden, {batch.rows(), config_.width});
   inlet_->take(batch, hidden, ctx);
   for (std::size_t i = 0; i < blocks_.size(); ++i) {
     blocks_[i].forward(hidden, batch, rotary, kv_.layer(i), ctx);
   }
-  return {plan.step, outlet_->put(hidden, logit_rows(plan), ctx)};
+  return {plan.step, outlet_->put(hidden, wanted, ctx)};
 }
 
 }  // namespace longship

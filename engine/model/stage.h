@@ -49,9 +49,9 @@ class Stage {
   StepResult execute(const StepPlan& plan, RankContext& ctx);
 
  private:
-  Batch make_batch(const StepPlan& plan) const;
-  Tensor logit_rows(const StepPlan& plan) const;
-  RotaryAngles angles(const Batch& batch) const;
+  Batch make_batch(const StepPlan& plan, Stream& stream);
+  Tensor logit_rows(const StepPlan& plan, Stream& stream);
+  RotaryAngles angles(Stream& stream);
 
   const ModelConfig& config_;
   WeightSource& weights_;
@@ -64,6 +64,10 @@ class Stage {
   std::vector<Block> blocks_;
   std::unique_ptr<Outlet> outlet_;
   KvStore kv_;
+  std::vector<int32_t> positions_;  // of the step, in host memory
+  std::vector<int32_t> logit_rows_;
+  std::vector<float> cos_;
+  std::vector<float> sin_;
 };
 
 }  // namespace longship

@@ -4,6 +4,12 @@
 
 namespace longship {
 
+namespace {
+
+constexpr auto kFirstOnHost = static_cast<std::size_t>(Slot::kHostLogits);
+
+}  // namespace
+
 void Workspace::declare(Slot slot, int64_t values) {
   int64_t& size = values_[static_cast<std::size_t>(slot)];
   size = std::max(size, values);
@@ -11,15 +17,16 @@ void Workspace::declare(Slot slot, int64_t values) {
 
 int64_t Workspace::bytes() const {
   int64_t total = 0;
-  for (const int64_t values : values_) {
-    total += Tensor::aligned_bytes(bytes_of(DType::kF32, values));
+  for (std::size_t slot = 0; slot < (kernels_.in_host_memory() ? kSlots : kFirstOnHost); ++slot) {
+    total += Tensor::aligned_bytes(bytes_of(DType::kF32, values_[slot]));
   }
   return total;
 }
 
 void Workspace::allocate() {
   for (std::size_t slot = 0; slot < kSlots; ++slot) {
-    memory_[slot] = Tensor::allocate(DType::kF32, {values_[slot]});
+    const Shape shape = {values_[slot]};
+    memory_[slot] = slot < kFirstOnHost ? kernels_.allocate(DType::kF32, shape) : Tensor::allocate(DType::kF32, shape);
   }
 }
 

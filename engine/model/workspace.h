@@ -3,7 +3,7 @@
 #include <array>
 #include <cstdint>
 
-#include "core/tensor.h"
+#include "engine/backend/kernels.h"
 
 namespace longship {
 
@@ -30,6 +30,7 @@ enum class Slot : uint8_t {
   kReduced,    ///< [T, D]
   kSelected,   ///< [R, D], rows that want logits
   kLocalLogits,
+  kHostLogits,  ///< Copy of the above, where that is not the host's. From here on always in the host's memory.
   kGathered,
   kLogits,
   kCount,
@@ -39,11 +40,14 @@ enum class Slot : uint8_t {
 /// its largest declaration. Tensors that take() returns are views, valid until the slot is taken again.
 class Workspace {
  public:
-  explicit Workspace(StepLimits limits) : limits_(limits) {}
+  /// The kernels outlive the workspace.
+  Workspace(StepLimits limits, Kernels& kernels) : limits_(limits), kernels_(kernels) {}
 
   const StepLimits& limits() const { return limits_; }
+  bool in_host_memory() const { return kernels_.in_host_memory(); }
   /// Makes room for `values` values of a 4-byte type.
   void declare(Slot slot, int64_t values);
+  /// Bytes of the device that allocate() takes.
   int64_t bytes() const;
   void allocate();
   Tensor take(Slot slot, Shape shape, DType dtype = DType::kF32) const;
@@ -51,6 +55,7 @@ class Workspace {
  private:
   static constexpr std::size_t kSlots = static_cast<std::size_t>(Slot::kCount);
   StepLimits limits_;
+  Kernels& kernels_;
   std::array<int64_t, kSlots> values_ = {};
   std::array<Tensor, kSlots> memory_;
 };

@@ -1,7 +1,6 @@
 #include "engine/backend/cpu/cpu_kernels.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "core/thread_pool.h"
 #include "engine/backend/cpu/cpu_attention.h"
@@ -164,10 +163,6 @@ class CpuKernels : public Kernels {
 
   Roofline measure_roofline(DType dtype) override {
     return cpu::measure_roofline(isa_, pool_, cpu::is_quantised(layout(dtype)));
-  }
-
-  void read(const Tensor& x, void* host, Stream&) override {
-    std::memcpy(host, x.data<void>(), static_cast<std::size_t>(x.bytes()));
   }
 
  private:

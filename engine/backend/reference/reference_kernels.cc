@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <vector>
 
 #include "core/span_log.h"
@@ -168,10 +167,6 @@ class ReferenceKernels : public Kernels {
     const double seconds = static_cast<double>(now_ns() - begin) * 1e-9;
     const auto count = sum > 0 ? static_cast<double>(values.size()) : 0.0;
     return {count * sizeof(double) / seconds, 2 * count / seconds};
-  }
-
-  void read(const Tensor& x, void* host, Stream&) override {
-    std::memcpy(host, x.data<void>(), static_cast<std::size_t>(x.bytes()));
   }
 
  private:
