@@ -2,10 +2,12 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <set>
 #include <string>
 #include <utility>
 
 #include "comm/group_of_one.h"
+#include "comm/hosts_communicator.h"
 #include "comm/launched.h"
 #include "comm/mpi_communicator.h"
 #include "comm/mpi_control.h"
@@ -89,6 +91,13 @@ Hosts find_hosts() {
   return hosts;
 }
 
+Hosts divided(Hosts hosts, int ranks_per_host) {
+  for (std::size_t rank = 0; ranks_per_host > 0 && rank < hosts.host_of.size(); ++rank) {
+    hosts.host_of[rank] = static_cast<int>(rank) / ranks_per_host * ranks_per_host;
+  }
+  return hosts;
+}
+
 Error cannot_share_memory() {
   return Error(ErrorKind::kRank, "ranks that exchange data cannot share memory: they are on different hosts or apart",
                "Use --comm auto or --comm mpi.");
@@ -96,12 +105,13 @@ Error cannot_share_memory() {
 
 class MpiTransport final : public Transport {
  public:
-  explicit MpiTransport(const TransportOptions& options) : job_{options.deadline}, wire_(options.wire), library_(job_) {
+  explicit MpiTransport(const TransportOptions& options)
+      : job_{options.deadline}, wire_(options.wire), format_(options.format), library_(job_) {
     if (size_of(MPI_COMM_WORLD) == 1 && ranks_of_launcher() > 1) {
       throw not_one_job();
     }
     control_ = std::make_unique<MpiControl>(job_);
-    hosts_ = find_hosts();
+    hosts_ = divided(find_hosts(), options.ranks_per_host);
     job_.spins = hosts_.crowded ? 0 : Backoff::kUsualSpins;
   }
 
@@ -122,14 +132,20 @@ class MpiTransport final : public Transport {
     if (port->size() == 1) {
       return std::make_unique<GroupOfOne>();
     }
-    std::unique_ptr<Communicator> group = wire_ == Wire::kMpi ? nullptr : through_memory(port);
-    if (group == nullptr && wire_ == Wire::kShm) {
+    if (wire_ == Wire::kMpi) {
+      return by_messages(std::move(port), format_);
+    }
+    if (std::unique_ptr<Communicator> group = through_memory(port)) {
+      return group;
+    }
+    if (wire_ == Wire::kShm) {
       throw cannot_share_memory();
     }
-    return group != nullptr ? std::move(group) : std::make_unique<MpiCommunicator>(job_, std::move(port));
+    const HostBounds bounds = bounds_of_hosts(*port);
+    return bounds.empty() ? by_messages(std::move(port), format_) : over_hosts(std::move(port), bounds);
   }
 
-  // Shared memory where all ranks can, the messages of this project, and MPI's own operations.
+  // Shared memory where all ranks can or host by host, the messages of this project, and MPI's own operations.
   std::vector<NamedCommunicator> alternatives() override {
     std::vector<NamedCommunicator> ways;
     if (size() == 1) {
@@ -141,7 +157,11 @@ class MpiTransport final : public Transport {
       ways.push_back({"shm", std::move(group)});
       port = new_port(0, rank());
     }
-    ways.push_back({"mpi", std::make_unique<MpiCommunicator>(job_, std::move(port))});
+    if (const HostBounds bounds = bounds_of_hosts(*port); !bounds.empty()) {
+      ways.push_back({"hosts", over_hosts(std::move(port), bounds)});
+      port = new_port(0, rank());
+    }
+    ways.push_back({"mpi", by_messages(std::move(port), format_)});
     ways.push_back({"mpi_native", make_mpi_native()});
     return ways;
   }
@@ -169,10 +189,61 @@ class MpiTransport final : public Transport {
     }
     return true;
   }
+  // Where the ranks of each host begin; empty where no two stand together, or hosts take turns.
+  HostBounds bounds_of_hosts(const MpiPort& port) const {
+    HostBounds bounds;
+    std::set<int> seen;
+    for (int rank = 0; rank < port.size(); ++rank) {
+      const int host = host_of(port.job_rank(rank));
+      if (rank > 0 && host == host_of(port.job_rank(rank - 1))) {
+        continue;
+      }
+      if (!seen.insert(host).second) {
+        return {};
+      }
+      bounds.push_back(rank);
+    }
+    bounds.push_back(port.size());
+    const bool together = static_cast<int>(seen.size()) < port.size() && seen.size() > 1;
+    return together ? bounds : HostBounds{};
+  }
+
+  // Shared memory on each host, messages between hosts.
+  std::unique_ptr<Communicator> over_hosts(std::unique_ptr<MpiPort> port, const HostBounds& bounds) {
+    const int rank = port->rank();
+    const auto host = static_cast<int>(std::ranges::upper_bound(bounds, rank) - bounds.begin()) - 1;
+    const int place = rank - bounds[static_cast<std::size_t>(host)];
+    HostsCommunicator::Ways ways;
+    ways.host = on_host(std::make_unique<MpiPort>(job_, port.get(), host, place));
+    auto lane = std::make_unique<MpiPort>(job_, port.get(), place, host);
+    if (place < HostsCommunicator::lanes(bounds)) {
+      ways.lane = by_messages(std::move(lane), format_);
+    }
+    ways.all = by_messages(std::move(port), WireFormat::kF32);
+    return std::make_unique<HostsCommunicator>(std::move(ways), bounds);
+  }
+
+  std::unique_ptr<Communicator> by_messages(std::unique_ptr<MpiPort> port, WireFormat format) {
+    BetweenHosts between{.format = format, .link = {}};
+    if (!on_one_host(*port)) {
+      between.link = measure_link(*port);
+    }
+    return std::make_unique<MpiCommunicator>(job_, std::move(port), between);
+  }
+
+  std::unique_ptr<Communicator> on_host(std::unique_ptr<MpiPort> port) {
+    if (port->size() == 1) {
+      return std::make_unique<GroupOfOne>();
+    }
+    std::unique_ptr<Communicator> group = ShmCommunicator::make(job_, port);
+    return group != nullptr ? std::move(group) : std::make_unique<MpiCommunicator>(job_, std::move(port));
+  }
+
   int host_of(int job_rank) const { return hosts_.host_of[static_cast<std::size_t>(job_rank)]; }
 
   MpiJob job_;
   Wire wire_;
+  WireFormat format_;
   MpiLibrary library_;
   std::unique_ptr<MpiControl> control_;
   Hosts hosts_;

@@ -12,20 +12,29 @@ namespace {
 enum Tag : int { kPointToPoint, kNodes, kParts };
 
 constexpr std::size_t kMessagesUnderWay = 16;
-// Whether sending all nodes to everyone beats reducing parts and exchanging them, which moves less but takes
-// two steps. Measured over shared memory: a message up to kEagerBytes costs little, a longer one a handshake,
-// so that two steps pay where the parts are short and the nodes are not.
-bool one_step_is_faster(int64_t nodes, int64_t count, int ranks) {
+
+// As one_step_is_faster(), over shared memory, where it was measured: a message up to kEagerBytes costs little, a
+// longer one a handshake, so that two steps pay where the parts are short and the nodes are not.
+bool one_step_is_faster_on_a_host(const ReductionTree& tree, int64_t node_bytes) {
   constexpr int64_t kEagerBytes = 4000;
   constexpr int64_t kMostBytes = 65536;
-  const int64_t node_bytes = count * static_cast<int64_t>(sizeof(float));
-  return nodes * node_bytes <= kMostBytes && (node_bytes <= kEagerBytes || node_bytes / ranks > kEagerBytes);
+  return tree.node_count() * node_bytes <= kMostBytes &&
+         (node_bytes <= kEagerBytes || node_bytes / tree.ranks() > kEagerBytes);
 }
 
 }  // namespace
 
-MpiCommunicator::MpiCommunicator(MpiJob& job, std::unique_ptr<MpiPort> port)
-    : job_(job), port_(std::move(port)), ranks_tree_(tree_of_ranks(port_->size())) {}
+MpiCommunicator::MpiCommunicator(MpiJob& job, std::unique_ptr<MpiPort> port, const BetweenHosts& between)
+    : job_(job),
+      port_(std::move(port)),
+      between_(between),
+      coded_(*port_, between.format),
+      ranks_tree_(tree_of_ranks(port_->size())) {}
+
+bool MpiCommunicator::in_one_step(const ReductionTree& tree, int64_t node_bytes) const {
+  return between_.link ? one_step_is_faster(*between_.link, tree, node_bytes)
+                       : one_step_is_faster_on_a_host(tree, node_bytes);
+}
 
 std::span<const MpiCommunicator::Part> MpiCommunicator::parts_of(std::span<const int64_t> counts) {
   parts_.clear();
@@ -92,7 +101,7 @@ void MpiCommunicator::exchange_parts(float* values, std::span<const Part> parts,
 
 void MpiCommunicator::reduce(const float* nodes, int64_t count, const ReductionTree& tree, float* out,
                              std::string_view operation) {
-  if (one_step_is_faster(tree.node_count(), count, size())) {
+  if (in_one_step(tree, count * static_cast<int64_t>(sizeof(float)))) {
     reduce_part({nodes, count, tree, whole(count)}, out, operation);
     return;
   }
@@ -104,7 +113,14 @@ void MpiCommunicator::reduce(const float* nodes, int64_t count, const ReductionT
 void MpiCommunicator::tree_reduce(const Tensor& nodes, const ReductionTree& tree, Tensor& out, Stream& /*stream*/) {
   LONGSHIP_CHECK(tree.ranks() == size() && nodes.elements() == tree.node_count(rank()) * out.elements(),
                  "tree_reduce needs this rank's nodes, each of the shape of the output");
-  reduce(nodes.data<float>(), out.elements(), tree, out.data<float>(), "tree_reduce with");
+  constexpr std::string_view kOperation = "tree_reduce with";
+  const int64_t count = out.elements();
+  if (between_.format == WireFormat::kF32) {
+    reduce(nodes.data<float>(), count, tree, out.data<float>(), kOperation);
+  } else {
+    const bool one_step = in_one_step(tree, wire_bytes(between_.format, count));
+    coded_.reduce(nodes.data<float>(), count, tree, one_step, out.data<float>(), kOperation);
+  }
 }
 
 void MpiCommunicator::all_reduce(Tensor& x, Stream& /*stream*/) {

@@ -1,20 +1,29 @@
 #pragma once
 
+#include <optional>
 #include <string_view>
 #include <vector>
 
+#include "comm/coded_reduction.h"
 #include "comm/communicator.h"
+#include "comm/link_cost.h"
 #include "comm/mpi_port.h"
 #include "comm/tree_sum.h"
 
 namespace longship {
+
+/// What is special about messages between hosts.
+struct BetweenHosts {
+  WireFormat format = WireFormat::kF32;  ///< Of tree_reduce().
+  std::optional<LinkCost> link;          ///< Measured; nothing where the ranks are on one host.
+};
 
 /// One rank's end of a group of MPI ranks. Every collective is a set of messages straight between its ranks:
 /// on a group of the size of a mesh axis that takes the fewest steps, and a late rank can be named.
 class MpiCommunicator final : public Communicator {
  public:
   /// The ranks of `port` together.
-  MpiCommunicator(MpiJob& job, std::unique_ptr<MpiPort> port);
+  MpiCommunicator(MpiJob& job, std::unique_ptr<MpiPort> port, const BetweenHosts& between = {});
 
   int rank() const override { return port_->rank(); }
   int size() const override { return port_->size(); }
@@ -41,6 +50,7 @@ class MpiCommunicator final : public Communicator {
     std::span<const Part> parts;
   };
 
+  bool in_one_step(const ReductionTree& tree, int64_t node_bytes) const;
   std::span<const Part> parts_of(std::span<const int64_t> counts);
   std::span<const Part> equal_parts(int64_t count);
   std::span<const Part> whole(int64_t count);
@@ -54,6 +64,8 @@ class MpiCommunicator final : public Communicator {
 
   MpiJob& job_;
   std::unique_ptr<MpiPort> port_;
+  BetweenHosts between_;
+  CodedReduction coded_;
   ReductionTree ranks_tree_;  ///< One group a rank.
   TreeSum sum_;
   // Kept between calls, so that a step allocates nothing.

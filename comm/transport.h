@@ -9,6 +9,7 @@
 
 #include "comm/communicator.h"
 #include "comm/control.h"
+#include "comm/wire_format.h"
 
 namespace longship {
 
@@ -57,6 +58,10 @@ struct TransportOptions {
   /// Longest wait for a peer inside one operation. A lost process is noticed earlier, by the launcher.
   std::chrono::milliseconds deadline = std::chrono::seconds(300);
   Wire wire = Wire::kAuto;
+  /// Of sums that travel between hosts, and of all that go as messages with Wire::kMpi.
+  WireFormat format = WireFormat::kF32;
+  /// Takes every so many ranks, in order, for a host of their own, to try layouts of hosts on one; 0: as they are.
+  int ranks_per_host = 0;
 };
 
 /// A job of one rank.

@@ -36,6 +36,8 @@ class ReductionTree {
   ReductionTree(int32_t groups, std::vector<int32_t> first_group);
 
   int32_t groups() const { return groups_; }
+  /// The first group of `rank`; groups() for rank ranks().
+  int32_t first_group(int rank) const { return first_group_[static_cast<std::size_t>(rank)]; }
   int ranks() const { return static_cast<int>(first_group_.size()) - 1; }
   int node_count() const { return static_cast<int>(nodes_.size()); }
   int node_count(int rank) const { return first_node(rank + 1) - first_node(rank); }
@@ -50,6 +52,10 @@ class ReductionTree {
   /// The steps by which `rank` adds up its own groups. `group_size` columns a group, `columns` in the whole
   /// dimension (the last group may be short); steps are local to the rank's first column.
   std::vector<GroupStep> steps(int rank, int64_t group_size, int64_t columns) const;
+
+  friend bool operator==(const ReductionTree& a, const ReductionTree& b) {
+    return a.groups_ == b.groups_ && a.first_group_ == b.first_group_;
+  }
 
  private:
   int32_t groups_;

@@ -230,7 +230,7 @@ TEST_P(Conformance, EveryRankIsOnSomeHost) {
   run([](Transport& transport) {
     const std::vector<int> hosts = transport.ranks_per_host();
     EXPECT_EQ(std::accumulate(hosts.begin(), hosts.end(), 0), transport.size());
-    EXPECT_EQ(hosts.size(), 1U) << "these tests run on one host";
+    EXPECT_TRUE(std::ranges::all_of(hosts, [](int ranks) { return ranks > 0; }));
   });
 }
 

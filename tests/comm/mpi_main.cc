@@ -1,9 +1,11 @@
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 
 #include "tests/comm/conformance.h"
 
-// The suite under mpirun: every process is one rank and runs every test, in the same order. Its argument is the wire.
+// The suite under mpirun: every process is one rank and runs every test, in the same order. Its arguments are the wire
+// and, where one host is to pass for several, the ranks of each.
 
 namespace longship::conformance {
 
@@ -55,8 +57,9 @@ INSTANTIATE_TEST_SUITE_P(Mpi, Conformance, testing::ValuesIn(jobs()), [](const a
 int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);
   try {
-    const auto transport = longship::make_mpi_transport(
-        {.deadline = std::chrono::seconds(60), .wire = longship::wire_of(argc > 1 ? argv[1] : "auto")});
+    const auto transport = longship::make_mpi_transport({.deadline = std::chrono::seconds(60),
+                                                         .wire = longship::wire_of(argc > 1 ? argv[1] : "auto"),
+                                                         .ranks_per_host = argc > 2 ? std::atoi(argv[2]) : 0});
     return longship::conformance::run_all_tests(*transport);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "%s\n", error.what());
