@@ -1,6 +1,9 @@
 #include "comm/hosts_communicator.h"
 
 #include <algorithm>
+#include <array>
+#include <chrono>
+#include <limits>
 #include <utility>
 
 #include "comm/tree_sum.h"
@@ -96,12 +99,54 @@ void HostsCommunicator::reduce_between(const Division& division, const Tensor& s
   ways_.host->all_gather(part, lane_counts_, flat, stream);
 }
 
+double HostsCommunicator::quickest_us(int64_t count, bool by_hosts) {
+  using Clock = std::chrono::steady_clock;
+  constexpr int kRounds = 5;
+  std::vector<float> mine(static_cast<std::size_t>(count));
+  std::vector<float> sum(static_cast<std::size_t>(count));
+  const Tensor nodes = Tensor::wrap(DType::kF32, {1, count}, mine.data());
+  Tensor out = Tensor::wrap(DType::kF32, {count}, sum.data());
+  Stream stream;
+  double least_us = std::numeric_limits<double>::max();
+  for (int round = 0; round < kRounds; ++round) {
+    const auto begin = Clock::now();
+    if (by_hosts) {
+      reduce_by_hosts(nodes, ranks_tree_, out, stream);
+    } else {
+      ways_.all->tree_reduce(nodes, ranks_tree_, out, stream);
+    }
+    const std::chrono::duration<double, std::micro> taken = Clock::now() - begin;
+    least_us = std::min(least_us, taken.count());
+  }
+  return least_us;
+}
+
+void HostsCommunicator::choose_size() {
+  constexpr std::array<int64_t, 3> kCounts = {1024, 8192, 65536};
+  float smaller = 0;  // of the sizes above, those for which straight is faster
+  for (std::size_t i = 0; i < kCounts.size(); ++i) {
+    if (quickest_us(kCounts[i], false) < quickest_us(kCounts[i], true)) {
+      smaller = static_cast<float>(i + 1);
+    }
+  }
+  Tensor told = Tensor::wrap(DType::kF32, {1}, &smaller);
+  Stream stream;
+  ways_.all->broadcast(told, 0, stream);
+  const auto first = static_cast<std::size_t>(smaller);
+  least_count_ = first == 0 ? 0 : first < kCounts.size() ? kCounts[first] : std::numeric_limits<int64_t>::max();
+}
+
 void HostsCommunicator::tree_reduce(const Tensor& nodes, const ReductionTree& tree, Tensor& out, Stream& stream) {
   LONGSHIP_CHECK(tree.ranks() == size() && nodes.elements() == tree.node_count(rank()) * out.elements(),
                  "tree_reduce needs this rank's nodes, each of the shape of the output");
-  if (out.empty()) {
-    return;
+  if (out.elements() < least_count_) {
+    ways_.all->tree_reduce(nodes, tree, out, stream);
+  } else if (!out.empty()) {
+    reduce_by_hosts(nodes, tree, out, stream);
   }
+}
+
+void HostsCommunicator::reduce_by_hosts(const Tensor& nodes, const ReductionTree& tree, Tensor& out, Stream& stream) {
   const Division& division = division_of(tree);
   const int64_t count = out.elements();
   Tensor sums = wrap(sums_, {static_cast<int64_t>(division.inside.size()), count});

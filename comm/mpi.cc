@@ -106,7 +106,11 @@ Error cannot_share_memory() {
 class MpiTransport final : public Transport {
  public:
   explicit MpiTransport(const TransportOptions& options)
-      : job_{options.deadline}, wire_(options.wire), format_(options.format), library_(job_) {
+      : job_{options.deadline},
+        wire_(options.wire),
+        format_(options.format),
+        may_choose_(options.format == WireFormat::kF32 && options.ranks_per_host == 0),
+        library_(job_) {
     if (size_of(MPI_COMM_WORLD) == 1 && ranks_of_launcher() > 1) {
       throw not_one_job();
     }
@@ -142,7 +146,7 @@ class MpiTransport final : public Transport {
       throw cannot_share_memory();
     }
     const HostBounds bounds = bounds_of_hosts(*port);
-    return bounds.empty() ? by_messages(std::move(port), format_) : over_hosts(std::move(port), bounds);
+    return bounds.empty() ? by_messages(std::move(port), format_) : over_hosts(std::move(port), bounds, may_choose_);
   }
 
   // Shared memory where all ranks can or host by host, the messages of this project, and MPI's own operations.
@@ -158,7 +162,7 @@ class MpiTransport final : public Transport {
       port = new_port(0, rank());
     }
     if (const HostBounds bounds = bounds_of_hosts(*port); !bounds.empty()) {
-      ways.push_back({"hosts", over_hosts(std::move(port), bounds)});
+      ways.push_back({"hosts", over_hosts(std::move(port), bounds, false)});
       port = new_port(0, rank());
     }
     ways.push_back({"mpi", by_messages(std::move(port), format_)});
@@ -208,8 +212,8 @@ class MpiTransport final : public Transport {
     return together ? bounds : HostBounds{};
   }
 
-  // Shared memory on each host, messages between hosts.
-  std::unique_ptr<Communicator> over_hosts(std::unique_ptr<MpiPort> port, const HostBounds& bounds) {
+  // Shared memory on each host, messages between hosts; straight where that is faster, if `measured`.
+  std::unique_ptr<Communicator> over_hosts(std::unique_ptr<MpiPort> port, const HostBounds& bounds, bool measured) {
     const int rank = port->rank();
     const auto host = static_cast<int>(std::ranges::upper_bound(bounds, rank) - bounds.begin()) - 1;
     const int place = rank - bounds[static_cast<std::size_t>(host)];
@@ -220,7 +224,11 @@ class MpiTransport final : public Transport {
       ways.lane = by_messages(std::move(lane), format_);
     }
     ways.all = by_messages(std::move(port), WireFormat::kF32);
-    return std::make_unique<HostsCommunicator>(std::move(ways), bounds);
+    auto group = std::make_unique<HostsCommunicator>(std::move(ways), bounds);
+    if (measured) {
+      group->choose_size();
+    }
+    return group;
   }
 
   std::unique_ptr<Communicator> by_messages(std::unique_ptr<MpiPort> port, WireFormat format) {
@@ -244,6 +252,7 @@ class MpiTransport final : public Transport {
   MpiJob job_;
   Wire wire_;
   WireFormat format_;
+  bool may_choose_;  ///< By time, how sums over several hosts go: any way gives the same bits, and hosts are real.
   MpiLibrary library_;
   std::unique_ptr<MpiControl> control_;
   Hosts hosts_;

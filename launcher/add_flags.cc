@@ -188,6 +188,12 @@ void add_engine_flags(CLI::App& command, EngineFlags& flags) {
       ->check(CLI::IsMember({"auto", "shm", "mpi"}))
       ->capture_default_str()
       ->group("Engine");
+  command
+      .add_option("--comm-dtype", options.comm_dtype,
+                  "How sums travel between hosts: f32, or bf16 or q8, which move less and change results")
+      ->check(CLI::IsMember({"f32", "bf16", "q8"}))
+      ->capture_default_str()
+      ->group("Engine");
   command.add_flag("--exact", options.exact, "Dequantised weights, f32 activations, keys and values")->group("Engine");
   command
       .add_option("--kv-cache-dtype", options.kv_cache_dtype,

@@ -28,6 +28,7 @@ std::vector<std::string> engine_arguments(const EngineFlags& flags) {
   add_number("--threads", flags.threads);
   add("--backend", options.backend);
   add("--comm", options.comm);
+  add("--comm-dtype", options.comm_dtype);
   add("--kv-cache-dtype", options.kv_cache_dtype);
   if (!options.pack_cache.empty()) add("--pack-cache-dir", std::filesystem::absolute(options.pack_cache).native());
   if (options.max_model_len != 0) add_number("--max-model-len", options.max_model_len);
@@ -45,6 +46,10 @@ std::vector<std::string> engine_arguments(const EngineFlags& flags) {
     add("--override-kv", override_kv.key + "=" + override_kv.value);
   }
   return words;
+}
+
+TransportOptions transport_options(const EngineOptions& options) {
+  return {.wire = wire_of(options.comm), .format = wire_format_of(options.comm_dtype)};
 }
 
 EngineOptions resolve_options(const EngineFlags& flags, const MeshShape& mesh, int local_ranks) {

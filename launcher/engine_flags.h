@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "comm/transport.h"
 #include "launcher/engine_options.h"
 #include "launcher/mesh_options.h"
 
@@ -20,6 +21,9 @@ struct EngineFlags {
 /// Where nothing was said of it, gives keys and values 0.4 of the host's free memory: for commands that answer many
 /// requests at a time.
 void give_usual_kv_part(EngineOptions& options);
+
+/// What the flags say about the ways between ranks. Errors: kUsage.
+TransportOptions transport_options(const EngineOptions& options);
 
 /// The flags as arguments of another run of this program.
 std::vector<std::string> engine_arguments(const EngineFlags& flags);

@@ -25,6 +25,7 @@ struct EngineOptions {
   int threads = 1;  ///< Compute threads of each rank.
   std::string backend = "cpu";
   std::string comm = "auto";            ///< What ranks exchange data over: "auto", "shm" or "mpi".
+  std::string comm_dtype = "f32";       ///< How sums travel between hosts: "f32", "bf16" or "q8".
   bool exact = false;                   ///< Dequantised weights, f32 activations and f32 keys and values.
   std::string kv_cache_dtype = "auto";  ///< "auto" (f16; f32 if exact), "f32", "f16", "bf16", "q8_0".
   std::filesystem::path pack_cache{};   ///< Folder that keeps packed weights; empty: none.

@@ -113,7 +113,7 @@ int run_launched(const EngineFlags& flags, const PrepareFrontEnd& prepare, const
   if (after_loss == AfterLoss::kStartAgain) {
     interrupts.emplace(launcher_signals(watch, on_signal, over.get_future(), grace), [] {});
   }
-  return with_mpi(flags.options.comm, [&](Transport& transport) {
+  return with_mpi(transport_options(flags.options), [&](Transport& transport) {
     if (interrupts) watch.meet(transport);
     if (interrupts && transport.leads()) watch.guard([&](const std::string& rank) { end_stuck_job(rank, on_signal); });
     const MeshShape mesh = launched_mesh(flags, transport);
@@ -261,7 +261,7 @@ int run_child_rank(const EngineFlags& flags) {
       throw;
     }
   };
-  return alone ? run(*make_self_transport()) : with_mpi(flags.options.comm, run);
+  return alone ? run(*make_self_transport()) : with_mpi(transport_options(flags.options), run);
 }
 
 }  // namespace longship

@@ -8,9 +8,9 @@
 
 namespace longship {
 
-int with_mpi(const std::string& wire, const std::function<int(Transport&)>& body) {
+int with_mpi(const TransportOptions& options, const std::function<int(Transport&)>& body) {
   std::optional<EndWithin> end_within;  // outlives the transport, whose end waits for the other ranks
-  const std::unique_ptr<Transport> transport = make_mpi_transport({.wire = wire_of(wire)});
+  const std::unique_ptr<Transport> transport = make_mpi_transport(options);
   try {
     return body(*transport);
   } catch (const Error& error) {

@@ -17,7 +17,8 @@ constexpr const char* kExamples =
     "  longship bench comm --ranks 2                      two ranks of this host, every operation\n"
     "  mpirun -n 4 longship bench comm --op all_reduce    the ranks of a job\n"
     "  mpirun -n 2 longship bench comm -b 8K -e 16K       the sizes of decoding\n"
-    "Transports: shm (memory of one host), mpi (this engine's messages), mpi_native (MPI's own operation).\n";
+    "Transports: shm (memory of one host), hosts (shm on each host, messages between), mpi (this engine's messages),\n"
+    "mpi_native (MPI's own operation).\n";
 
 struct BenchCommFlags {
   CommBenchOptions options{.ops = comm_ops()};
@@ -57,7 +58,7 @@ int bench_comm(BenchCommFlags flags) {
   if (!launched_as_rank()) {
     become_mpirun(flags.ranks, flags.arguments());
   }
-  return with_mpi("auto", [&](Transport& transport) {
+  return with_mpi({}, [&](Transport& transport) {
     const bool speaks = transport.leads();
     const auto progress = [&](const std::string& what) {
       if (speaks) show_bench_progress(what);

@@ -14,6 +14,8 @@
 #include <set>
 #include <thread>
 
+#include "tests/support/data_path.h"
+
 namespace longship {
 
 namespace fs = std::filesystem;
@@ -158,8 +160,12 @@ bool Program::wait_for_output(std::size_t bytes, std::chrono::seconds limit) con
   return true;
 }
 
+std::string program_path() {
+  return LONGSHIP_PROGRAM;
+}
+
 std::vector<std::string> longship(std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), LONGSHIP_PROGRAM);
+  arguments.insert(arguments.begin(), program_path());
   return arguments;
 }
 
@@ -174,7 +180,7 @@ Outcome run(const std::vector<std::string>& words, const std::string& input, con
 }
 
 std::string fixture(const std::string& name) {
-  return std::string(LONGSHIP_TEST_DATA) + "/" + name;
+  return testing::data_path(name);
 }
 
 std::vector<pid_t> ranks_of(pid_t parent, std::size_t count) {

@@ -37,6 +37,9 @@ class Program {
   std::chrono::steady_clock::time_point started_;
 };
 
+/// The program under test.
+std::string program_path();
+
 /// longship with these arguments.
 std::vector<std::string> longship(std::vector<std::string> arguments);
 /// mpirun -n RANKS longship with these arguments.

@@ -8,13 +8,9 @@
 #include <vector>
 
 #include "core/json.h"
+#include "tests/support/data_path.h"
 
 namespace longship::testing {
-
-/// Data of the project's own tests.
-inline std::filesystem::path data_path(const std::string& name) {
-  return std::filesystem::path(LONGSHIP_TEST_DATA) / name;
-}
 
 /// Third-party fixtures that are not part of the repository: the folder named by LONGSHIP_FIXTURES, if it is there.
 inline std::optional<std::filesystem::path> third_party_fixtures() {

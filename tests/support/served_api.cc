@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "tests/support/data_path.h"
+
 namespace longship {
 
 namespace {
@@ -35,7 +37,7 @@ std::vector<TokenLogprob> first_tokens(int64_t count) {
 
 std::shared_ptr<const ModelText> small_model() {
   return std::make_shared<const ModelText>(
-      load_model_text(std::string(LONGSHIP_TEST_DATA) + "/gguf-models/llama-Q8_0.gguf", {}, true));
+      load_model_text(testing::data_path("gguf-models/llama-Q8_0.gguf"), {}, true));
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <csignal>
 
 #include "core/error.h"
+#include "tests/support/data_path.h"
 #include "tests/unit/batch/batch_files.h"
 #include "tests/unit/launcher/fake_engine.h"
 
@@ -30,7 +31,7 @@ class BatchRunTest : public BatchFiles {
   }
   static std::shared_ptr<const ModelText> model() {
     static const auto kModel =
-        std::make_shared<const ModelText>(load_model_text(LONGSHIP_TEST_DATA "/models/llama-rope-llama3", {}, true));
+        std::make_shared<const ModelText>(load_model_text(testing::data_path("models/llama-rope-llama3"), {}, true));
     return kModel;
   }
   // What was answered: "STATUS" or the finish_reason by custom_id.

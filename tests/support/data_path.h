@@ -1,0 +1,11 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+namespace longship::testing {
+
+/// A file or folder of the project's own test data (tests/data).
+std::filesystem::path data_path(const std::string& name);
+
+}  // namespace longship::testing
