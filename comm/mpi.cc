@@ -130,6 +130,16 @@ class MpiTransport final : public Transport {
     std::erase(counts, 0);
     return counts;
   }
+  HostPlace host_place() const override {
+    HostPlace place{.index = 0, .count = 0};
+    for (int other = 0; other < size(); ++other) {
+      if (host_of(other) == host_of(rank())) {
+        place.index += other < rank() ? 1 : 0;
+        ++place.count;
+      }
+    }
+    return place;
+  }
 
   std::unique_ptr<Communicator> split(int color, int key) override {
     std::unique_ptr<MpiPort> port = new_port(color, key);
@@ -277,6 +287,14 @@ Wire wire_of(std::string_view name) {
   if (name == "shm") return Wire::kShm;
   if (name == "mpi") return Wire::kMpi;
   throw Error(ErrorKind::kUsage, "there is no transport \"" + std::string(name) + "\"", "Use --comm auto, shm or mpi.");
+}
+
+std::string mpi_library_version() {
+  std::string text(MPI_MAX_LIBRARY_VERSION_STRING, '\0');
+  int length = 0;
+  MPI_Get_library_version(text.data(), &length);  // may be called at any time
+  text.resize(static_cast<std::size_t>(length));
+  return text.substr(0, text.find_first_of("\n,"));
 }
 
 std::unique_ptr<Transport> make_mpi_transport(const TransportOptions& options) {

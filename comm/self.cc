@@ -30,6 +30,7 @@ class SelfTransport final : public Transport {
   int rank() const override { return 0; }
   int size() const override { return 1; }
   std::vector<int> ranks_per_host() const override { return {1}; }
+  HostPlace host_place() const override { return {}; }
   std::unique_ptr<Communicator> split(int /*color*/, int /*key*/) override { return std::make_unique<GroupOfOne>(); }
   ControlChannel& control() override { return control_; }
   void abort(int exit_code) override { std::_Exit(exit_code); }

@@ -60,6 +60,7 @@ class ThreadTransport final : public Transport {
   int rank() const override { return rank_; }
   int size() const override { return all_.size(); }
   std::vector<int> ranks_per_host() const override { return {size()}; }
+  HostPlace host_place() const override { return {rank_, size()}; }
 
   std::unique_ptr<Communicator> split(int color, int key) override {
     int place = 0;

@@ -19,6 +19,12 @@ struct NamedCommunicator {
   std::unique_ptr<Communicator> group;
 };
 
+/// A rank among those of its host, by their order.
+struct HostPlace {
+  int index = 0;
+  int count = 1;
+};
+
 /// Every rank's way to the others. One object a rank; it outlives the communicators made from it.
 class Transport {
  public:
@@ -31,6 +37,7 @@ class Transport {
   bool leads() const { return rank() == 0; }
   /// Number of hosts, and the ranks on each (in order of their lowest rank).
   virtual std::vector<int> ranks_per_host() const = 0;
+  virtual HostPlace host_place() const = 0;
   /// All ranks together: ranks of one color form a group, ordered by key (as MPI_Comm_split).
   virtual std::unique_ptr<Communicator> split(int color, int key) = 0;
   /// Every way to move data between all ranks, for comparisons: the transport's own, and others as they are.
@@ -70,6 +77,9 @@ std::unique_ptr<Transport> make_self_transport();
 /// Runs `body` as `ranks` threads of this process, each with its own transport, and waits for all. A rank that
 /// throws makes every wait of the others throw; the first exception is thrown again here.
 void run_thread_ranks(int ranks, const std::function<void(Transport&)>& body, const TransportOptions& options = {});
+
+/// The MPI library that this program runs with, in one line of its own words.
+std::string mpi_library_version();
 
 /// Whether a launcher (mpirun, srun) started this process as a rank, from its environment.
 bool launched_as_rank();

@@ -58,7 +58,7 @@ void add_size_flags(CLI::App& command, EngineOptions& options) {
       .add_option(
           "--kv-cache-fraction,--gpu-memory-utilization", options.kv_cache_fraction,
           "The same, as the part X of the host's free memory that its ranks share (serve: 0.4; else room for one "
-          "sequence)")
+          "sequence); on GPUs the part of their memory that all may take (0.9)")
       ->type_name("X")
       ->check(CLI::Range(0.0, 1.0))
       ->group("Engine");
@@ -86,6 +86,7 @@ void add_size_flags(CLI::App& command, EngineOptions& options) {
           "(default: off)")
       ->type_name("JSON")
       ->group("Engine");
+  command.add_flag("--fill-kv-cache", options.fill_kv_cache)->group("");
   command.add_option("--least-model-len", options.least_model_len)->group("");
   command.add_flag("--prompt-logits", options.prompt_logits)->group("");
   command.add_option("--recording", options.recording)->check(CLI::Range(0, 2))->group("");
@@ -179,13 +180,27 @@ void add_engine_flags(CLI::App& command, EngineFlags& flags) {
   command.add_option("-m,--model,MODEL", flags.model, "Model folder (Hugging Face) or GGUF file")->type_name("PATH");
   add_mesh_flags(command, flags);
   EngineOptions& options = flags.options;
-  command.add_option("--backend", options.backend, "Kernels: cpu, or reference (plain and slow, the oracle)")
+  options.device = "auto";
+  command
+      .add_option("--device", options.device,
+                  "Where ranks compute: cuda (one GPU a rank of a host, in turn), cpu, or auto: cuda where all can")
+      ->check(CLI::IsMember({"auto", "cpu", "cuda", "cuda-emulated"}))
+      ->capture_default_str()
+      ->group("Engine");
+  command
+      .add_flag("--deterministic", options.deterministic,
+                "On GPUs: the same bits for every batch and layout (CPUs always give them)")
+      ->group("Engine");
+  command.add_option("--backend", options.backend, "Kernels on CPUs: cpu, or reference (plain and slow, the oracle)")
       ->check(CLI::IsMember({"cpu", "reference"}))
       ->capture_default_str()
       ->group("Engine");
   command
-      .add_option("--comm", options.comm, "Between ranks: shm (memory of one host), mpi, or auto: shm where it can be")
-      ->check(CLI::IsMember({"auto", "shm", "mpi"}))
+      .add_option(
+          "--comm", options.comm,
+          "Between ranks: shm (memory of one host), mpi, on GPUs also nccl and ipc (GPUs of one host); auto: the best "
+          "that can be")
+      ->check(CLI::IsMember({"auto", "shm", "mpi", "nccl", "ipc"}))
       ->capture_default_str()
       ->group("Engine");
   command
@@ -194,7 +209,10 @@ void add_engine_flags(CLI::App& command, EngineFlags& flags) {
       ->check(CLI::IsMember({"f32", "bf16", "q8"}))
       ->capture_default_str()
       ->group("Engine");
-  command.add_flag("--exact", options.exact, "Dequantised weights, f32 activations, keys and values")->group("Engine");
+  command
+      .add_flag("--exact", options.exact,
+                "Dequantised weights, f32 activations, keys and values; on GPUs no tensor cores, and --deterministic")
+      ->group("Engine");
   command
       .add_option("--kv-cache-dtype", options.kv_cache_dtype,
                   "Type of keys and values: auto (f16), f32, f16, bf16 or q8_0")

@@ -14,6 +14,7 @@
 #include "engine/rank_loop.h"
 #include "engine/reporter.h"
 #include "engine/text/tokenizer.h"
+#include "launcher/device_choice.h"
 #include "launcher/host_memory.h"
 #include "launcher/host_name.h"
 #include "launcher/kv_size.h"
@@ -67,10 +68,6 @@ void check_options(const EngineOptions& options, const ModelConfig& config) {
                     std::to_string(config.max_positions) + " learned positions",
                 "Use --max-model-len " + std::to_string(config.max_positions) + " or less.");
   }
-}
-
-std::unique_ptr<Kernels> kernels_for(const EngineOptions& options) {
-  return make_kernels({.name = options.backend, .threads = options.threads, .exact = options.exact});
 }
 
 // Runs one phase of start-up on every rank, then lets all agree on its outcome.
@@ -136,10 +133,13 @@ class Rank {
 
   void start() {
     ControlChannel& control = transport_.control();
+    std::string why;
+    const bool all_have_devices = options_.device == "auto" && smallest_over_ranks(has_cuda_device(why) ? 1 : 0) == 1;
     phase(control, "configuration", [&] {
       checkpoint_ = open_model(options_);
       check_options(options_, checkpoint_->config);
-      kernels_ = kernels_for(options_);
+      device_.emplace(options_, all_have_devices, transport_.host_place());
+      kernels_ = device_->make_kernels();
     });
     phase(control, "plan", [&] { choose_sizes(); });
     const int64_t affordable = smallest_over_ranks(memory().affordable_pages());
@@ -147,8 +147,8 @@ class Rank {
     phase(control, "memory", [&] { fit_into(affordable, wanted); });
     phase(control, "allocation", [&] { allocate(); });
     phase(control, "load", [&] { load(); });
-    tp_ = make_traced(transport_.split(me_.pp, me_.tp), spans_);
-    pp_ = make_traced(transport_.split(me_.tp, me_.pp), spans_);
+    tp_ = make_group(me_.pp, me_.tp);
+    pp_ = make_group(me_.tp, me_.pp);
   }
 
   int run(const FrontEnd& front_end) {
@@ -177,13 +177,19 @@ class Rank {
     make_stage();
   }
 
-  // This rank's part of the host's memory.
-  int64_t budget_bytes() const {
-    const std::vector<int> hosts = transport_.ranks_per_host();
-    return available_memory_bytes() / *std::max_element(hosts.begin(), hosts.end());
+  std::unique_ptr<Communicator> make_group(int color, int key) {
+    return make_traced(device_->make_group(transport_.split(color, key), *kernels_), spans_);
   }
 
-  RankMemory memory() const { return {budget_bytes(), stage_->memory(), kv_.pages}; }
+  KvBudget budget() const {
+    if (const std::optional<DeviceMemory> device = kernels_->device_memory()) {
+      return KvBudget::of_device(options_, *device, device_->sharers());
+    }
+    const std::vector<int> hosts = transport_.ranks_per_host();
+    return KvBudget::of_host(options_, available_memory_bytes(), *std::max_element(hosts.begin(), hosts.end()));
+  }
+
+  RankMemory memory() const { return {budget(), stage_->memory(), kv_.pages}; }
 
   int64_t smallest_over_ranks(int64_t value) {
     constexpr int64_t kMost = int64_t{1} << 23;  // whole numbers up to here are exact in f32
@@ -303,10 +309,11 @@ class Rank {
   Coord me_;
   SpanLog spans_;
   std::unique_ptr<Communicator> world_;
+  std::optional<Checkpoint> checkpoint_;
+  std::optional<DeviceChoice> device_;
+  std::unique_ptr<Kernels> kernels_;
   std::unique_ptr<Communicator> tp_;
   std::unique_ptr<Communicator> pp_;
-  std::optional<Checkpoint> checkpoint_;
-  std::unique_ptr<Kernels> kernels_;
   std::optional<PackFile> packed_;
   std::optional<Stage> stage_;
   KvSize kv_;
@@ -327,20 +334,22 @@ int run_rank(const EngineOptions& options, Transport& transport, const LoadRepor
 }
 
 MemoryPlan plan_memory(const EngineOptions& options, const Checkpoint& checkpoint,
-                       const std::optional<SharedMemory>& host) {
+                       const std::optional<KvBudget>& budget) {
   check_options(options, checkpoint.config);
-  const std::unique_ptr<Kernels> kernels = kernels_for(options);
+  std::string why;
+  const bool auto_is_cuda = options.device == "auto" && has_cuda_device(why);
+  const std::unique_ptr<Kernels> kernels = DeviceChoice::for_plan(options, auto_is_cuda).make_kernels();
   const Mesh mesh(1, options.pp, 1, options.tp);
   KvSize kv = usual_kv_size(options, checkpoint.config);
   const auto stage_of = [&](const Coord& me) {
     return Stage(checkpoint.config, family_of(checkpoint.config), *checkpoint.weights, *kernels, mesh, me,
                  stage_limits(options, kv.pages));
   };
-  if (host) {
+  if (budget) {
     std::optional<RankMemory> tightest;
     int64_t wanted = std::numeric_limits<int64_t>::max();
     for (int rank = 0; rank < mesh.size(); ++rank) {
-      const RankMemory memory(host->bytes / host->ranks, stage_of(mesh.coord(rank)).memory(), kv.pages);
+      const RankMemory memory(*budget, stage_of(mesh.coord(rank)).memory(), kv.pages);
       wanted = std::min(wanted, memory.wanted_pages(options));
       if (!tightest || memory.affordable_pages() < tightest->affordable_pages()) tightest = memory;
     }

@@ -10,6 +10,7 @@
 #include "engine/model/checkpoint.h"
 #include "engine/model/stage.h"
 #include "launcher/engine_options.h"
+#include "launcher/kv_size.h"
 
 namespace longship {
 
@@ -42,15 +43,10 @@ struct MemoryPlan {
   std::vector<RankPlan> ranks;
 };
 
-/// Memory that the ranks of each host share.
-struct SharedMemory {
-  int64_t bytes = 0;
-  int ranks = 1;
-};
-
 /// Plans every rank from the model's own declarations, allocates nothing and starts no ranks: the sizes are those that
-/// run_rank() would choose on such hosts, or without a host those of plenty. Errors: kUsage, kDoesNotFit.
+/// run_rank() would choose with such a budget of each rank, or without one those of plenty. Errors: kUsage,
+/// kDoesNotFit.
 MemoryPlan plan_memory(const EngineOptions& options, const Checkpoint& checkpoint,
-                       const std::optional<SharedMemory>& host = std::nullopt);
+                       const std::optional<KvBudget>& budget = std::nullopt);
 
 }  // namespace longship

@@ -1,16 +1,10 @@
 #include "launcher/engine_flags.h"
 
+#include "launcher/device_choice.h"
 #include "launcher/host_cores.h"
 #include "launcher/speculative_config.h"
 
 namespace longship {
-
-void give_usual_kv_part(EngineOptions& options) {
-  constexpr double kUsualPart = 0.4;
-  if (options.kv_cache_bytes == 0 && options.kv_cache_fraction == 0) {
-    options.kv_cache_fraction = kUsualPart;
-  }
-}
 
 std::vector<std::string> engine_arguments(const EngineFlags& flags) {
   const EngineOptions& options = flags.options;
@@ -26,6 +20,7 @@ std::vector<std::string> engine_arguments(const EngineFlags& flags) {
   add_number("--tp", flags.mesh.tp);
   add_number("--pp", flags.mesh.pp);
   add_number("--threads", flags.threads);
+  add("--device", options.device);
   add("--backend", options.backend);
   add("--comm", options.comm);
   add("--comm-dtype", options.comm_dtype);
@@ -37,7 +32,9 @@ std::vector<std::string> engine_arguments(const EngineFlags& flags) {
   add_number("--max-num-seqs", options.max_num_seqs);
   add_number("--max-num-batched-tokens", options.max_batched_tokens);
   add_number("--least-model-len", options.least_model_len);
+  if (options.fill_kv_cache) words.emplace_back("--fill-kv-cache");
   if (options.exact) words.emplace_back("--exact");
+  if (options.deterministic) words.emplace_back("--deterministic");
   if (!options.prefix_cache) words.emplace_back("--no-enable-prefix-caching");
   if (options.lookup.draft_tokens != 0) add("--speculative-config", speculative_config_text(options.lookup));
   if (options.prompt_logits) words.emplace_back("--prompt-logits");
@@ -49,7 +46,7 @@ std::vector<std::string> engine_arguments(const EngineFlags& flags) {
 }
 
 TransportOptions transport_options(const EngineOptions& options) {
-  return {.wire = wire_of(options.comm), .format = wire_format_of(options.comm_dtype)};
+  return {.wire = wire_of(host_wire(options.comm)), .format = wire_format_of(options.comm_dtype)};
 }
 
 EngineOptions resolve_options(const EngineFlags& flags, const MeshShape& mesh, int local_ranks) {

@@ -18,10 +18,6 @@ struct EngineFlags {
   EngineOptions options;  ///< All but model, tp, pp and threads.
 };
 
-/// Where nothing was said of it, gives keys and values 0.4 of the host's free memory: for commands that answer many
-/// requests at a time.
-void give_usual_kv_part(EngineOptions& options);
-
 /// What the flags say about the ways between ranks. Errors: kUsage.
 TransportOptions transport_options(const EngineOptions& options);
 

@@ -22,16 +22,19 @@ struct EngineOptions {
       std::nullopt;  ///< `model` is a config.json, its matrices are generated in this type.
   int tp = 1;
   int pp = 1;
-  int threads = 1;  ///< Compute threads of each rank.
-  std::string backend = "cpu";
-  std::string comm = "auto";            ///< What ranks exchange data over: "auto", "shm" or "mpi".
+  int threads = 1;                      ///< Compute threads of each rank.
+  std::string device = "cpu";           ///< "cpu", "cuda", "cuda-emulated", or "auto": cuda where every rank has one.
+  std::string backend = "cpu";          ///< Kernels of the CPU.
+  std::string comm = "auto";            ///< What ranks exchange data over: "auto", "shm", "mpi"; on GPUs "nccl", "ipc".
   std::string comm_dtype = "f32";       ///< How sums travel between hosts: "f32", "bf16" or "q8".
   bool exact = false;                   ///< Dequantised weights, f32 activations and f32 keys and values.
+  bool deterministic = false;           ///< On GPUs: the same bits for every batch and layout, as CPUs always give.
   std::string kv_cache_dtype = "auto";  ///< "auto" (f16; f32 if exact), "f32", "f16", "bf16", "q8_0".
   std::filesystem::path pack_cache{};   ///< Folder that keeps packed weights; empty: none.
   int64_t max_model_len = 0;            ///< 0: the model's, or as much as fits into the memory.
   int64_t kv_cache_bytes = 0;           ///< Of each rank; 0: see kv_cache_fraction.
-  double kv_cache_fraction = 0;         ///< Of the host's free memory, for all its ranks; 0: room for max_model_len.
+  double kv_cache_fraction = 0;         ///< See KvBudget; 0: room for max_model_len, or as below.
+  bool fill_kv_cache = false;           ///< Without the two above: the part of the memory that servers usually take.
   int64_t max_num_seqs = 16;
   int64_t max_batched_tokens = 512;  ///< Tokens of a step: the size of a prefill chunk.
   int64_t least_model_len = 0;       ///< Without max_model_len: at least this, where positions are not learned.

@@ -10,6 +10,9 @@ namespace longship {
 
 namespace {
 
+// Of the memory, where a server is told nothing.
+constexpr double kUsualPartOfHost = 0.4;
+constexpr double kUsualPartOfDevice = 0.9;
 // Tokens of the cache by default, if that many sequences of the model's length can use them.
 constexpr int64_t kUsualKvTokens = 16384;
 // A context below this is not worth starting for.
@@ -34,8 +37,22 @@ Error does_not_fit(int64_t needed_pages, int64_t affordable_pages, const RankMem
 
 }  // namespace
 
-RankMemory::RankMemory(int64_t budget, const MemoryUse& stage, int64_t kv_pages)
-    : budget_bytes(budget),
+KvBudget KvBudget::of_host(const EngineOptions& options, int64_t free_bytes, int ranks) {
+  const bool usual = options.kv_cache_fraction == 0 && options.fill_kv_cache;
+  return {free_bytes / ranks, usual ? kUsualPartOfHost : options.kv_cache_fraction};
+}
+
+KvBudget KvBudget::of_device(const EngineOptions& options, const DeviceMemory& device, int ranks) {
+  const bool given = options.kv_cache_fraction != 0;
+  const auto allowed = static_cast<int64_t>((given ? options.kv_cache_fraction : kUsualPartOfDevice) *
+                                            static_cast<double>(device.total_bytes));
+  const int64_t used = device.total_bytes - device.free_bytes;
+  return {std::max<int64_t>(0, allowed - used) / ranks, given || options.fill_kv_cache ? 1.0 : 0.0};
+}
+
+RankMemory::RankMemory(const KvBudget& budget, const MemoryUse& stage, int64_t kv_pages)
+    : budget_bytes(budget.bytes),
+      kv_part(budget.kv_part),
       fixed_bytes(stage.weights_bytes + stage.workspace_bytes),
       page_bytes(std::max<int64_t>(1, stage.kv_bytes / kv_pages)) {}
 
@@ -45,7 +62,7 @@ int64_t RankMemory::affordable_pages() const {
 }
 
 int64_t RankMemory::wanted_pages(const EngineOptions& options) const {
-  const auto part = static_cast<int64_t>(options.kv_cache_fraction * static_cast<double>(budget_bytes));
+  const auto part = static_cast<int64_t>(kv_part * static_cast<double>(budget_bytes));
   return (options.kv_cache_bytes != 0 ? options.kv_cache_bytes : part) / page_bytes;
 }
 
@@ -60,7 +77,7 @@ KvSize usual_kv_size(const EngineOptions& options, const ModelConfig& config) {
 
 KvSize fitting_kv_size(const EngineOptions& options, const KvSize& usual, int64_t affordable_pages,
                        int64_t wanted_pages, const RankMemory& example) {
-  const bool given = options.kv_cache_bytes != 0 || options.kv_cache_fraction != 0;
+  const bool given = options.kv_cache_bytes != 0 || example.kv_part != 0;
   if (!given && affordable_pages >= usual.pages) {
     return usual;
   }

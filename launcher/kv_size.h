@@ -14,17 +14,29 @@ struct KvSize {
   int64_t max_model_len = 0;
 };
 
+/// What one rank may use.
+struct KvBudget {
+  /// A rank's part of its host's free memory, of which keys and values take kv_cache_fraction.
+  static KvBudget of_host(const EngineOptions& options, int64_t free_bytes, int ranks);
+  /// A rank's part of a device's memory: kv_cache_fraction of all of it (0.9 if not given), less what others use.
+  static KvBudget of_device(const EngineOptions& options, const DeviceMemory& device, int ranks);
+
+  int64_t bytes = 0;
+  double kv_part = 0;  ///< Of them, for keys and values; 0: none was asked for.
+};
+
 /// What one rank may use, and what its stage takes of it.
 struct RankMemory {
-  RankMemory(int64_t budget, const MemoryUse& stage, int64_t kv_pages);
+  RankMemory(const KvBudget& budget, const MemoryUse& stage, int64_t kv_pages);
 
-  int64_t budget_bytes;  ///< This rank's part of its host's free memory.
-  int64_t fixed_bytes;   ///< Weights and workspace.
-  int64_t page_bytes;    ///< Of one page of keys and values.
+  int64_t budget_bytes;
+  double kv_part;
+  int64_t fixed_bytes;  ///< Weights and workspace.
+  int64_t page_bytes;   ///< Of one page of keys and values.
 
   /// Pages that fit beside weights and workspace; below 0 if these alone do not.
   int64_t affordable_pages() const;
-  /// Pages that the memory given for them holds; 0 if none was given.
+  /// Pages that the memory asked for them holds; 0 if none was asked for.
   int64_t wanted_pages(const EngineOptions& options) const;
 };
 

@@ -51,6 +51,7 @@ void set_up(CLI::App& app, std::function<int()>& action) {
   add_eval_command(app, action);
   add_bench_command(app, action);
   add_plan_command(app, action);
+  add_doctor_command(app, action);
   add_inspect_command(app, action);
   add_tokenize_command(app, action);
   add_template_command(app, action);

@@ -5,7 +5,7 @@
 
 #include "comm/transport.h"
 #include "core/json.h"
-#include "launcher/host_memory.h"
+#include "launcher/device_choice.h"
 #include "launcher/rank_environment.h"
 
 namespace longship {
@@ -91,8 +91,7 @@ int dry_run(const EngineFlags& flags, bool json) {
   const MeshShape mesh = launched ? resolve_mesh(flags.mesh, hosts) : resolve_mesh_alone(flags.mesh);
   const int here = launched ? hosts.front() : mesh.ranks();
   const EngineOptions options = resolve_options(flags, mesh, here);
-  const MemoryPlan plan =
-      plan_memory(options, open_model(options), SharedMemory{.bytes = available_memory_bytes(), .ranks = here});
+  const MemoryPlan plan = plan_memory(options, open_model(options), budget_here(options, here));
   if (environment_rank() == 0) {
     print_plan(plan, options, json);
   }

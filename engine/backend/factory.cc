@@ -1,4 +1,5 @@
 #include "engine/backend/cpu/cpu_kernels.h"
+#include "engine/backend/cuda_plugin.h"
 #include "engine/backend/kernels.h"
 #include "engine/backend/reference/reference_kernels.h"
 
@@ -11,7 +12,10 @@ std::unique_ptr<Kernels> make_kernels(const BackendOptions& options) {
   if (options.name == "cpu") {
     return make_cpu_kernels(options);
   }
-  throw Error(ErrorKind::kUsage, "there is no backend \"" + options.name + "\"", "Use --backend cpu or reference.");
+  if (options.name == "cuda" || options.name == "cuda-emulated") {
+    return cuda_plugin(options.name == "cuda-emulated", options.device).make_kernels(options, options.device);
+  }
+  throw Error(ErrorKind::kUsage, "there is no backend \"" + options.name + "\"", "Use cpu, reference or cuda.");
 }
 
 }  // namespace longship

@@ -176,12 +176,14 @@ class Kernels {
 };
 
 struct BackendOptions {
-  std::string name = "cpu";  ///< "reference" or "cpu".
+  std::string name = "cpu";  ///< "reference", "cpu", "cuda" or "cuda-emulated".
   int threads = 1;
-  bool exact = false;  ///< Dequantised weights and f32 activations everywhere.
+  bool exact = false;          ///< Dequantised weights and f32 activations everywhere; no tensor cores.
+  bool deterministic = false;  ///< On CUDA: own kernels at every size. Implied by `exact`.
+  int device = 0;              ///< Of CUDA; -1: none, the object only counts bytes.
 };
 
-/// Errors: kUsage for an unknown name.
+/// Errors: kUsage for an unknown name, or where CUDA is asked for and cannot be used here.
 std::unique_ptr<Kernels> make_kernels(const BackendOptions& options);
 
 }  // namespace longship

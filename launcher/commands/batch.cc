@@ -32,7 +32,7 @@ int run_command(BatchFlags flags) {
   if (flags.engine.model.empty()) {
     flags.engine.model = default_model();
   }
-  give_usual_kv_part(flags.engine.options);
+  flags.engine.options.fill_kv_cache = true;
   if (flags.batch.served_names.empty()) {
     flags.batch.served_names.push_back(model_name(flags.engine.model));
   }

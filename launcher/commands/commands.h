@@ -16,6 +16,7 @@ void add_batch_command(CLI::App& app, std::function<int()>& action);
 void add_eval_command(CLI::App& app, std::function<int()>& action);
 void add_bench_command(CLI::App& app, std::function<int()>& action);
 void add_plan_command(CLI::App& app, std::function<int()>& action);
+void add_doctor_command(CLI::App& app, std::function<int()>& action);
 void add_inspect_command(CLI::App& app, std::function<int()>& action);
 void add_tokenize_command(CLI::App& app, std::function<int()>& action);
 void add_template_command(CLI::App& app, std::function<int()>& action);

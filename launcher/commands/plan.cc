@@ -4,7 +4,7 @@
 #include "launcher/add_flags.h"
 #include "launcher/apply_settings.h"
 #include "launcher/commands/commands.h"
-#include "launcher/host_memory.h"
+#include "launcher/device_choice.h"
 #include "launcher/plan_report.h"
 
 namespace longship {
@@ -14,17 +14,22 @@ namespace {
 struct PlanFlags {
   EngineFlags engine;
   int64_t host_memory_bytes = 0;
+  int64_t device_memory_bytes = 0;
   std::optional<int> ranks_per_host;
   bool json = false;
 
-  // What the ranks of a host share, if that was asked for: this host's memory where only a part of it was named.
-  std::optional<SharedMemory> host(const MeshShape& mesh) const {
+  // What each rank may use, if that was asked for: of this host's memory where only a part of it was named.
+  std::optional<KvBudget> budget(const MeshShape& mesh) const {
     const EngineOptions& options = engine.options;
-    if (host_memory_bytes == 0 && !ranks_per_host && options.kv_cache_bytes == 0 && options.kv_cache_fraction == 0) {
-      return std::nullopt;
+    if (device_memory_bytes != 0) {
+      return KvBudget::of_device(options, {device_memory_bytes, device_memory_bytes}, 1);
     }
-    return SharedMemory{.bytes = host_memory_bytes != 0 ? host_memory_bytes : available_memory_bytes(),
-                        .ranks = ranks_per_host.value_or(mesh.ranks())};
+    const int ranks = ranks_per_host.value_or(mesh.ranks());
+    if (host_memory_bytes != 0) {
+      return KvBudget::of_host(options, host_memory_bytes, ranks);
+    }
+    const bool asked = ranks_per_host || options.kv_cache_bytes != 0 || options.kv_cache_fraction != 0;
+    return asked ? budget_here(options, ranks) : std::nullopt;
   }
 };
 
@@ -35,7 +40,7 @@ int plan_command(const PlanFlags& flags) {
   const MeshShape mesh = resolve_mesh_alone(flags.engine.mesh);
   const EngineOptions options = resolve_options(flags.engine, mesh, mesh.ranks());
   const Checkpoint checkpoint = open_model(options);
-  print_plan(plan_memory(options, checkpoint, flags.host(mesh)), options, flags.json);
+  print_plan(plan_memory(options, checkpoint, flags.budget(mesh)), options, flags.json);
   return 0;
 }
 
@@ -49,6 +54,11 @@ void add_plan_command(CLI::App& app, std::function<int()>& action) {
   command
       ->add_option("--host-memory", flags->host_memory_bytes,
                    "Free memory of each host: what fits (default: not asked)")
+      ->transform(CLI::AsSizeValue(false))
+      ->type_name("SIZE");
+  command
+      ->add_option("--device-memory", flags->device_memory_bytes,
+                   "With --device cuda: memory of the GPU that each rank has (default: not asked)")
       ->transform(CLI::AsSizeValue(false))
       ->type_name("SIZE");
   command->add_option("--ranks-per-host", flags->ranks_per_host, "Ranks that share it (default: all)")

@@ -86,7 +86,7 @@ int run_command(ServeFlags flags) {
     flags.engine.model = default_model();
   }
   EngineOptions& engine = flags.engine.options;
-  give_usual_kv_part(engine);
+  engine.fill_kv_cache = true;
   if (flags.dry_run.wanted) {
     return dry_run(flags.engine, flags.dry_run.json);
   }

@@ -13,11 +13,12 @@ complain() {
 # forbid FOLDER PATTERN RULE: no file of the folder includes a path that matches.
 forbid() {
   local hits
-  hits=$(grep -rnE "^#include [\"<]($2)" --include='*.h' --include='*.cc' "$1") && complain "$3:"$'\n'"$hits"
+  hits=$(grep -rnE "^#include [\"<]($2)" --include='*.h' --include='*.cc' --include='*.cu' "$1") && complain "$3:"$'\n'"$hits"
 }
 
-forbid core 'parallel/|comm/|engine/|launcher/|mpi\.h' 'core includes only itself'
-forbid parallel 'comm/|engine/|launcher/|mpi\.h' 'parallel includes only core'
+forbid core 'cuda/|parallel/|comm/|engine/|launcher/|mpi\.h' 'core includes only itself'
+forbid cuda 'parallel/|comm/|engine/|launcher/|mpi\.h' 'cuda includes only core'
+forbid parallel 'cuda/|comm/|engine/|launcher/|mpi\.h' 'parallel includes only core'
 forbid comm 'parallel/|engine/|launcher/' 'comm includes only core'
 forbid engine 'launcher/' 'the engine does not know the launcher'
 forbid engine/model 'engine/models/|engine/text/|engine/sample/|engine/schedule/(scheduler|sequence|step_source|step_executor)' \
@@ -26,6 +27,14 @@ forbid engine/backend 'engine/(model|models|kv|schedule|sample|text)/' 'kernels 
 forbid engine/weights 'engine/(backend|model|models|kv|schedule|sample|text)/' 'weights know no model'
 forbid engine/schedule 'engine/(model|models|backend|weights|text)/|engine/kv/kv_store' 'schedule never sees the model'
 forbid engine/text 'engine/(backend|model|models|kv|schedule|sample)/' 'text knows no model'
+
+# CUDA stays behind the table of cuda/api.h, the table in code of devices, and PTX in one header.
+hits=$(grep -rlE '^#include ["<]cuda(_runtime|_fp|_bf|\.h|/)' --include='*.h' --include='*.cc' --include='*.cu' core parallel comm engine launcher |
+  grep -vE '^(comm/cuda|engine/backend/cuda|launcher/plugin)/') && complain "CUDA is included outside code of devices: $hits"
+hits=$(grep -rlE '^#include [<"](cuda_runtime|nccl|cublas)' --include='*.h' --include='*.cc' --include='*.cu' cuda comm engine launcher |
+  grep -v '^cuda/runtime_api\.cc$') && complain "a library of CUDA is included outside its table: $hits"
+hits=$(grep -rlE '\basm( volatile)?\(' --include='*.h' --include='*.cc' --include='*.cu' cuda comm engine | grep -vE '^cuda/ptx(_[a-z]+)?\.h$|^engine/backend/cpu/') &&
+  complain "PTX outside cuda/ptx.h: $hits"
 
 # MPI calls stay in comm; no third-party type in a header of core, parallel, comm or engine.
 hits=$(grep -rlE '#include <mpi\.h>' --include='*.h' --include='*.cc' core parallel comm engine launcher | grep -v '^comm/.*\.cc$') &&
@@ -43,10 +52,10 @@ while IFS= read -r file; do
   most=600
   [[ $file == engine/backend/* ]] && most=800
   ((lines > most)) && complain "$file has $lines lines, more than $most"
-done < <(find core parallel comm engine launcher tests -name '*.cc' -o -name '*.h')
+done < <(find core cuda parallel comm engine launcher tests -name '*.cc' -o -name '*.h' -o -name '*.cu')
 
 # What is missing stands in the documents, not in marks.
-hits=$(grep -rnE '\b(TODO|FIXME|XXX)\b' --include='*.h' --include='*.cc' core parallel comm engine launcher tests) && complain "marks:"$'\n'"$hits"
+hits=$(grep -rnE '\b(TODO|FIXME|XXX)\b' --include='*.h' --include='*.cc' --include='*.cu' core cuda parallel comm engine launcher tests) && complain "marks:"$'\n'"$hits"
 
 # Scripts and commands that the README names are there.
 for script in scripts/demo scripts/test scripts/setup scripts/build scripts/fetch-model; do

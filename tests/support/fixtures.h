@@ -19,6 +19,12 @@ inline std::optional<std::filesystem::path> third_party_fixtures() {
                                                                     : std::nullopt;
 }
 
+/// The device that suites run on instead of the CPU ("cuda", "cuda-emulated"), by LONGSHIP_TEST_DEVICE; usually empty.
+inline std::string test_device() {
+  const char* device = std::getenv("LONGSHIP_TEST_DEVICE");
+  return device != nullptr ? device : "";
+}
+
 /// The default model in the user's cache (scripts/fetch-model), or an empty path.
 inline std::filesystem::path cached_default_model() {
   const char* cache = std::getenv("XDG_CACHE_HOME");

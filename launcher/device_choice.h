@@ -1,0 +1,46 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "comm/transport.h"
+#include "engine/backend/kernels.h"
+#include "launcher/engine_options.h"
+#include "launcher/kv_size.h"
+
+namespace longship {
+
+/// Whether this process can compute on a GPU; if not, `why` says why.
+bool has_cuda_device(std::string& why);
+
+/// Where one rank computes: on a CPU, or on one of its host's GPUs, which ranks of the host take in turn.
+class DeviceChoice {
+ public:
+  /// `options.device`, where "auto" is "cuda" if `auto_is_cuda`. Errors: kUsage if there is no such device here.
+  DeviceChoice(const EngineOptions& options, bool auto_is_cuda, const HostPlace& place);
+  /// For a plan: the kernels count only, no device is needed.
+  static DeviceChoice for_plan(const EngineOptions& options, bool auto_is_cuda);
+
+  bool is_cpu() const { return backend_.name != "cuda" && backend_.name != "cuda-emulated"; }
+  /// Ranks that compute on the same device, this one included.
+  int sharers() const { return sharers_; }
+  std::unique_ptr<Kernels> make_kernels() const;
+  /// The ranks of `host_group`, for tensors of the kernels' device. Collective.
+  std::unique_ptr<Communicator> make_group(std::unique_ptr<Communicator> host_group, Kernels& kernels) const;
+
+ private:
+  DeviceChoice(const EngineOptions& options, bool auto_is_cuda);
+
+  BackendOptions backend_;
+  std::string wire_;
+  int sharers_ = 1;
+};
+
+/// What each of `ranks` ranks of a host like this one may use; nothing where they compute on devices that it has not.
+std::optional<KvBudget> budget_here(const EngineOptions& options, int ranks);
+
+/// What `--comm` says of the way between host memories: where it names one between GPUs, "auto".
+std::string host_wire(const std::string& comm);
+
+}  // namespace longship
