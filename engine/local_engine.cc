@@ -14,9 +14,10 @@ using Clock = std::chrono::steady_clock;
 // Publishes plans ahead of the one that the leader executes, so that the stages before it have work.
 class LocalEngine::LeaderStepSource : public StepSource {
  public:
-  LeaderStepSource(LocalEngine& engine, const SchedulerLimits& limits, ControlChannel& control, ActivityNews* news)
+  LeaderStepSource(LocalEngine& engine, const SchedulerLimits& limits, ControlChannel& control, ActivityNews* news,
+                   KeptPages* kept)
       : engine_(engine),
-        scheduler_(limits),
+        scheduler_(limits, kept),
         window_(static_cast<std::size_t>(limits.window)),
         control_(control),
         news_(news) {}
@@ -144,10 +145,10 @@ class LocalEngine::LeaderStepSource : public StepSource {
 };
 
 LocalEngine::LocalEngine(const EngineInfo& info, const SchedulerLimits& limits, ControlChannel& control,
-                         Guides::LoadVocabulary load_vocabulary, ActivityNews* news)
+                         Guides::LoadVocabulary load_vocabulary, ActivityNews* news, KeptPages* kept)
     : info_(info),
       guides_(std::move(load_vocabulary)),
-      source_(std::make_unique<LeaderStepSource>(*this, limits, control, news)) {}
+      source_(std::make_unique<LeaderStepSource>(*this, limits, control, news, kept)) {}
 
 LocalEngine::~LocalEngine() = default;
 

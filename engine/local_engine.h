@@ -21,9 +21,9 @@ class LocalEngine : public Engine {
  public:
   /// `control` reaches the followers and is used by the rank's thread alone, as `news` of the leader's own activity is;
   /// null: there are no events of activity. Requests with a grammar need the vocabulary: it is loaded by the first
-  /// thread that submits one.
+  /// thread that submits one. `kept`: see PagedCache.
   LocalEngine(const EngineInfo& info, const SchedulerLimits& limits, ControlChannel& control,
-              Guides::LoadVocabulary load_vocabulary = {}, ActivityNews* news = nullptr);
+              Guides::LoadVocabulary load_vocabulary = {}, ActivityNews* news = nullptr, KeptPages* kept = nullptr);
   ~LocalEngine() override;
 
   EngineInfo info() const override { return info_; }

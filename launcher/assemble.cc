@@ -3,12 +3,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstring>
 #include <limits>
 #include <optional>
 #include <thread>
 
 #include "comm/traced.h"
 #include "engine/backend/kv_page.h"
+#include "engine/kv/kept_file.h"
 #include "engine/local_engine.h"
 #include "engine/models/families.h"
 #include "engine/rank_loop.h"
@@ -146,6 +148,7 @@ class Rank {
     const int64_t wanted = smallest_over_ranks(memory().wanted_pages(options_));
     phase(control, "memory", [&] { fit_into(affordable, wanted); });
     phase(control, "allocation", [&] { allocate(); });
+    adopt_pages();
     phase(control, "load", [&] { load(); });
     tp_ = make_group(me_.pp, me_.tp);
     pp_ = make_group(me_.tp, me_.pp);
@@ -205,7 +208,8 @@ class Rank {
 
   // The same on every rank.
   void fit_into(int64_t affordable, int64_t wanted) {
-    kv_ = fitting_kv_size(options_, kv_, affordable, wanted, memory());
+    kv_ = options_.kv_pages != 0 ? KvSize{.pages = options_.kv_pages, .max_model_len = options_.max_model_len}
+                                 : fitting_kv_size(options_, kv_, affordable, wanted, memory());
     make_stage();
   }
 
@@ -213,7 +217,34 @@ class Rank {
     if (!options_.pack_cache.empty()) {
       packed_.emplace(PackFile::open_or_create(options_.pack_cache, pack_identity(), stage_->memory().weights_bytes));
     }
-    stage_->allocate(packed_ ? &*packed_ : nullptr);
+    kept_keys_values_ = open_kept(options_.kept.keys_values, stage_->memory().kv_bytes);
+    stage_->allocate(packed_ ? &*packed_ : nullptr, kept_keys_values_ ? kept_keys_values_->data() : nullptr);
+  }
+
+  std::optional<KeptFile> open_kept(const fs::path& file, int64_t bytes) const {
+    const bool keeps = !file.empty() && kernels_->in_host_memory();
+    return keeps ? KeptFile::open(file, kept_identity(), bytes) : std::nullopt;
+  }
+
+  // Other keys and values than those of the same weights and sizes are of no use.
+  std::string kept_identity() const {
+    const std::string facts = checkpoint_facts(checkpoint_->path) + stage_->weights_facts();
+    return std::to_string(std::hash<std::string>()(facts)) + ' ' + options_.kv_cache_dtype + ' ' +
+           std::to_string(kv_.pages) + (options_.exact ? " exact" : "");
+  }
+
+  // The leader's account of what is in the keys and values that all ranks have kept.
+  void adopt_pages() {
+    const bool known = smallest_over_ranks(kept_keys_values_ && kept_keys_values_->known() ? 1 : 0) != 0;
+    if (!transport_.leads() || !kept_keys_values_) {
+      return;
+    }
+    const int64_t bytes = KeptPages::bytes(kv_.pages, kPageTokens);
+    kept_pages_file_ = open_kept(options_.kept.pages, bytes);
+    if (kept_pages_file_) {
+      if (!known) std::memset(kept_pages_file_->data(), 0, static_cast<std::size_t>(bytes));
+      kept_pages_.emplace(kept_pages_file_->data(), kv_.pages, kPageTokens);
+    }
   }
 
   PackIdentity pack_identity() const {
@@ -277,7 +308,8 @@ class Rank {
                                      .prefix_cache = options_.prefix_cache,
                                      .lookup = options_.lookup};
     LocalEngine engine(
-        info, scheduling, transport_.control(), [this] { return load_vocabulary(); }, &news);
+        info, scheduling, transport_.control(), [this] { return load_vocabulary(); }, &news,
+        kept_pages_ ? &*kept_pages_ : nullptr);
     int exit_code = 0;
     std::exception_ptr front_end_error;
     std::thread front([&] {
@@ -315,6 +347,9 @@ class Rank {
   std::unique_ptr<Communicator> tp_;
   std::unique_ptr<Communicator> pp_;
   std::optional<PackFile> packed_;
+  std::optional<KeptFile> kept_keys_values_;
+  std::optional<KeptFile> kept_pages_file_;
+  std::optional<KeptPages> kept_pages_;
   std::optional<Stage> stage_;
   KvSize kv_;
 };

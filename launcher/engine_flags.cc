@@ -38,6 +38,7 @@ std::vector<std::string> engine_arguments(const EngineFlags& flags) {
   if (!options.prefix_cache) words.emplace_back("--no-enable-prefix-caching");
   if (options.lookup.draft_tokens != 0) add("--speculative-config", speculative_config_text(options.lookup));
   if (options.prompt_logits) words.emplace_back("--prompt-logits");
+  if (options.kv_pages != 0) add_number("--kv-pages", options.kv_pages);
   add_number("--recording", static_cast<int64_t>(options.recording));
   for (const MetadataOverride& override_kv : options.overrides) {
     add("--override-kv", override_kv.key + "=" + override_kv.value);

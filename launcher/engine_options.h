@@ -14,6 +14,12 @@ namespace longship {
 /// What each rank records of its time.
 enum class Recording : uint8_t { kNothing, kSteps, kOperations };  ///< kSteps: steps and communication.
 
+/// Files of a process that outlives this rank, for what the rank that follows it can go on with.
+struct KeptFiles {
+  std::filesystem::path keys_values{};
+  std::filesystem::path pages{};  ///< What the pages of keys and values hold: the leader's.
+};
+
 /// What a user may say about the engine, the same for every command that runs one.
 struct EngineOptions {
   std::filesystem::path model;
@@ -42,6 +48,8 @@ struct EngineOptions {
   PromptLookup lookup{};             ///< Guesses of next tokens.
   bool prompt_logits = false;        ///< Requests may ask for the logits of their prompts.
   Recording recording = Recording::kNothing;
+  int64_t kv_pages = 0;  ///< Exactly so many, as ranks before had, with that max_model_len; 0: what fits.
+  KeptFiles kept{};      ///< Of this rank; empty: it keeps nothing.
 };
 
 }  // namespace longship

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <csignal>
 #include <cstring>
 
 namespace longship {
@@ -117,6 +118,12 @@ std::optional<SignalledRank> find_signalled_rank(std::string_view output) {
     return std::nullopt;
   }
   return found;
+}
+
+bool ended_from_outside(const LostJob& job) {
+  constexpr int kKilled = 128 + SIGKILL;
+  const auto signalled = find_signalled_rank(job.output);
+  return job.silent_rank || (signalled ? signalled->signal == SIGKILL : job.exit_code == kKilled);
 }
 
 Error diagnose(const LostJob& job) {

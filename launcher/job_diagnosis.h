@@ -22,6 +22,10 @@ struct LostJob {
 /// One sentence that names the rank and the cause as exactly as `job` allows, and its exit code.
 Error diagnose(const LostJob& job);
 
+/// The ranks were ended from outside: what they left in memory is as good as it was. One that ended by a fault of its
+/// own may have written anywhere.
+bool ended_from_outside(const LostJob& job);
+
 /// The rank that "mpirun noticed" to have ended on a signal.
 struct SignalledRank {
   int rank = 0;

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 
 #include "launcher/mpirun.h"
@@ -47,26 +48,29 @@ std::unique_ptr<ChildProcess> start(const std::filesystem::path& program, const 
   return std::make_unique<ChildProcess>(mpirun_program(), mpirun_arguments(ranks, program, arguments), environment);
 }
 
-std::vector<ChildProcess::Variable> job_environment(const JobDirectory& directory, const std::string& secret) {
+std::vector<ChildProcess::Variable> job_environment(const JobDirectory& directory, const std::string& secret,
+                                                    const std::vector<ChildProcess::Variable>& more) {
   std::vector<ChildProcess::Variable> variables =
       mpirun_environment({{"OMPI_MCA_orte_tmpdir_base", directory.files().native()},
                           {"OMPI_MCA_btl_vader_backing_directory", directory.shared_memory().native()}});
   variables.emplace_back(kJobSocketVariable, directory.socket().native());
   variables.emplace_back(kJobSecretVariable, secret);
   variables.emplace_back(kJobSharedMemoryVariable, directory.shared_memory().native());
+  variables.insert(variables.end(), more.begin(), more.end());
   return variables;
 }
 
 }  // namespace
 
 RankJob::RankJob(const std::filesystem::path& program, const std::vector<std::string>& arguments, int ranks,
-                 std::chrono::milliseconds silence_limit, ProgressSink progress)
+                 const std::vector<ChildProcess::Variable>& variables, std::chrono::milliseconds silence_limit,
+                 ProgressSink progress)
     : secret_(random_secret()),
       ranks_(ranks),
       silence_limit_(silence_limit),
       progress_(std::move(progress)),
       listener_(listen_at(directory_.socket())),
-      process_(start(program, arguments, ranks, job_environment(directory_, secret_))),
+      process_(start(program, arguments, ranks, job_environment(directory_, secret_, variables))),
       monitor_([this] { monitor(); }) {}
 
 RankJob::~RankJob() {
@@ -136,7 +140,10 @@ void RankJob::accept_peer() {
     if (hello.secret == secret_ && hello.rank >= 0 && hello.rank < ranks_ && !peers_.contains(hello.rank)) {
       socket->expect_heartbeats(silence_limit_);
       lost_.pids[hello.rank] = hello.pid;
-      peers_[hello.rank] = {.socket = std::move(socket), .pid = hello.pid, .progress = {}};
+      peers_[hello.rank] = {.socket = std::move(socket),
+                            .pid = hello.pid,
+                            .progress = {},
+                            .process = std::make_shared<ProcessHandle>(hello.pid)};
       changed_.notify_all();
     }
   } catch (const Error&) {
@@ -235,12 +242,33 @@ void RankJob::kill() {
   process_->signal(SIGTERM);
   if (!wait_until_ended(Clock::now() + kGrace)) {
     process_->signal(SIGKILL);
+  }
+  end_ranks();
+  directory_.remove();
+}
+
+// A launcher that was killed itself, or has lost sight of a rank, leaves ranks behind.
+void RankJob::end_ranks() {
+  std::vector<std::shared_ptr<ProcessHandle>> ranks;
+  {
     const std::lock_guard lock(mutex_);
     for (const auto& [rank, peer] : peers_) {
-      if (peer.socket) ::kill(peer.pid, SIGKILL);
+      ranks.push_back(peer.process);
     }
   }
-  directory_.remove();
+  for (const auto& rank : ranks) {
+    rank->signal(SIGKILL);
+  }
+  const auto deadline = Clock::now() + kGrace;
+  const bool ended =
+      std::all_of(ranks.begin(), ranks.end(), [&](const auto& rank) { return rank->wait_until_ended(deadline); });
+  const std::lock_guard lock(mutex_);
+  ranks_ended_ = ended;
+}
+
+bool RankJob::left_sound_memory() {
+  const std::lock_guard lock(mutex_);
+  return ranks_ended_ && ended_from_outside(lost_);
 }
 
 }  // namespace longship

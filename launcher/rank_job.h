@@ -14,6 +14,7 @@
 #include "launcher/frame_socket.h"
 #include "launcher/job_diagnosis.h"
 #include "launcher/job_directory.h"
+#include "launcher/process_handle.h"
 
 namespace longship {
 
@@ -33,8 +34,10 @@ class RankJob {
 
   /// Starts `ranks` times `program` with `arguments`. A rank without a sign of life for `silence_limit` is lost.
   /// Errors: kRank, e.g. if there is no mpirun.
+  /// `variables` are set in the environment of the ranks.
   RankJob(const std::filesystem::path& program, const std::vector<std::string>& arguments, int ranks,
-          std::chrono::milliseconds silence_limit, ProgressSink progress);
+          const std::vector<ChildProcess::Variable>& variables, std::chrono::milliseconds silence_limit,
+          ProgressSink progress);
   /// Kills what still runs and removes everything that the job left behind.
   ~RankJob();
 
@@ -49,12 +52,15 @@ class RankJob {
   void finish(FrameSocket::Deadline deadline);
   /// Ends every rank now and removes what the job left behind.
   void kill();
+  /// After kill(): no rank writes any more to memory that it shares with this process, and none wrote there by mistake.
+  bool left_sound_memory();
 
  private:
   struct Peer {
     std::unique_ptr<FrameSocket> socket;
     int pid = 0;
     LoadProgressReport progress;
+    std::shared_ptr<ProcessHandle> process;
   };
 
   void monitor();
@@ -65,6 +71,7 @@ class RankJob {
   void read_follower(int rank, FrameSocket& socket);
   void end_silent(int rank);
   bool wait_until_ended(FrameSocket::Deadline deadline);
+  void end_ranks();
 
   JobDirectory directory_;
   std::string secret_;
@@ -79,6 +86,7 @@ class RankJob {
   std::map<int, Peer> peers_;
   LostJob lost_;
   bool ended_ = false;
+  bool ranks_ended_ = false;
   bool stop_monitor_ = false;
   std::thread monitor_;
 };

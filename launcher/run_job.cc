@@ -11,8 +11,10 @@
 #include <optional>
 #include <thread>
 
+#include "engine/backend/kv_page.h"
 #include "launcher/engine_server.h"
 #include "launcher/interrupts.h"
+#include "launcher/kept_memory.h"
 #include "launcher/lifeline.h"
 #include "launcher/load_bar.h"
 #include "launcher/model_name.h"
@@ -139,9 +141,10 @@ int run_alone(const EngineFlags& flags, const FrontEnd& front_end, const OnSigna
 
 // Ranks that are children of this process, and the engine in them.
 struct ChildRanks {
-  ChildRanks(const EngineFlags& flags, const MeshShape& mesh, std::chrono::milliseconds silence_limit)
+  ChildRanks(const EngineFlags& flags, const MeshShape& mesh, const std::vector<ChildProcess::Variable>& variables,
+             std::chrono::milliseconds silence_limit)
       : bar(job_title(flags.model, mesh)),
-        job(fs::read_symlink("/proc/self/exe"), rank_arguments(flags), mesh.ranks(), silence_limit,
+        job(fs::read_symlink("/proc/self/exe"), rank_arguments(flags), mesh.ranks(), variables, silence_limit,
             [this](const LoadProgressReport& sum) { bar.update(sum.bytes_done, sum.bytes_total); }) {}
 
   static std::vector<std::string> rank_arguments(const EngineFlags& flags) {
@@ -165,15 +168,22 @@ struct ChildRanks {
   std::optional<RemoteEngine> engine;
 };
 
-// The ranks that run now; a signal may have to kill them.
+// The ranks that run now; a signal may have to kill them. Those that follow others go on with what these kept.
 class PresentRanks {
  public:
-  std::shared_ptr<ChildRanks> start(const EngineFlags& flags, const MeshShape& mesh,
-                                    std::chrono::milliseconds silence_limit) {
-    set(nullptr);  // what is left of those before ends first
-    auto ranks = std::make_shared<ChildRanks>(flags, mesh, silence_limit);
+  PresentRanks(const EngineFlags& flags, const MeshShape& mesh, AfterLoss after_loss) : flags_(flags), mesh_(mesh) {
+    if (after_loss == AfterLoss::kStartAgain) {
+      silence_limit_ = kSilenceOfSurvivors;
+      kept_.emplace(mesh.ranks());
+    }
+  }
+
+  std::shared_ptr<ChildRanks> start() {
+    end_former();
+    auto ranks = std::make_shared<ChildRanks>(flags_, mesh_, variables(), silence_limit_);
     set(ranks);
     ranks->connect();
+    keep_sizes(ranks->engine->info());
     return ranks;
   }
   void finish() {
@@ -184,6 +194,22 @@ class PresentRanks {
   }
 
  private:
+  void end_former() {
+    const std::shared_ptr<ChildRanks> former = get();
+    if (former) {
+      former->job.kill();
+      if (kept_ && !former->job.left_sound_memory()) kept_->drop();
+    }
+    set(nullptr);
+  }
+  std::vector<ChildProcess::Variable> variables() const {
+    return kept_ ? std::vector{kept_->variable()} : std::vector<ChildProcess::Variable>();
+  }
+  // What was accepted by ranks fits into those that follow them.
+  void keep_sizes(const EngineInfo& info) {
+    flags_.options.max_model_len = info.max_model_len;
+    flags_.options.kv_pages = info.kv_tokens / kPageTokens;
+  }
   std::shared_ptr<ChildRanks> get() {
     const std::lock_guard lock(mutex_);
     return ranks_;
@@ -194,6 +220,10 @@ class PresentRanks {
     before = std::exchange(ranks_, std::move(ranks));
   }
 
+  EngineFlags flags_;
+  MeshShape mesh_;
+  std::chrono::milliseconds silence_limit_ = kSilence;
+  std::optional<KeptMemory> kept_;
   std::mutex mutex_;
   std::shared_ptr<ChildRanks> ranks_;
 };
@@ -205,14 +235,14 @@ void say_loss(const Error& loss, std::size_t requests) {
 
 int run_with_children(const EngineFlags& flags, const MeshShape& mesh, const FrontEnd& front_end,
                       const OnSignal& on_signal, AfterLoss after_loss) {
-  PresentRanks present;
+  PresentRanks present(flags, mesh, after_loss);
   const Interrupts interrupts(on_signal, [&] { present.kill(); });
-  const bool survives = after_loss == AfterLoss::kStartAgain;
   const auto start = [&]() -> std::shared_ptr<Engine> {
-    const std::shared_ptr<ChildRanks> ranks = present.start(flags, mesh, survives ? kSilenceOfSurvivors : kSilence);
+    const std::shared_ptr<ChildRanks> ranks = present.start();
     return {ranks, &*ranks->engine};
   };
-  std::shared_ptr<Engine> engine = survives ? std::make_shared<SurvivingEngine>(start, say_loss) : start();
+  std::shared_ptr<Engine> engine =
+      after_loss == AfterLoss::kStartAgain ? std::make_shared<SurvivingEngine>(start, say_loss) : start();
   const int exit_code = front_end(*engine);
   engine->shutdown();
   engine.reset();
@@ -253,7 +283,9 @@ int run_child_rank(const EngineFlags& flags) {
     const FrontEnd front_end = [&](Engine& engine) { return serve_engine(engine, lifeline->socket()); };
     try {
       const MeshShape mesh = launched_mesh(flags, transport);
-      return run_rank(resolve_options(flags, mesh, local_ranks(transport)), transport, report, front_end);
+      EngineOptions options = resolve_options(flags, mesh, local_ranks(transport));
+      options.kept = kept_files(transport.rank());
+      return run_rank(options, transport, report, front_end);
     } catch (const Error& error) {
       if (leads) {
         lifeline->socket().send(FrameKind::kFailed, encode(error));

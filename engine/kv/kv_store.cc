@@ -20,9 +20,18 @@ int64_t KvStore::bytes() const {
   return total;
 }
 
-void KvStore::allocate(Kernels& kernels) {
+void KvStore::allocate(Kernels& kernels, std::byte* memory) {
+  const auto take = [&](const Shape& shape) {
+    if (memory == nullptr) {
+      return kernels.allocate(dtype_, shape);
+    }
+    Tensor tensor = Tensor::wrap(dtype_, shape, memory);
+    memory += Tensor::aligned_bytes(tensor.bytes());
+    return tensor;
+  };
   for (std::size_t i = 0; i < heads_.size(); ++i) {
-    layers_.push_back({kernels.allocate(dtype_, shape(i, true)), kernels.allocate(dtype_, shape(i, false))});
+    Tensor keys = take(shape(i, true));
+    layers_.push_back({std::move(keys), take(shape(i, false))});
   }
 }
 

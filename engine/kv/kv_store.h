@@ -15,8 +15,9 @@ class KvStore {
   KvStore(std::vector<int64_t> heads, int64_t head_dim, int64_t pages, DType dtype);
 
   int64_t bytes() const;
-  /// Memory of the kernels' device.
-  void allocate(Kernels& kernels);
+  /// `memory`: bytes() bytes of the host that outlive the store, zeros or what an earlier store of the same sizes left
+  /// there; null: memory of the kernels' device.
+  void allocate(Kernels& kernels, std::byte* memory = nullptr);
   KvLayer& layer(std::size_t i) { return layers_[i]; }
 
  private:

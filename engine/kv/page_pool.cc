@@ -25,6 +25,21 @@ int32_t PagePool::take() {
   return page;
 }
 
+void PagePool::take(int32_t page) {
+  LONGSHIP_CHECK(at(page).users == 0 && at(page).kept, "a page that holds something is taken by its number");
+  kept_.erase(at(page).place);
+  at(page).users = 1;
+  at(page).kept = false;
+}
+
+void PagePool::restore(const std::vector<int32_t>& pages) {
+  for (const int32_t page : pages) {
+    at(page).kept = true;
+    at(page).place = kept_.insert(kept_.end(), page);
+  }
+  std::erase_if(blank_, [this](int32_t page) { return at(page).kept; });
+}
+
 void PagePool::share(int32_t page) {
   LONGSHIP_CHECK(at(page).users > 0 || at(page).kept, "a shared page holds something");
   if (at(page).users++ == 0) {

@@ -20,6 +20,10 @@ class PagePool {
   /// Takes a free page for one user: one that is not worth keeping, else the one that is free for longest. There must
   /// be one.
   int32_t take();
+  /// Takes this page, which is free and kept, for one user who writes on in it.
+  void take(int32_t page);
+  /// Free pages, in a new pool, that hold what is worth keeping; of them the first is taken first.
+  void restore(const std::vector<int32_t>& pages);
   /// Adds a user, also to a free page.
   void share(int32_t page);
   /// What a page in use holds is worth keeping for as long as other pages are free.

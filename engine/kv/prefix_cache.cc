@@ -33,6 +33,19 @@ PrefixCache::Page PrefixCache::insert(Id before, std::span<const int32_t> tokens
   return place->second;
 }
 
+bool PrefixCache::restore(Id before, std::span<const int32_t> tokens, const Page& page) {
+  if (!knows(before)) {
+    return false;
+  }
+  const auto [place, is_new] = pages_.try_emplace(Key{before, {tokens.begin(), tokens.end()}}, page);
+  if (is_new) {
+    ids_.insert(page.id);
+    keys_[page.page] = &place->first;
+    last_id_ = std::max(last_id_, page.id);
+  }
+  return is_new;
+}
+
 void PrefixCache::forget(int32_t page) {
   if (const auto key = keys_.find(page); key != keys_.end()) {
     pages_.erase(pages_.find(KeyView(*key->second)));

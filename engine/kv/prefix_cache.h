@@ -4,6 +4,7 @@
 #include <optional>
 #include <span>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -29,6 +30,11 @@ class PrefixCache {
   /// Remembers what a page holds that is not remembered yet, unless another page holds the same: gives the one that
   /// does.
   Page insert(Id before, std::span<const int32_t> tokens, int32_t page, uint64_t step);
+  /// Remembers a page under the name that it had in an earlier cache; false if the page before it was not, or
+  /// another page holds the same.
+  bool restore(Id before, std::span<const int32_t> tokens, const Page& page);
+  /// Whether a restored page, or the beginning, has this name.
+  bool knows(Id id) const { return id == kBeginning || ids_.contains(id); }
   /// The page, if it is remembered, gets other contents.
   void forget(int32_t page);
 
@@ -55,6 +61,7 @@ class PrefixCache {
 
   std::unordered_map<Key, Page, Hash, Equal> pages_;
   std::unordered_map<int32_t, const Key*> keys_;  ///< Of each page that is remembered.
+  std::unordered_set<Id> ids_;                    ///< Of pages that were restored.
   Id last_id_ = kBeginning;
 };
 

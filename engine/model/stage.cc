@@ -83,9 +83,9 @@ StageCost Stage::cost() const {
   return cost;
 }
 
-void Stage::allocate(PackFile* packed) {
+void Stage::allocate(PackFile* packed, std::byte* keys_values) {
   params_.allocate(packed);
-  kv_.allocate(kernels_);
+  kv_.allocate(kernels_, keys_values);
   workspace_.allocate();
   kernels_.reserve(limits_.step.rows, params_.max_columns());
 }

@@ -41,7 +41,8 @@ class Stage {
   int64_t source_bytes() const { return params_.source_bytes(); }
   /// What its packed weights depend on, and where they may be kept: see ParamTable.
   std::string weights_facts() const { return params_.facts(); }
-  void allocate(PackFile* packed = nullptr);
+  /// `keys_values`: see KvStore.
+  void allocate(PackFile* packed = nullptr, std::byte* keys_values = nullptr);
   void load(const LoadProgress& progress);
 
   const Workspace& workspace() const { return workspace_; }

@@ -1,7 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
+#include <vector>
 
+#include "engine/kv/kept_pages.h"
 #include "engine/kv/page_pool.h"
 #include "engine/kv/prefix_cache.h"
 #include "engine/schedule/sequence.h"
@@ -13,8 +16,9 @@ namespace longship {
 /// page is never written: a sequence writes behind its tokens, and a page is shared once it is full. Not synchronised.
 class PagedCache {
  public:
-  /// `share`: off, every sequence computes all its pages.
-  PagedCache(int64_t pages, int64_t page_tokens, bool share);
+  /// `share`: off, every sequence computes all its pages, and nothing is kept. `kept`: what the pages hold by an
+  /// earlier leader, and will for a later one; it outlives the cache; null: that is not known.
+  PagedCache(int64_t pages, int64_t page_tokens, bool share, KeptPages* kept = nullptr);
 
   int64_t free_pages() const { return pool_.free_pages(); }
   /// Tokens of sequences that adopt() has looked for, each once, and those of them that it found.
@@ -36,10 +40,19 @@ class PagedCache {
   bool grow(Sequence& sequence, int64_t tokens);
   /// Lets others find the full pages that the steps up to the sequence's last one compute.
   void offer(Sequence& sequence);
+  /// The sequence's positions before `end` are written, on every rank.
+  void note_written(const Sequence& sequence, int64_t end);
+  /// The steps before this one have run.
+  void note_done(uint64_t steps);
   /// Takes the sequence's pages: it is computed from its beginning if it goes on.
   void release(Sequence& sequence);
 
  private:
+  void restore();
+  void adopt_part(Sequence& sequence);
+  void skip_to(Sequence& sequence, int64_t end);
+  std::pair<KeptPages::Page, int64_t> longest_part(const Sequence& sequence) const;
+  void forget(int32_t page);
   std::span<const int32_t> tokens_of_page(const Sequence& sequence, int64_t page) const;
   int64_t most_adoptable(const Sequence& sequence) const;
 
@@ -47,6 +60,8 @@ class PagedCache {
   PrefixCache prefixes_;
   int64_t page_tokens_;
   bool share_;
+  KeptPages* kept_;
+  std::vector<KeptPages::Page> parts_;  ///< Pages that an earlier leader filled in part, nobody's now.
   int64_t queried_tokens_ = 0;
   int64_t found_tokens_ = 0;
 };

@@ -9,8 +9,10 @@
 
 namespace longship {
 
-Scheduler::Scheduler(const SchedulerLimits& limits)
-    : limits_(limits), cache_(limits.kv_pages, limits.page_tokens, limits.prefix_cache) {
+Scheduler::Scheduler(const SchedulerLimits& limits, KeptPages* kept)
+    : limits_(limits),
+      cache_(limits.kv_pages, limits.page_tokens, limits.prefix_cache, kept),
+      next_step_(kept == nullptr ? 0 : kept->steps_done()) {
   LONGSHIP_CHECK(limits.max_num_seqs > 0 && limits.max_batched_tokens > 0 && limits.max_logit_rows > 0 &&
                      limits.page_tokens > 0 && limits.window > 0,
                  "every step has room for a token");
@@ -310,11 +312,15 @@ void Scheduler::commit(const StepResult& result) {
                  "results come in the order of the plans");
   const StepPlan step = std::move(in_flight_.front());
   in_flight_.pop_front();
+  cache_.note_done(step.step + 1);
   const float* logits = result.logits.data<float>();
   for (const PlanSlice& slice : step.slices) {
     Sequence* sequence = find_running(slice.sequence);
     if (sequence != nullptr && sequence->epoch == slice.epoch) {
       commit_slice(*sequence, slice, logits);
+      if (const Sequence* running = find_running(slice.sequence)) {  // it goes on
+        cache_.note_written(*running, std::min(running->computed, slice.begin + slice.rows));
+      }
     }
     logits += slice.logit_rows * limits_.vocab;
   }

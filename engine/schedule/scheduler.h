@@ -35,7 +35,8 @@ struct SchedulerLimits {
 /// outgrow the pool, the last of them in this order gives its pages up and is recomputed later. Not synchronised.
 class Scheduler {
  public:
-  explicit Scheduler(const SchedulerLimits& limits);
+  /// `kept`: see PagedCache.
+  explicit Scheduler(const SchedulerLimits& limits, KeptPages* kept = nullptr);
 
   /// A request that can never run ends with kError among the events. `guide` is that of the request's grammar, behind
   /// its output.

@@ -71,5 +71,22 @@ TEST(JobDiagnosis, WithoutARankMpirunsLastWordsAreShown) {
   EXPECT_NE(error.cause().find("no such host"), std::string::npos) << error.cause();
 }
 
+TEST(JobDiagnosis, OnlyAJobThatWasEndedFromOutsideLeavesItsMemorySound) {
+  const auto signalled = [](const char* signal) {
+    return "mpirun noticed that process rank 1 with PID 5 on node b exited on signal " + std::string(signal);
+  };
+  const auto outside = [](const std::string& output, int exit_code, std::optional<int> silent = {}) {
+    return ended_from_outside(
+        {.output = output, .exit_code = exit_code, .first_lost_rank = {}, .silent_rank = silent, .pids = {}});
+  };
+  EXPECT_TRUE(outside(signalled("9 (Killed)"), 137));
+  EXPECT_TRUE(outside("", 137));
+  EXPECT_TRUE(outside("", 1, 3));
+  EXPECT_FALSE(outside(signalled("11 (Segmentation fault)"), 139));
+  EXPECT_FALSE(outside(signalled("6 (Aborted)"), 137));
+  EXPECT_FALSE(outside(kExited, 7));
+  EXPECT_FALSE(outside("", 0));
+}
+
 }  // namespace
 }  // namespace longship

@@ -28,7 +28,13 @@ struct Report {
 class Runner {
  public:
   explicit Runner(const SchedulerLimits& limits)
-      : limits_(limits), scheduler_(limits), model_(limits.vocab, limits.kv_pages, limits.page_tokens) {}
+      : Runner(limits, nullptr, {limits.vocab, limits.kv_pages, limits.page_tokens}) {}
+  /// Goes on with what an earlier one left.
+  Runner(const SchedulerLimits& limits, KeptPages* kept, Model model)
+      : limits_(limits),
+        scheduler_(limits, kept),
+        model_(std::move(model)),
+        next_step_(kept == nullptr ? 0 : kept->steps_done()) {}
 
   RequestId submit(GenerationRequest request, std::optional<Guide> guide = {}) {
     const RequestId id = ++last_id_;
@@ -81,6 +87,7 @@ class Runner {
     return reports_.at(id);
   }
 
+  Model take_model() { return std::move(model_); }
   Scheduler& scheduler() { return scheduler_; }
   const std::deque<StepPlan>& in_flight() const { return in_flight_; }
   const Report& report(RequestId id) { return reports_[id]; }
