@@ -9,6 +9,7 @@
 
 #include "engine/engine_stats.h"
 #include "engine/sample/grammar/grammar_spec.h"
+#include "engine/sample/logprobs.h"
 #include "engine/schedule/rank_activity.h"
 #include "engine/schedule/rank_report.h"
 
@@ -29,19 +30,6 @@ struct SamplingParams {
   std::vector<std::pair<int32_t, float>> logit_bias{};
   std::vector<int32_t> allowed_ids{};             ///< Only these are chosen, ids within the vocabulary; empty: all.
   std::vector<std::vector<int32_t>> bad_words{};  ///< Runs of tokens, none empty, that the output never has.
-};
-
-/// A token and the logarithm of its probability, before penalties and temperature.
-struct TokenLogprob {
-  int32_t token = 0;
-  float logprob = 0;
-};
-
-/// What is told of the token at a position.
-struct PositionLogprobs {
-  float logprob = 0;
-  int32_t rank = 1;               ///< Tokens that are at least as probable there; 1: none is more so.
-  std::vector<TokenLogprob> top;  ///< The most probable first.
 };
 
 struct GenerationRequest {

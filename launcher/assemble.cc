@@ -15,6 +15,7 @@
 #include "engine/models/families.h"
 #include "engine/rank_loop.h"
 #include "engine/reporter.h"
+#include "engine/sample/row_sampler.h"
 #include "engine/text/tokenizer.h"
 #include "launcher/device_choice.h"
 #include "launcher/host_memory.h"
@@ -96,23 +97,43 @@ double key_cost(const StageCost& cost) {
 
 class StageExecutor : public StepExecutor {
  public:
-  StageExecutor(Stage& stage, RankContext& ctx, SpanLog& spans, Reporter& reporter)
-      : stage_(stage), ctx_(ctx), spans_(spans), reporter_(reporter) {}
+  /// `sampler`: of the last stage, else null.
+  StageExecutor(Stage& stage, RowSampler* sampler, RankContext& ctx, SpanLog& spans, Reporter& reporter)
+      : stage_(stage), sampler_(sampler), ctx_(ctx), spans_(spans), reporter_(reporter) {}
 
   StepResult execute(const StepPlan& plan) override {
     if (plan.report != ReportKind::kNone) {
-      return {plan.step, {}, reporter_.gather(plan.report)};
+      return {.step = plan.step, .reports = reporter_.gather(plan.report)};
     }
     const ScopedSpan span(&spans_, "step", SpanKind::kStep, static_cast<int64_t>(plan.tokens.size()));
-    return stage_.execute(plan, ctx_);
+    const Tensor logits = stage_.execute(plan, ctx_);
+    return sampler_ != nullptr ? sampler_->sample(plan, logits, ctx_.tp.host(), ctx_.ops.kernels(), ctx_.stream)
+                               : StepResult{.step = plan.step};
   }
 
  private:
   Stage& stage_;
+  RowSampler* sampler_;
   RankContext& ctx_;
   SpanLog& spans_;
   Reporter& reporter_;
 };
+
+// What chooses tokens on this rank; nothing but on the last stage.
+std::optional<RowSampler> make_sampler(const ModelConfig& config, const Mesh& mesh, const Coord& me,
+                                       const StageLimits& limits) {
+  if (me.pp != mesh.extent(Axis::kPp) - 1) {
+    return std::nullopt;
+  }
+  return RowSampler(vocabulary_shares(config, mesh.extent(Axis::kTp)), me.tp, limits.step.logit_rows);
+}
+
+// Of the memory that the kernels compute in; the sampler's is the host's.
+MemoryUse memory_of(const Stage& stage, const std::optional<RowSampler>& sampler, const Kernels& kernels) {
+  MemoryUse use = stage.memory();
+  use.workspace_bytes += sampler && kernels.in_host_memory() ? sampler->bytes() : 0;
+  return use;
+}
 
 // Spans of all ranks together that are kept: some 32 bytes each.
 constexpr std::size_t kMostSpans = std::size_t{1} << 22U;
@@ -160,7 +181,7 @@ class Rank {
     const std::unique_ptr<Stream> stream = kernels_->make_stream();
     RankContext ctx{mesh_, me_, *tp_, *pp_, ops, stage_->workspace(), *stream};
     Reporter reporter({mesh_, stage_->cost(), *kernels_, recorded, *world_});
-    StageExecutor executor(*stage_, ctx, spans_, reporter);
+    StageExecutor executor(*stage_, sampler_ ? &*sampler_ : nullptr, ctx, spans_, reporter);
     ActivityNews news(facts(), spans_);
     if (transport_.leads()) {
       return lead(executor, news, front_end);
@@ -173,6 +194,7 @@ class Rank {
   void make_stage() {
     stage_.emplace(checkpoint_->config, family_of(checkpoint_->config), *checkpoint_->weights, *kernels_, mesh_, me_,
                    stage_limits(options_, kv_.pages));
+    sampler_ = make_sampler(checkpoint_->config, mesh_, me_, stage_limits(options_, kv_.pages));
   }
 
   void choose_sizes() {
@@ -192,7 +214,7 @@ class Rank {
     return KvBudget::of_host(options_, available_memory_bytes(), *std::max_element(hosts.begin(), hosts.end()));
   }
 
-  RankMemory memory() const { return {budget(), stage_->memory(), kv_.pages}; }
+  RankMemory memory() const { return {budget(), memory_of(*stage_, sampler_, *kernels_), kv_.pages}; }
 
   int64_t smallest_over_ranks(int64_t value) {
     constexpr int64_t kMost = int64_t{1} << 23;  // whole numbers up to here are exact in f32
@@ -219,6 +241,7 @@ class Rank {
     }
     kept_keys_values_ = open_kept(options_.kept.keys_values, stage_->memory().kv_bytes);
     stage_->allocate(packed_ ? &*packed_ : nullptr, kept_keys_values_ ? kept_keys_values_->data() : nullptr);
+    if (sampler_) sampler_->allocate();
   }
 
   std::optional<KeptFile> open_kept(const fs::path& file, int64_t bytes) const {
@@ -275,7 +298,7 @@ class Rank {
   }
 
   RankActivity facts() const {
-    const MemoryUse use = stage_->memory();
+    const MemoryUse use = memory_of(*stage_, sampler_, *kernels_);
     RankActivity facts;
     facts.rank = transport_.rank();
     facts.tp = me_.tp;
@@ -351,6 +374,7 @@ class Rank {
   std::optional<KeptFile> kept_pages_file_;
   std::optional<KeptPages> kept_pages_;
   std::optional<Stage> stage_;
+  std::optional<RowSampler> sampler_;
   KvSize kv_;
 };
 
@@ -380,11 +404,15 @@ MemoryPlan plan_memory(const EngineOptions& options, const Checkpoint& checkpoin
     return Stage(checkpoint.config, family_of(checkpoint.config), *checkpoint.weights, *kernels, mesh, me,
                  stage_limits(options, kv.pages));
   };
+  const auto memory_at = [&](const Coord& me) {
+    return memory_of(stage_of(me), make_sampler(checkpoint.config, mesh, me, stage_limits(options, kv.pages)),
+                     *kernels);
+  };
   if (budget) {
     std::optional<RankMemory> tightest;
     int64_t wanted = std::numeric_limits<int64_t>::max();
     for (int rank = 0; rank < mesh.size(); ++rank) {
-      const RankMemory memory(*budget, stage_of(mesh.coord(rank)).memory(), kv.pages);
+      const RankMemory memory(*budget, memory_at(mesh.coord(rank)), kv.pages);
       wanted = std::min(wanted, memory.wanted_pages(options));
       if (!tightest || memory.affordable_pages() < tightest->affordable_pages()) tightest = memory;
     }
@@ -395,9 +423,8 @@ MemoryPlan plan_memory(const EngineOptions& options, const Checkpoint& checkpoin
   plan.kv_tokens = kv.pages * kPageTokens;
   for (int rank = 0; rank < mesh.size(); ++rank) {
     const Coord me = mesh.coord(rank);
-    const Stage stage = stage_of(me);
-    plan.ranks.push_back(
-        {rank, me, stage_layers(checkpoint.config.layers, options.pp, me.pp), stage.memory(), stage.source_bytes()});
+    plan.ranks.push_back({rank, me, stage_layers(checkpoint.config.layers, options.pp, me.pp), memory_at(me),
+                          stage_of(me).source_bytes()});
   }
   return plan;
 }

@@ -1,7 +1,5 @@
 #include "engine/model/edges.h"
 
-#include <algorithm>
-
 #include "parallel/groups.h"
 
 namespace longship {
@@ -64,22 +62,10 @@ class HeadOutlet : public Outlet {
   HeadOutlet(ParamTable& params, Workspace& workspace, const ModelConfig& config, const EdgeNames& names)
       : norm_(params, config, names.norm),
         head_(params, workspace, head_spec(config, names, params.tp()), std::nullopt),
-        leader_(params.tp_rank() == kRoot),
-        width_(config.width),
-        vocab_(config.vocab) {
+        width_(config.width) {
     const int64_t rows = workspace.limits().logit_rows;
-    for (int rank = 0; rank < params.tp(); ++rank) {
-      shares_.push_back(slices(head_spec(config, names, params.tp()), params.tp(), rank).front().global);
-    }
     workspace.declare(Slot::kSelected, rows * width_);
-    workspace.declare(Slot::kLocalLogits, rows * head_.rows());
-    if (!workspace.in_host_memory()) {
-      workspace.declare(Slot::kHostLogits, rows * head_.rows());
-    }
-    if (leader_) {
-      workspace.declare(Slot::kGathered, rows * vocab_);
-      workspace.declare(Slot::kLogits, rows * vocab_);
-    }
+    workspace.declare(Slot::kLogits, rows * head_.rows());
   }
 
   Tensor put(const Tensor& hidden, const Tensor& logit_rows, RankContext& ctx) override {
@@ -90,59 +76,28 @@ class HeadOutlet : public Outlet {
     Tensor selected = ctx.workspace.take(Slot::kSelected, {rows, width_});
     ctx.ops.gather_rows(hidden, logit_rows, selected, ctx.stream);
     norm_.forward(selected, selected, ctx);
-    Tensor local = ctx.workspace.take(Slot::kLocalLogits, {rows, head_.rows()});
-    head_.forward(selected, {}, local, ctx);
-    return collect(local, rows, ctx);
+    Tensor logits = ctx.workspace.take(Slot::kLogits, {rows, head_.rows()});
+    head_.forward(selected, {}, logits, ctx);
+    return logits;
   }
 
   int64_t head_ops() const override { return 2 * head_.rows() * width_; }
 
  private:
-  static constexpr int kRoot = 0;
-
-  static Tensor on_host(const Tensor& local, RankContext& ctx) {
-    if (ctx.workspace.in_host_memory()) {
-      return local;
-    }
-    Tensor copy = ctx.workspace.take(Slot::kHostLogits, local.shape());
-    ctx.ops.kernels().read(local, copy.data<void>(), ctx.stream);
-    return copy;
-  }
-
-  // Shards of the vocabulary [R, V_r], one after the other, to rows of the whole vocabulary [R, V].
-  Tensor collect(const Tensor& local, int64_t rows, RankContext& ctx) const {
-    std::vector<int64_t> counts;
-    for (const Range& share : shares_) {
-      counts.push_back(rows * share.size());
-    }
-    Tensor gathered;
-    if (leader_) {
-      gathered = ctx.workspace.take(Slot::kGathered, {rows * vocab_});
-    }
-    ctx.tp.host().gather(on_host(local, ctx), counts, kRoot, gathered, ctx.stream);
-    if (!leader_) {
-      return {};
-    }
-    Tensor logits = ctx.workspace.take(Slot::kLogits, {rows, vocab_});
-    const float* from = gathered.data<float>();
-    for (const Range& share : shares_) {
-      for (int64_t row = 0; row < rows; ++row) {
-        std::copy_n(from, share.size(), logits.data<float>() + row * vocab_ + share.begin);
-        from += share.size();
-      }
-    }
-    return logits;
-  }
-
   Norm norm_;
   Linear head_;
-  bool leader_;
   int64_t width_;
-  int64_t vocab_;
-  std::vector<Range> shares_;
 };
 
 }  // namespace
+
+std::vector<Range> vocabulary_shares(const ModelConfig& config, int tp) {
+  std::vector<Range> shares;
+  for (int rank = 0; rank < tp; ++rank) {
+    shares.push_back(slices(head_spec(config, {}, tp), tp, rank).front().global);
+  }
+  return shares;
+}
 
 std::unique_ptr<Inlet> make_embed_inlet(ParamTable& params, Workspace& workspace, const ModelConfig& config,
                                         const EdgeNames& names) {

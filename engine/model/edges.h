@@ -20,18 +20,21 @@ class Outlet {
  public:
   virtual ~Outlet() = default;
   /// logit_rows [R] i32: rows of hidden [T, D] that want logits.
-  /// Returns logits [R, V] on the leader of the last stage, else an empty tensor.
+  /// Returns logits [R, this rank's part of the vocabulary] on ranks of the last stage, else an empty tensor.
   virtual Tensor put(const Tensor& hidden, const Tensor& logit_rows, RankContext& ctx) = 0;
   /// Operations of the head for each row that wants logits.
   virtual int64_t head_ops() const { return 0; }
 };
+
+/// The part of the vocabulary of each rank of a stage.
+std::vector<Range> vocabulary_shares(const ModelConfig& config, int tp);
 
 /// Looks tokens up in the embedding as it is stored; adds learned positions where the model has them.
 std::unique_ptr<Inlet> make_embed_inlet(ParamTable& params, Workspace& workspace, const ModelConfig& config,
                                         const EdgeNames& names);
 /// Receives from the rank of the same shard in the stage before.
 std::unique_ptr<Inlet> make_receive_inlet();
-/// Final norm and head, the vocabulary cut over tp; the rows are gathered on tp rank 0.
+/// Final norm and head, the vocabulary cut over tp.
 std::unique_ptr<Outlet> make_head_outlet(ParamTable& params, Workspace& workspace, const ModelConfig& config,
                                          const EdgeNames& names);
 /// Sends to the rank of the same shard in the stage after; the activations travel while the next step computes.

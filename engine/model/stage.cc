@@ -147,7 +147,7 @@ RotaryAngles Stage::angles(Stream& stream) {
   return angles;
 }
 
-StepResult Stage::execute(const StepPlan& plan, RankContext& ctx) {
+Tensor Stage::execute(const StepPlan& plan, RankContext& ctx) {
   const Batch batch = make_batch(plan, ctx.stream);
   const RotaryAngles rotary = angles(ctx.stream);
   const Tensor wanted = logit_rows(plan, ctx.stream);
@@ -156,7 +156,7 @@ StepResult Stage::execute(const StepPlan& plan, RankContext& ctx) {
   for (std::size_t i = 0; i < blocks_.size(); ++i) {
     blocks_[i].forward(hidden, batch, rotary, kv_.layer(i), ctx);
   }
-  return {plan.step, outlet_->put(hidden, wanted, ctx)};
+  return outlet_->put(hidden, wanted, ctx);
 }
 
 }  // namespace longship

@@ -46,8 +46,9 @@ class Stage {
   void load(const LoadProgress& progress);
 
   const Workspace& workspace() const { return workspace_; }
-  /// Runs one step: inlet, layers, outlet. Every rank of the mesh executes every plan, in the order published.
-  StepResult execute(const StepPlan& plan, RankContext& ctx);
+  /// Runs one step: inlet, layers, outlet. Every rank of the mesh executes every plan, in the order published. Returns
+  /// logits [plan.logit_rows(), this rank's part of the vocabulary] on ranks of the last stage, else an empty tensor.
+  Tensor execute(const StepPlan& plan, RankContext& ctx);
 
  private:
   Batch make_batch(const StepPlan& plan, Stream& stream);

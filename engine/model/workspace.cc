@@ -4,12 +4,6 @@
 
 namespace longship {
 
-namespace {
-
-constexpr auto kFirstOnHost = static_cast<std::size_t>(Slot::kHostLogits);
-
-}  // namespace
-
 void Workspace::declare(Slot slot, int64_t values) {
   int64_t& size = values_[static_cast<std::size_t>(slot)];
   size = std::max(size, values);
@@ -17,16 +11,15 @@ void Workspace::declare(Slot slot, int64_t values) {
 
 int64_t Workspace::bytes() const {
   int64_t total = 0;
-  for (std::size_t slot = 0; slot < (kernels_.in_host_memory() ? kSlots : kFirstOnHost); ++slot) {
-    total += Tensor::aligned_bytes(bytes_of(DType::kF32, values_[slot]));
+  for (const int64_t values : values_) {
+    total += Tensor::aligned_bytes(bytes_of(DType::kF32, values));
   }
   return total;
 }
 
 void Workspace::allocate() {
   for (std::size_t slot = 0; slot < kSlots; ++slot) {
-    const Shape shape = {values_[slot]};
-    memory_[slot] = slot < kFirstOnHost ? kernels_.allocate(DType::kF32, shape) : Tensor::allocate(DType::kF32, shape);
+    memory_[slot] = kernels_.allocate(DType::kF32, {values_[slot]});
   }
 }
 

@@ -29,10 +29,7 @@ enum class Slot : uint8_t {
   kNodes,      ///< [nodes, T, D], partial sums before their reduction
   kReduced,    ///< [T, D]
   kSelected,   ///< [R, D], rows that want logits
-  kLocalLogits,
-  kHostLogits,  ///< Copy of the above, where that is not the host's. From here on always in the host's memory.
-  kGathered,
-  kLogits,
+  kLogits,     ///< [R, V of this rank]
   kCount,
 };
 
@@ -44,7 +41,6 @@ class Workspace {
   Workspace(StepLimits limits, Kernels& kernels) : limits_(limits), kernels_(kernels) {}
 
   const StepLimits& limits() const { return limits_; }
-  bool in_host_memory() const { return kernels_.in_host_memory(); }
   /// Makes room for `values` values of a 4-byte type.
   void declare(Slot slot, int64_t values);
   /// Bytes of the device that allocate() takes.

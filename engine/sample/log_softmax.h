@@ -2,17 +2,13 @@
 
 #include <cstdint>
 #include <span>
-#include <vector>
 
-#include "engine/engine.h"
+#include "engine/sample/logprobs.h"
 
 namespace longship {
 
 /// -ln of the probability that softmax(logits) gives to `token`, in double.
 double negative_log_likelihood(std::span<const float> logits, int32_t token);
-
-/// ln of the sum of exp(logits), in double: a token's logprob is its logit less this.
-double log_sum_exp(std::span<const float> logits);
 
 /// What a row of logits says of a token, and of the `count` most probable ones: the lowest of equals first.
 PositionLogprobs position_logprobs(std::span<const float> logits, int32_t token, int64_t count);

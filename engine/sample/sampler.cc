@@ -2,195 +2,174 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
-#include <unordered_map>
-#include <unordered_set>
-#include <vector>
 
 #include "core/rng.h"
+#include "engine/sample/row_edits.h"
 
 namespace longship {
 
 namespace {
 
-bool has_penalties(const SamplingParams& params) {
-  return params.repetition_penalty != 1.0 || params.presence_penalty != 0.0 || params.frequency_penalty != 0.0;
+bool greedy(const SampledRow& row) {
+  return !(row.temperature > 0);
 }
 
-void penalise(std::vector<float>& logits, std::span<const int32_t> prompt, std::span<const int32_t> output,
-              const SamplingParams& params) {
-  std::unordered_map<int32_t, int> counts;
-  for (const int32_t token : output) {
-    ++counts[token];
-  }
-  std::unordered_set<int32_t> seen(prompt.begin(), prompt.end());
-  for (const auto& [token, count] : counts) {
-    seen.insert(token);
-  }
-  for (const int32_t token : seen) {
-    float& logit = logits[static_cast<std::size_t>(token)];
-    const auto penalty = static_cast<float>(params.repetition_penalty);
-    logit = logit > 0 ? logit / penalty : logit * penalty;
-  }
-  for (const auto& [token, count] : counts) {
-    logits[static_cast<std::size_t>(token)] -=
-        static_cast<float>(params.frequency_penalty * count + params.presence_penalty);
-  }
+// The choice is among so few first candidates that a summary has them all.
+bool few(const SampledRow& row) {
+  return row.top_k > 0 && row.top_k <= kMostBest;
 }
 
-constexpr float kNever = -std::numeric_limits<float>::infinity();
+// Walks over the candidates from the most probable on.
+class Draw {
+ public:
+  Draw(const SampledRow& row, const RowSummary& summary) : row_(row), summary_(summary) {}
 
-void keep_only(std::vector<float>& logits, std::span<const int32_t> allowed) {
-  std::vector<float> kept(logits.size(), kNever);
-  for (const int32_t token : allowed) {
-    kept[static_cast<std::size_t>(token)] = logits[static_cast<std::size_t>(token)];
+  // The place of the chosen candidate; nothing if it is not among the known ones.
+  std::optional<std::size_t> choose() {
+    weigh();
+    std::optional<double> mass = total();
+    if (mass && row_.top_p < 1) {
+      mass = cut_top_p(row_.top_p * *mass);
+    }
+    if (!mass) {
+      return std::nullopt;
+    }
+    double rest = Philox::uniform(row_.seed, row_.choice, row_.index) * *mass;
+    for (std::size_t i = 0; i < weights_.size(); ++i) {
+      rest -= weights_[i];
+      if (rest < 0) {
+        return i;
+      }
+    }
+    return ended_ ? std::optional(weights_.size() - 1) : std::nullopt;
   }
-  logits = std::move(kept);
-}
 
-void ban(std::vector<float>& logits, int32_t token) {
-  if (token >= 0 && token < std::ssize(logits)) {
-    logits[static_cast<std::size_t>(token)] = kNever;
-  }
-}
-
-void ban_bad_words(std::vector<float>& logits, std::span<const int32_t> output, const SamplingParams& params) {
-  for (const std::vector<int32_t>& word : params.bad_words) {
-    const std::span<const int32_t> before(word.data(), word.size() - 1);
-    const bool begun =
-        output.size() >= before.size() && std::equal(before.begin(), before.end(), output.end() - std::ssize(before));
-    if (begun) {
-      ban(logits, word.back());
+ private:
+  // Proportional to the probabilities, of what top-k and min-p leave; the first one is always left.
+  void weigh() {
+    const double largest = summary_.best.front().logit;
+    const double least = row_.min_p > 0 ? row_.min_p : 0;
+    const auto most = row_.top_k > 0 ? static_cast<std::size_t>(row_.top_k) : SIZE_MAX;
+    ended_ = summary_.complete || most <= summary_.best.size();
+    for (const Candidate& candidate : summary_.best) {
+      const double logit = candidate.logit;
+      const double weight = logit == largest ? 1 : std::exp((logit - largest) / row_.temperature);
+      if (weights_.size() == most || (!weights_.empty() && (weight < least || weight == 0))) {
+        ended_ = true;
+        return;
+      }
+      weights_.push_back(weight);
     }
   }
-}
 
-void ban_others(std::vector<float>& logits, const TokenSet& allowed) {
-  for (std::size_t i = 0; i < logits.size(); ++i) {
-    if (!allowed.has(static_cast<int64_t>(i))) {
-      logits[i] = kNever;
+  // Of all candidates that are left. Which way it is added up depends on the request alone.
+  std::optional<double> total() const {
+    if (row_.top_k <= 0 && !(row_.min_p > 0)) {
+      return add_blocks(summary_.sums, row_.temperature).sum;
     }
+    double sum = 0;
+    for (const double weight : weights_) {
+      sum += weight;
+    }
+    return ended_ ? std::optional(sum) : std::nullopt;
   }
-}
 
-bool has_edits(const SamplingParams& params) {
-  return has_penalties(params) || !params.logit_bias.empty() || !params.allowed_ids.empty() ||
-         !params.bad_words.empty();
-}
+  // Leaves the shortest run of first candidates that reaches `wanted`.
+  std::optional<double> cut_top_p(double wanted) {
+    double sum = 0;
+    for (std::size_t i = 0; i < weights_.size(); ++i) {
+      sum += weights_[i];
+      if (sum >= wanted) {
+        weights_.resize(i + 1);
+        ended_ = true;
+      }
+    }
+    return ended_ ? std::optional(sum) : std::nullopt;
+  }
 
-struct Candidate {
-  int32_t token;
-  double weight;  ///< Proportional to the probability.
+  const SampledRow& row_;
+  const RowSummary& summary_;
+  std::vector<double> weights_;
+  bool ended_ = false;  // no candidate follows the known ones
 };
-
-bool before(const Candidate& a, const Candidate& b) {
-  return a.weight != b.weight ? a.weight > b.weight : a.token < b.token;
-}
-
-double total_weight(const std::vector<Candidate>& candidates) {
-  double total = 0;
-  for (const Candidate& candidate : candidates) {
-    total += candidate.weight;
-  }
-  return total;
-}
-
-// What min-p leaves, by rising id.
-std::vector<Candidate> candidates_of(std::span<const float> logits, const SamplingParams& params) {
-  const double largest = static_cast<double>(*std::max_element(logits.begin(), logits.end()));
-  const double least = params.min_p > 0 ? params.min_p : 0.0;
-  std::vector<Candidate> result;
-  result.reserve(logits.size());
-  for (std::size_t i = 0; i < logits.size(); ++i) {
-    const double weight = std::exp((static_cast<double>(logits[i]) - largest) / params.temperature);
-    if (weight >= least && weight > 0) {
-      result.push_back({static_cast<int32_t>(i), weight});
-    }
-  }
-  return result;
-}
-
-// The top_k first ones, in order.
-void cut_top_k(std::vector<Candidate>& candidates, int64_t top_k) {
-  if (top_k <= 0 || top_k >= std::ssize(candidates)) {
-    return;
-  }
-  std::nth_element(candidates.begin(), candidates.begin() + top_k, candidates.end(), before);
-  candidates.resize(static_cast<std::size_t>(top_k));
-  std::sort(candidates.begin(), candidates.end(), before);
-}
-
-// The shortest run of first ones whose probability reaches top_p, in order. It is mostly a small part of the
-// vocabulary, so that sorting all would cost more than the rest of sampling.
-void cut_top_p(std::vector<Candidate>& candidates, double top_p) {
-  if (!(top_p < 1)) {
-    return;
-  }
-  constexpr std::ptrdiff_t kFirst = 256;
-  const double wanted = top_p * total_weight(candidates);
-  double sum = 0;
-  std::ptrdiff_t sorted = 0;
-  for (std::ptrdiff_t i = 0; i < std::ssize(candidates); ++i) {
-    if (i == sorted) {
-      const auto begin = candidates.begin() + sorted;
-      sorted = std::min(std::ssize(candidates), std::max(kFirst, 8 * sorted));
-      std::nth_element(begin, candidates.begin() + sorted, candidates.end(), before);
-      std::sort(begin, candidates.begin() + sorted, before);
-    }
-    sum += candidates[static_cast<std::size_t>(i)].weight;
-    if (sum >= wanted) {
-      candidates.resize(static_cast<std::size_t>(i + 1));
-      return;
-    }
-  }
-}
-
-int32_t draw(const std::vector<Candidate>& candidates, double uniform) {
-  double rest = uniform * total_weight(candidates);
-  for (const Candidate& candidate : candidates) {
-    rest -= candidate.weight;
-    if (rest < 0) {
-      return candidate.token;
-    }
-  }
-  return candidates.back().token;
-}
 
 }  // namespace
 
-int32_t argmax(std::span<const float> values) {
-  return static_cast<int32_t>(std::max_element(values.begin(), values.end()) - values.begin());
+SummaryNeeds needs(const SampledRow& row) {
+  SummaryNeeds needs;
+  if (greedy(row)) {
+    needs.best = 1;
+  } else {
+    needs.best = few(row) ? row.top_k : kMostBest;
+    needs.sums = row.top_k <= 0 && !(row.min_p > 0);
+  }
+  needs.top = std::max<int64_t>(0, row.logprobs);
+  needs.total = row.logprobs >= 0;
+  needs.whole = (!greedy(row) && row.top_k > kMostBest) || needs.top > kMostBest;
+  return needs;
 }
 
-int32_t sample(std::span<const float> logits, std::span<const int32_t> prompt, std::span<const int32_t> output,
-               const SamplingParams& params, std::span<const int32_t> banned, const TokenSet* allowed) {
-  std::vector<float> edited;
-  if (has_edits(params) || !banned.empty() || allowed != nullptr) {
-    edited.assign(logits.begin(), logits.end());
-    for (const auto& [token, bias] : params.logit_bias) {
-      edited[static_cast<std::size_t>(token)] += bias;
-    }
-    penalise(edited, prompt, output, params);
-    if (!params.allowed_ids.empty()) {
-      keep_only(edited, params.allowed_ids);
-    }
-    ban_bad_words(edited, output, params);
-    std::for_each(banned.begin(), banned.end(), [&](int32_t token) { ban(edited, token); });
-    if (allowed != nullptr) {
-      ban_others(edited, *allowed);
-    }
-    logits = edited;
+bool may_fall_short(const SampledRow& row) {
+  return !greedy(row) && !few(row) && !needs(row).whole;
+}
+
+RowSummary summarise(const SampledRow& row, std::span<const float> raw, std::span<const float> edited, int64_t first) {
+  const SummaryNeeds wanted = needs(row);
+  const auto blocks = static_cast<std::size_t>(blocks_of(std::ssize(raw)));
+  RowSummary summary;
+  summary.best = best_candidates(edited, raw, first, wanted.best);
+  summary.complete = std::ssize(summary.best) < wanted.best;
+  if (wanted.sums) {
+    summary.sums.resize(blocks);
+    sum_blocks(edited, row.temperature, summary.sums);
   }
-  if (params.temperature <= 0) {
-    return argmax(logits);
+  summary.top = best_candidates(raw, raw, first, wanted.top);
+  if (wanted.total) {
+    summary.total.resize(blocks);
+    sum_blocks(raw, 1, summary.total);
   }
-  std::vector<Candidate> candidates = candidates_of(logits, params);
-  if (candidates.empty()) {
-    return argmax(logits);
+  return summary;
+}
+
+std::optional<RowChoice> choose(const SampledRow& row, const RowSummary& summary) {
+  RowChoice choice;
+  std::optional<std::size_t> place;
+  if (!summary.best.empty()) {
+    place = greedy(row) ? 0 : Draw(row, summary).choose();
+    if (!place) {
+      return std::nullopt;
+    }
+    choice.token = summary.best[*place].token;
   }
-  cut_top_k(candidates, params.top_k);
-  cut_top_p(candidates, params.top_p);
-  return draw(candidates, Philox::uniform(params.seed, params.choice, output.size()));
+  if (row.logprobs < 0 || !place) {
+    return choice;
+  }
+  const double total = log_sum_exp(summary.total);
+  const auto logprob = [total](float raw) { return static_cast<float>(static_cast<double>(raw) - total); };
+  choice.logprob = logprob(summary.best[*place].raw);
+  for (const Candidate& candidate : summary.top) {
+    choice.top.push_back({candidate.token, logprob(candidate.raw)});
+  }
+  return choice;
+}
+
+RowChoice choose(const SampledRow& row, std::span<const float> logits) {
+  std::vector<float> copy;
+  std::span<const float> edited = logits;
+  if (row.edited()) {
+    copy.assign(logits.begin(), logits.end());
+    apply_edits(row, 0, copy);
+    edited = copy;
+  }
+  RowSummary summary = summarise(row, logits, edited, 0);
+  std::optional<RowChoice> choice = choose(row, summary);
+  constexpr int64_t kMore = 8;
+  for (int64_t count = kMore * kMostBest; !choice; count *= kMore) {
+    summary.best = best_candidates(edited, logits, 0, count);
+    summary.complete = std::ssize(summary.best) < count;
+    choice = choose(row, summary);
+  }
+  return *choice;
 }
 
 }  // namespace longship

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "engine/sample/log_softmax.h"
-#include "engine/sample/sampler.h"
+#include "engine/schedule/rows_to_sample.h"
 
 namespace longship {
 
@@ -198,25 +198,31 @@ bool Scheduler::reserve(Sequence& sequence, int64_t tokens) {
   return true;
 }
 
-void Scheduler::plan(Sequence& sequence, int64_t tokens, StepPlan& plan) {
-  PlanSlice slice{.sequence = sequence.id,
-                  .epoch = sequence.epoch,
-                  .begin = sequence.computed,
-                  .rows = tokens + static_cast<int64_t>(sequence.drafts.size()),
-                  .logit_rows = 0,
-                  .pages = sequence.pages};
+// False if the sequence has ended, as its grammar does not go on.
+bool Scheduler::plan(Sequence& sequence, int64_t tokens, StepPlan& plan) {
+  PlanSlice slice{
+      .sequence = sequence.id, .epoch = sequence.epoch, .begin = sequence.computed, .pages = sequence.pages};
+  const bool to_the_end = sequence.computed + tokens == sequence.length();
+  if (to_the_end && sequence.generated() < sequence.max_tokens) {
+    try {
+      slice.sampled = rows_to_sample(sequence, limits_.vocab);
+    } catch (const Error& error) {
+      finish(sequence, FinishReason::kError, error.cause());
+      remove(slice.sequence);
+      return false;
+    }
+  }
+  slice.rows = tokens + std::ssize(sequence.drafts);
   const auto first = sequence.tokens.begin() + static_cast<std::ptrdiff_t>(sequence.computed);
   plan.tokens.insert(plan.tokens.end(), first, first + static_cast<std::ptrdiff_t>(tokens));
   plan.tokens.insert(plan.tokens.end(), sequence.drafts.begin(), sequence.drafts.end());
   sequence.computed += tokens;
   sequence.last_step = next_step_;
-  if (sequence.reports_prompt() && slice.begin < sequence.prompt_tokens()) {
-    slice.logit_rows = slice.rows;
-  } else if (sequence.computed == sequence.length()) {
-    slice.logit_rows = 1 + static_cast<int64_t>(sequence.drafts.size());
-  }
+  slice.whole_rows = sequence.reports_prompt() && slice.begin < sequence.prompt_tokens();
+  slice.logit_rows = slice.whole_rows ? slice.rows : std::ssize(slice.sampled);
   plan.slices.push_back(std::move(slice));
   cache_.offer(sequence);
+  return true;
 }
 
 // One token of each sequence that has just one to run. With several plans in flight they are spread over the plans, so
@@ -226,13 +232,16 @@ void Scheduler::plan_decodes(StepPlan& step) {
   const int64_t most = std::min(limits_.max_batched_tokens, (running + limits_.window - 1) / limits_.window);
   // For guesses, beside a row of each sequence that runs.
   int64_t spare_rows = std::min(limits_.max_batched_tokens, limits_.max_logit_rows) - running;
-  for (std::size_t i = 0; i < running_.size() && static_cast<int64_t>(step.slices.size()) < most; ++i) {
+  for (std::size_t i = 0; i < running_.size() && static_cast<int64_t>(step.slices.size()) < most;) {
     Sequence& sequence = *running_[i];
     if (sequence.plannable() == 1 && sequence.computed > 0 && reserve(sequence, 1)) {
       draft(sequence, spare_rows);
+      if (!plan(sequence, 1, step)) {
+        continue;  // the next one has taken its place
+      }
       spare_rows -= static_cast<int64_t>(sequence.drafts.size());
-      plan(sequence, 1, step);
     }
+    ++i;
   }
 }
 
@@ -294,11 +303,15 @@ void Scheduler::plan_chunk(Sequence& sequence, int64_t most, StepPlan& step) {
 }
 
 std::optional<StepPlan> Scheduler::schedule() {
-  admit();
   StepPlan step;
   step.step = next_step_;
-  plan_decodes(step);
-  plan_prompts(step);
+  std::size_t requests = 0;
+  do {  // again if some have ended meanwhile and nothing else could run
+    requests = running_.size() + waiting_.size();
+    admit();
+    plan_decodes(step);
+    plan_prompts(step);
+  } while (step.slices.empty() && running_.size() + waiting_.size() < requests);
   if (step.slices.empty()) {
     return std::nullopt;
   }
@@ -313,62 +326,41 @@ void Scheduler::commit(const StepResult& result) {
   const StepPlan step = std::move(in_flight_.front());
   in_flight_.pop_front();
   cache_.note_done(step.step + 1);
-  const float* logits = result.logits.data<float>();
+  const float* rows = result.rows.data<float>();
+  std::span<const RowChoice> choices = result.choices;
   for (const PlanSlice& slice : step.slices) {
     Sequence* sequence = find_running(slice.sequence);
     if (sequence != nullptr && sequence->epoch == slice.epoch) {
-      commit_slice(*sequence, slice, logits);
+      commit_slice(*sequence, slice, rows, choices.first(slice.sampled.size()));
       if (const Sequence* running = find_running(slice.sequence)) {  // it goes on
         cache_.note_written(*running, std::min(running->computed, slice.begin + slice.rows));
       }
     }
-    logits += slice.logit_rows * limits_.vocab;
+    rows += slice.whole_rows ? slice.logit_rows * limits_.vocab : 0;
+    choices = choices.subspan(slice.sampled.size());
   }
 }
 
-void Scheduler::commit_slice(Sequence& sequence, const PlanSlice& slice, const float* logits) {
-  if (slice.logit_rows == 0) {
-    return;
+void Scheduler::commit_slice(Sequence& sequence, const PlanSlice& slice, const float* rows,
+                             std::span<const RowChoice> choices) {
+  if (slice.whole_rows) {
+    report_prompt(sequence, slice, rows);
   }
-  const int64_t end = slice.begin + slice.rows;
-  if (sequence.reports_prompt()) {
-    report_prompt(sequence, slice, logits);
-  }
-  if (end < sequence.length()) {
-    return;
-  }
-  if (sequence.generated() >= sequence.max_tokens) {
+  if (!choices.empty()) {
+    try {
+      verify(sequence, choices);
+    } catch (const Error& error) {  // of the request's grammar
+      finish(sequence, FinishReason::kError, error.cause());
+      remove(slice.sequence);
+    }
+  } else if (slice.begin + slice.rows == sequence.length()) {  // only the prompt was to be run
     finish(sequence, FinishReason::kLength);
     remove(slice.sequence);
-    return;
   }
-  const int64_t rows = 1 + static_cast<int64_t>(sequence.drafts.size());
-  try {
-    verify(sequence,
-           {logits + (slice.logit_rows - rows) * limits_.vocab, static_cast<std::size_t>(rows * limits_.vocab)});
-  } catch (const Error& error) {  // of the request's grammar
-    finish(sequence, FinishReason::kError, error.cause());
-    remove(slice.sequence);
-  }
-}
-
-// What the sequence's grammar allows now, but for banned tokens; nothing if it has none.
-std::optional<TokenSet> Scheduler::allowed_tokens(const Sequence& sequence, std::span<const int32_t> banned) const {
-  if (!sequence.guide) {
-    return std::nullopt;
-  }
-  TokenSet allowed = sequence.guide->allowed(sequence.request.stop_ids, limits_.vocab);
-  for (const int32_t token : banned) {
-    allowed.remove(token);
-  }
-  if (allowed.empty()) {
-    throw Error(ErrorKind::kUsage, "no token of the vocabulary goes on with the grammar");
-  }
-  return allowed;
 }
 
 // The logits of prompt positions that were not reported yet, as they are or as logprobs of the tokens behind them.
-void Scheduler::report_prompt(Sequence& sequence, const PlanSlice& slice, const float* logits) {
+void Scheduler::report_prompt(Sequence& sequence, const PlanSlice& slice, const float* rows) {
   const int64_t first = std::max(sequence.prompt_reported, slice.begin);
   const int64_t end = std::min(slice.begin + slice.rows, sequence.prompt_tokens());
   if (first >= end) {
@@ -376,7 +368,7 @@ void Scheduler::report_prompt(Sequence& sequence, const PlanSlice& slice, const 
   }
   sequence.prompt_reported = end;
   const GenerationRequest& request = sequence.request;
-  const auto row = [&](int64_t position) { return logits + (position - slice.begin) * limits_.vocab; };
+  const auto row = [&](int64_t position) { return rows + (position - slice.begin) * limits_.vocab; };
   EngineEvent event;
   event.request = sequence.id;
   if (request.prompt_logits) {
@@ -400,20 +392,19 @@ void Scheduler::report_prompt(Sequence& sequence, const PlanSlice& slice, const 
   }
 }
 
-// Chooses the next token from the first row, and from each row behind a draft for as long as the drafts are what was
-// chosen: so the tokens are those of one row at a time. The sequence may have ended then.
-void Scheduler::verify(Sequence& sequence, std::span<const float> logits) {
+// Takes the token that was chosen from the first row, and from each row behind a draft for as long as the drafts are
+// what was chosen: so the tokens are those of one row at a time. The sequence may have ended then.
+void Scheduler::verify(Sequence& sequence, std::span<const RowChoice> choices) {
   const std::vector<int32_t> drafts = std::exchange(sequence.drafts, {});
-  const auto row = static_cast<std::size_t>(limits_.vocab);
   counts_.drafts += drafts.empty() ? 0 : 1;
-  counts_.draft_tokens += static_cast<int64_t>(drafts.size());
+  counts_.draft_tokens += std::ssize(drafts);
   std::size_t accepted = 0;
-  while (choose(sequence, logits.subspan(accepted * row, row))) {
+  while (append(sequence, choices[accepted])) {
     if (accepted == drafts.size() || drafts[accepted] != sequence.tokens.back()) {
       if (drafts.empty()) {
         sequence.draft_length.passed();
       } else {
-        sequence.draft_length.verified(static_cast<int64_t>(drafts.size()), static_cast<int64_t>(accepted));
+        sequence.draft_length.verified(std::ssize(drafts), static_cast<int64_t>(accepted));
       }
       cache_.offer(sequence);
       return;
@@ -424,44 +415,30 @@ void Scheduler::verify(Sequence& sequence, std::span<const float> logits) {
   }
 }
 
-// False if the sequence has ended, here and below.
-bool Scheduler::choose(Sequence& sequence, std::span<const float> logits) {
-  const GenerationRequest& request = sequence.request;
-  const std::span<const int32_t> tokens(sequence.tokens);
-  const auto prompt = static_cast<std::size_t>(sequence.prompt_tokens());
-  const bool may_stop = sequence.generated() >= request.min_tokens;
-  const std::span<const int32_t> banned = may_stop ? std::span<const int32_t>() : request.stop_ids;
-  const std::optional<TokenSet> allowed = allowed_tokens(sequence, banned);
-  EngineEvent event;
-  event.request = sequence.id;
-  event.kind = EngineEvent::Kind::kToken;
-  event.token = sample(logits, tokens.first(prompt), tokens.subspan(prompt), request.sampling, banned,
-                       allowed ? &*allowed : nullptr);
-  if (allowed && !allowed->has(event.token)) {
-    throw Error(ErrorKind::kUsage, "what the grammar allows here is forbidden by the request's other fields");
-  }
-  if (request.logprobs >= 0) {
-    PositionLogprobs told = position_logprobs(logits, event.token, request.logprobs);
-    event.logprob = told.logprob;
-    event.top_logprobs = std::move(told.top);
-  }
-  return append(sequence, std::move(event));
-}
-
-bool Scheduler::append(Sequence& sequence, EngineEvent chosen) {
+// False if the sequence has ended.
+bool Scheduler::append(Sequence& sequence, const RowChoice& choice) {
   const RequestId id = sequence.id;
+  if (choice.token < 0) {
+    throw Error(ErrorKind::kUsage, "no token can follow: what the request allows here is all forbidden by it");
+  }
   const auto& stops = sequence.request.stop_ids;
-  if (std::find(stops.begin(), stops.end(), chosen.token) != stops.end()) {
+  if (std::find(stops.begin(), stops.end(), choice.token) != stops.end()) {
     finish(sequence, FinishReason::kStop);
-    events_.back().token = chosen.token;
+    events_.back().token = choice.token;
     remove(id);
     return false;
   }
   if (sequence.guide) {
-    sequence.guide->accept(chosen.token);
+    sequence.guide->accept(choice.token);
   }
-  sequence.tokens.push_back(chosen.token);
-  events_.push_back(std::move(chosen));
+  sequence.tokens.push_back(choice.token);
+  EngineEvent event;
+  event.request = id;
+  event.kind = EngineEvent::Kind::kToken;
+  event.token = choice.token;
+  event.logprob = choice.logprob;
+  event.top_logprobs = choice.top;
+  events_.push_back(std::move(event));
   const bool complete = sequence.guide && sequence.guide->must_end();
   if (complete || sequence.generated() >= sequence.max_tokens) {
     finish(sequence, complete ? FinishReason::kStop : FinishReason::kLength);

@@ -10,6 +10,7 @@
 #include "engine/schedule/paged_cache.h"
 #include "engine/schedule/sequence.h"
 #include "engine/schedule/step_plan.h"
+#include "engine/schedule/step_result.h"
 
 namespace longship {
 
@@ -46,7 +47,7 @@ class Scheduler {
 
   /// The next plan, or nothing while there is nothing to run or everything waits for results in flight.
   std::optional<StepPlan> schedule();
-  /// Takes the result of a plan of schedule(), in their order: chooses tokens, ends sequences.
+  /// Takes the result of a plan of schedule(), in their order: appends tokens, ends sequences.
   void commit(const StepResult& result);
   /// What happened since the last call, in order.
   std::vector<EngineEvent> take_events();
@@ -64,17 +65,15 @@ class Scheduler {
   bool has_room_for(const Sequence& sequence) const;
   bool reserve(Sequence& sequence, int64_t tokens);
   bool preempt_one_behind(const Sequence& sequence);
-  void plan(Sequence& sequence, int64_t tokens, StepPlan& plan);
+  bool plan(Sequence& sequence, int64_t tokens, StepPlan& plan);
   void draft(Sequence& sequence, int64_t most);
   void plan_decodes(StepPlan& plan);
   void plan_prompts(StepPlan& plan);
   void plan_chunk(Sequence& sequence, int64_t most, StepPlan& plan);
-  void commit_slice(Sequence& sequence, const PlanSlice& slice, const float* logits);
-  void report_prompt(Sequence& sequence, const PlanSlice& slice, const float* logits);
-  void verify(Sequence& sequence, std::span<const float> logits);
-  bool choose(Sequence& sequence, std::span<const float> logits);
-  std::optional<TokenSet> allowed_tokens(const Sequence& sequence, std::span<const int32_t> banned) const;
-  bool append(Sequence& sequence, EngineEvent chosen);
+  void commit_slice(Sequence& sequence, const PlanSlice& slice, const float* rows, std::span<const RowChoice> choices);
+  void report_prompt(Sequence& sequence, const PlanSlice& slice, const float* rows);
+  void verify(Sequence& sequence, std::span<const RowChoice> choices);
+  bool append(Sequence& sequence, const RowChoice& choice);
   void finish(Sequence& sequence, FinishReason reason, std::string error = {});
   void remove(RequestId id);
   Sequence* find_running(RequestId id) const;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "engine/schedule/step_plan.h"
+#include "engine/schedule/step_result.h"
 
 namespace longship {
 

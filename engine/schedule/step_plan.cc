@@ -10,6 +10,14 @@ int64_t StepPlan::logit_rows() const {
   return rows;
 }
 
+int64_t StepPlan::whole_rows() const {
+  int64_t rows = 0;
+  for (const PlanSlice& slice : slices) {
+    rows += slice.whole_rows ? slice.logit_rows : 0;
+  }
+  return rows;
+}
+
 Bytes StepPlan::serialize() const {
   ByteWriter out;
   out.put(step);
@@ -22,7 +30,12 @@ Bytes StepPlan::serialize() const {
     out.put(slice.begin);
     out.put(slice.rows);
     out.put(slice.logit_rows);
+    out.put(static_cast<uint8_t>(slice.whole_rows));
     out.put_span(std::span<const int32_t>(slice.pages));
+    out.put(static_cast<uint64_t>(slice.sampled.size()));
+    for (const SampledRow& row : slice.sampled) {
+      row.serialize(out);
+    }
   }
   return out.take();
 }
@@ -54,9 +67,15 @@ StepPlan StepPlan::parse(std::span<const std::byte> frame) {
     slice.begin = in.get<int64_t>();
     slice.rows = in.get<int64_t>();
     slice.logit_rows = in.get<int64_t>();
+    slice.whole_rows = in.get<uint8_t>() != 0;
     slice.pages = in.get_vector<int32_t>();
+    const auto sampled = in.get<uint64_t>();
     require(slice.begin >= 0 && slice.rows > 0 && slice.rows <= rows_left);
     require(slice.logit_rows >= 0 && slice.logit_rows <= slice.rows);
+    require(sampled <= static_cast<uint64_t>(slice.logit_rows));
+    for (uint64_t row = 0; row < sampled; ++row) {
+      slice.sampled.push_back(SampledRow::parse(in));
+    }
     rows_left -= slice.rows;
     plan.slices.push_back(std::move(slice));
   }

@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "engine/schedule/step_plan.h"
+#include "engine/schedule/step_result.h"
 
 namespace longship {
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <span>
+#include <utility>
 #include <vector>
 
 namespace longship {
@@ -12,7 +14,17 @@ class TokenSet {
   TokenSet() = default;
   explicit TokenSet(int64_t size) : size_(size), words_(static_cast<std::size_t>((size + 63) / 64)) {}
 
+  /// The set whose words() these are.
+  static TokenSet of_words(int64_t size, std::vector<uint64_t> words) {
+    TokenSet result;
+    result.size_ = size;
+    result.words_ = std::move(words);
+    return result;
+  }
+
   int64_t size() const { return size_; }
+  /// Bit i % 64 of word i / 64 says whether id i is in the set.
+  std::span<const uint64_t> words() const { return words_; }
   /// Ids outside the size are in no set.
   bool has(int64_t id) const {
     return id >= 0 && id < size_ && (words_[static_cast<std::size_t>(id / 64)] >> (id % 64) & 1) != 0;

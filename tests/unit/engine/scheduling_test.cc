@@ -1,5 +1,7 @@
-// What the scheduler does to save work changes no token of a real model.
+// What is done to save work, and how a model is laid out, changes no token of a real model.
 #include <gtest/gtest.h>
+
+#include <fstream>
 
 #include "tests/support/engine_run.h"
 #include "tests/support/fixtures.h"
@@ -69,6 +71,66 @@ TEST_P(Scheduling, GuessesChangeNoBit) {
   EngineOptions guessing = options(GetParam());
   guessing.lookup = {.draft_tokens = 4, .most_match = 3, .least_match = 1};
   expect_equal(testing::run_on_threads(guessing, requests()), plain(GetParam()));
+}
+
+// A model with a vocabulary of several blocks, which ranks share block by block.
+EngineOptions of_many_tokens(int tp, int pp) {
+  const std::filesystem::path path = std::filesystem::path(::testing::TempDir()) / "config-of-many-tokens.json";
+  std::ofstream(path) << R"({"architectures":["LlamaForCausalLM"],"model_type":"llama","vocab_size":5000,
+    "hidden_size":96,"num_hidden_layers":2,"num_attention_heads":6,"num_key_value_heads":2,"head_dim":16,
+    "intermediate_size":172,"max_position_embeddings":256,"rms_norm_eps":1e-5,"rope_theta":10000.0})";
+  EngineOptions options{.model = path, .overrides = {}, .synthetic = DType::kF16, .tp = tp, .pp = pp};
+  options.max_model_len = 128;
+  options.max_num_seqs = 4;
+  return options;
+}
+
+// Every way of choosing: what parts of a row suffice for, and what needs all of it.
+std::vector<GenerationRequest> choices() {
+  std::vector<SamplingParams> ways(8);
+  ways[0].temperature = 0;
+  ways[1].temperature = 3;
+  ways[2].top_k = 20;
+  ways[3].top_p = 0.8;
+  ways[4].min_p = 0.02;
+  ways[5].top_k = 700;
+  ways[6] = {.temperature = 0, .repetition_penalty = 1.4, .frequency_penalty = 0.3};
+  ways[7].allowed_ids = {5, 1023, 1024, 4999};
+  std::vector<GenerationRequest> all;
+  for (const SamplingParams& way : ways) {
+    GenerationRequest request;
+    request.prompt = {1, 2000, 4000, static_cast<int32_t>(all.size())};
+    request.max_tokens = 12;
+    request.logprobs = std::ssize(all) % 2 == 0 ? 5 : -1;
+    request.sampling = way;
+    request.sampling.seed = all.size();
+    all.push_back(request);
+  }
+  return all;
+}
+
+TEST(VocabularyShards, GiveTheTokensAndLogprobsOfOneRank) {
+  const std::vector<RequestResult> one = testing::run_on_threads(of_many_tokens(1, 1), choices());
+  for (const auto& [tp, pp] : {std::pair{2, 1}, {3, 1}, {4, 1}, {2, 2}, {7, 1}}) {
+    SCOPED_TRACE(std::to_string(tp) + " x " + std::to_string(pp));
+    const std::vector<RequestResult> results = testing::run_on_threads(of_many_tokens(tp, pp), choices());
+    for (std::size_t i = 0; i < one.size(); ++i) {
+      EXPECT_EQ(one[i].tokens.size(), 12U) << i;
+      EXPECT_EQ(results[i].tokens, one[i].tokens) << i;
+      EXPECT_EQ(results[i].logprobs, one[i].logprobs) << i;
+    }
+  }
+}
+
+// Where a request forbids what it allows, it ends alone.
+TEST(VocabularyShards, WhereAllIsForbiddenTheRequestEndsWithAnError) {
+  std::vector<GenerationRequest> two(2, choices()[0]);
+  two[1].sampling.allowed_ids = {7};
+  two[1].sampling.bad_words = {{7}};
+  const std::vector<RequestResult> results = testing::run_on_threads(of_many_tokens(2, 1), two);
+  EXPECT_EQ(results[0].tokens.size(), 12U);
+  EXPECT_EQ(results[1].finish.reason, FinishReason::kError);
+  EXPECT_NE(results[1].finish.error.find("forbidden"), std::string::npos) << results[1].finish.error;
 }
 
 INSTANTIATE_TEST_SUITE_P(Stages, Scheduling, ::testing::Values(1, 2));

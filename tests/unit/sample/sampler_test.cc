@@ -1,5 +1,3 @@
-#include "engine/sample/sampler.h"
-
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -9,6 +7,7 @@
 #include <random>
 
 #include "tests/unit/sample/chi_square.h"
+#include "tests/unit/sample/sample.h"
 
 namespace longship {
 namespace {
@@ -191,7 +190,7 @@ TEST(Sampler, GreedyTakesTheLargestAndTheLowestOfEquals) {
   const SamplingParams greedy = {.temperature = 0};
   EXPECT_EQ(sample(std::vector<float>{1, 3, 2, 3}, Tokens{0}, {}, greedy), 1);
   EXPECT_EQ(sample(std::vector<float>(7, -1.5F), Tokens{0}, {}, greedy), 0);
-  EXPECT_EQ(argmax(std::vector<float>{-kInfinity, -kInfinity, -3.0F}), 2);
+  EXPECT_EQ(sample(std::vector<float>{-kInfinity, -kInfinity, -3.0F}, Tokens{0}, {}, greedy), 2);
 }
 
 TEST(Sampler, TiesGoToTheLowestIdInEveryFilter) {
@@ -226,15 +225,20 @@ TEST(Sampler, TheDrawBelongsToTheIndexOfTheTokenAndTheSeed) {
   EXPECT_NE(sample(logits, Tokens{1}, output, {.seed = 10}), token);
 }
 
+TEST(Sampler, NothingIsChosenWhereAllIsForbidden) {
+  for (const double temperature : {0.0, 1.0}) {
+    SamplingParams params = {.temperature = temperature};
+    EXPECT_EQ(sample(std::vector<float>{kNan, -kInfinity}, Tokens{0}, {}, params), -1);
+    EXPECT_EQ(sample(std::vector<float>{1, 2}, Tokens{0}, {}, params, Tokens{1, 0}), -1);
+    params.allowed_ids = {1};
+    params.bad_words = {{1}};
+    EXPECT_EQ(sample(std::vector<float>{1, 2}, Tokens{0}, {}, params), -1);
+  }
+}
+
 TEST(Sampler, StrangeNumbersGiveATokenAllTheSame) {
-  const std::vector<std::vector<float>> rows = {{kNan, kNan, kNan},
-                                                {kNan, 1, 2},
-                                                {1, kNan, 2},
-                                                {kInfinity, 1, kInfinity},
-                                                {-kInfinity, -kInfinity, 1},
-                                                {-kInfinity, -kInfinity, -kInfinity},
-                                                {3e38F, -3e38F, 0},
-                                                {1}};
+  const std::vector<std::vector<float>> rows = {
+      {kNan, 1, 2}, {1, kNan, 2}, {kInfinity, 1, kInfinity}, {-kInfinity, -kInfinity, 1}, {3e38F, -3e38F, 0}, {1, 0.5}};
   const double not_a_number = std::numeric_limits<double>::quiet_NaN();
   const SamplingParams strange[] = {{},
                                     {.temperature = 1e-300},

@@ -5,9 +5,9 @@
 #include <span>
 #include <vector>
 
-#include "engine/sample/sampler.h"
 #include "engine/schedule/scheduler.h"
 #include "engine/schedule/step_executor.h"
+#include "tests/unit/sample/sample.h"
 
 namespace longship::fake {
 
@@ -51,8 +51,8 @@ class Model : public StepExecutor {
       : vocab_(vocab), page_tokens_(page_tokens), cache_(static_cast<std::size_t>(pages * page_tokens), kGarbage) {}
 
   StepResult execute(const StepPlan& plan) override {
-    StepResult result{.step = plan.step, .logits = Tensor::allocate(DType::kF32, {plan.logit_rows(), vocab_})};
-    float* out = result.logits.data<float>();
+    StepResult result{.step = plan.step, .rows = Tensor::allocate(DType::kF32, {plan.whole_rows(), vocab_})};
+    float* out = result.rows.data<float>();
     const int32_t* token = plan.tokens.data();
     for (const PlanSlice& slice : plan.slices) {
       History history;
@@ -62,9 +62,13 @@ class Model : public StepExecutor {
       for (int64_t row = 0; row < slice.rows; ++row) {
         cell(slice, slice.begin + row) = history.value(*token);
         history.extend(*token++);
-        if (row >= slice.rows - slice.logit_rows) {
-          const std::vector<float> values = logits(history, vocab_);
+        const std::vector<float> values = logits(history, vocab_);
+        if (slice.whole_rows && row >= slice.rows - slice.logit_rows) {
           out = std::copy(values.begin(), values.end(), out);
+        }
+        const int64_t sampled = row - (slice.rows - std::ssize(slice.sampled));
+        if (sampled >= 0) {
+          result.choices.push_back(choose(slice.sampled[static_cast<std::size_t>(sampled)], values));
         }
       }
     }

@@ -52,6 +52,7 @@ class Runner {
   std::size_t fill() {
     while (in_flight_.size() < static_cast<std::size_t>(limits_.window)) {
       const std::optional<StepPlan> plan = scheduler_.schedule();
+      collect();
       if (!plan) {
         break;
       }

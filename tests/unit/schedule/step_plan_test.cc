@@ -11,7 +11,20 @@ StepPlan example() {
   StepPlan plan;
   plan.step = 0x123456789ABCDEF0;
   plan.tokens = {5, 6, 7, 8};
-  plan.slices.push_back({.sequence = 1, .epoch = 2, .begin = 64, .rows = 1, .logit_rows = 1, .pages = {3, 0x7FFFFFFF}});
+  SampledRow row{.temperature = 0.7, .top_k = 5, .top_p = 0.9, .min_p = 0.1, .seed = 77, .choice = 3, .index = 12};
+  row.logprobs = 4;
+  row.edits = {{.token = 9, .bias = 1.5F, .penalty = 1.1F, .minus = 0.25F}};
+  row.banned = {4, 5};
+  row.allowed = TokenSet(70);
+  row.allowed->add(69);
+  plan.slices.push_back({.sequence = 1,
+                         .epoch = 2,
+                         .begin = 64,
+                         .rows = 1,
+                         .logit_rows = 1,
+                         .whole_rows = true,
+                         .pages = {3, 0x7FFFFFFF},
+                         .sampled = {row}});
   plan.slices.push_back({.sequence = 9, .epoch = 0, .begin = 0, .rows = 3, .logit_rows = 0, .pages = {}});
   return plan;
 }
@@ -22,6 +35,7 @@ TEST(StepPlan, ComesBackFromItsFrame) {
   EXPECT_EQ(back.step, plan.step);
   EXPECT_EQ(back.tokens, plan.tokens);
   EXPECT_EQ(back.logit_rows(), 1);
+  EXPECT_EQ(back.whole_rows(), 1);
   ASSERT_EQ(back.slices.size(), plan.slices.size());
   for (std::size_t i = 0; i < plan.slices.size(); ++i) {
     EXPECT_EQ(back.slices[i].sequence, plan.slices[i].sequence);
@@ -29,7 +43,9 @@ TEST(StepPlan, ComesBackFromItsFrame) {
     EXPECT_EQ(back.slices[i].begin, plan.slices[i].begin);
     EXPECT_EQ(back.slices[i].rows, plan.slices[i].rows);
     EXPECT_EQ(back.slices[i].logit_rows, plan.slices[i].logit_rows);
+    EXPECT_EQ(back.slices[i].whole_rows, plan.slices[i].whole_rows);
     EXPECT_EQ(back.slices[i].pages, plan.slices[i].pages);
+    EXPECT_EQ(back.slices[i].sampled, plan.slices[i].sampled);
   }
 }
 
@@ -48,11 +64,17 @@ TEST(StepPlan, AFrameWithMoreIsRefused) {
 
 TEST(StepPlan, NumbersThatContradictEachOtherAreRefused) {
   const std::function<void(StepPlan&)> breaks[] = {
-      [](StepPlan& plan) { plan.tokens.pop_back(); },         [](StepPlan& plan) { plan.tokens.push_back(1); },
-      [](StepPlan& plan) { plan.slices.pop_back(); },         [](StepPlan& plan) { plan.slices[0].begin = -1; },
-      [](StepPlan& plan) { plan.slices[0].rows = 0; },        [](StepPlan& plan) { plan.slices[0].rows = INT64_MAX; },
-      [](StepPlan& plan) { plan.slices[0].rows = -4; },       [](StepPlan& plan) { plan.slices[0].logit_rows = 2; },
+      [](StepPlan& plan) { plan.tokens.pop_back(); },
+      [](StepPlan& plan) { plan.tokens.push_back(1); },
+      [](StepPlan& plan) { plan.slices.pop_back(); },
+      [](StepPlan& plan) { plan.slices[0].begin = -1; },
+      [](StepPlan& plan) { plan.slices[0].rows = 0; },
+      [](StepPlan& plan) { plan.slices[0].rows = INT64_MAX; },
+      [](StepPlan& plan) { plan.slices[0].rows = -4; },
+      [](StepPlan& plan) { plan.slices[0].logit_rows = 2; },
       [](StepPlan& plan) { plan.slices[1].logit_rows = -1; },
+      [](StepPlan& plan) { plan.slices[0].logit_rows = 0; },
+      [](StepPlan& plan) { plan.slices[0].sampled[0].allowed = TokenSet::of_words(200, {1}); },
   };
   for (const auto& spoil : breaks) {
     StepPlan plan = example();
