@@ -107,7 +107,7 @@ class StageExecutor : public StepExecutor {
     }
     const ScopedSpan span(&spans_, "step", SpanKind::kStep, static_cast<int64_t>(plan.tokens.size()));
     const Tensor logits = stage_.execute(plan, ctx_);
-    return sampler_ != nullptr ? sampler_->sample(plan, logits, ctx_.tp.host(), ctx_.ops.kernels(), ctx_.stream)
+    return sampler_ != nullptr ? sampler_->sample(plan, logits, ctx_.tp, ctx_.ops.kernels(), ctx_.stream)
                                : StepResult{.step = plan.step};
   }
 

@@ -20,7 +20,7 @@ class RowSampler::Step {
  public:
   Step(RowSampler& sampler, const StepPlan& plan, const Tensor& logits, Communicator& group, Kernels& kernels,
        Stream& stream)
-      : sampler_(sampler), logits_(logits), group_(group), kernels_(kernels), stream_(stream) {
+      : sampler_(sampler), logits_(logits), group_(group.host()), kernels_(kernels), stream_(stream) {
     result_.step = plan.step;
     if (sampler.leads()) {
       result_.rows = sampler.rows_.memory.slice(0, plan.whole_rows());

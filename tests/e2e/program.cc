@@ -180,7 +180,7 @@ Outcome run(const std::vector<std::string>& words, const std::string& input, con
 }
 
 std::string fixture(const std::string& name) {
-  return testing::data_path(name);
+  return data_path(name);
 }
 
 std::vector<pid_t> ranks_of(pid_t parent, std::size_t count) {

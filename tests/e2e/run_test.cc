@@ -113,9 +113,9 @@ TEST(Run, ChatsInTurns) {
 }
 
 TEST(Run, EndsQuietlyWhenNobodyReads) {
-  const std::vector<std::string> words = {"sh", "-c",
-                                          program_path() + " run " + fixture("models/llama") +
-                                              " --raw --greedy -p ship -n 200 | head -c 1 >/dev/null"};
+  const std::vector<std::string> words = {
+      "sh", "-c",
+      program_path() + " run " + fixture("models/llama") + " --raw --greedy -p ship -n 200 | head -c 1 >/dev/null"};
   const Outcome outcome = run(words);
   EXPECT_EQ(outcome.err.find("error"), std::string::npos) << outcome.err;
   EXPECT_LT(outcome.seconds, 20);

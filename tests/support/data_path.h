@@ -3,9 +3,9 @@
 #include <filesystem>
 #include <string>
 
-namespace longship::testing {
+namespace longship {
 
 /// A file or folder of the project's own test data (tests/data).
 std::filesystem::path data_path(const std::string& name);
 
-}  // namespace longship::testing
+}  // namespace longship

@@ -12,6 +12,8 @@
 
 namespace longship::testing {
 
+using longship::data_path;
+
 /// Third-party fixtures that are not part of the repository: the folder named by LONGSHIP_FIXTURES, if it is there.
 inline std::optional<std::filesystem::path> third_party_fixtures() {
   const char* folder = std::getenv("LONGSHIP_FIXTURES");

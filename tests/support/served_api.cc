@@ -36,8 +36,7 @@ std::vector<TokenLogprob> first_tokens(int64_t count) {
 }
 
 std::shared_ptr<const ModelText> small_model() {
-  return std::make_shared<const ModelText>(
-      load_model_text(testing::data_path("gguf-models/llama-Q8_0.gguf"), {}, true));
+  return std::make_shared<const ModelText>(load_model_text(data_path("gguf-models/llama-Q8_0.gguf"), {}, true));
 }
 
 }  // namespace

@@ -31,7 +31,7 @@ class BatchRunTest : public BatchFiles {
   }
   static std::shared_ptr<const ModelText> model() {
     static const auto kModel =
-        std::make_shared<const ModelText>(load_model_text(testing::data_path("models/llama-rope-llama3"), {}, true));
+        std::make_shared<const ModelText>(load_model_text(data_path("models/llama-rope-llama3"), {}, true));
     return kModel;
   }
   // What was answered: "STATUS" or the finish_reason by custom_id.

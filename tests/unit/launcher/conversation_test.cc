@@ -18,7 +18,7 @@ std::string render(const Json::Array& messages) {
 
 class ConversationTest : public ::testing::Test {
  protected:
-  std::shared_ptr<const Tokenizer> tokenizer_ = Tokenizer::load(testing::data_path("models/llama"));
+  std::shared_ptr<const Tokenizer> tokenizer_ = Tokenizer::load(data_path("models/llama"));
   std::vector<int32_t> encode(std::string_view text) const {
     return tokenizer_->encode(text, {.add_special = false, .parse_special = true});
   }

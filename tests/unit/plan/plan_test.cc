@@ -6,8 +6,10 @@
 
 #include <atomic>
 #include <cstdlib>
+#include <optional>
 
 #include "engine/models/families.h"
+#include "engine/sample/row_sampler.h"
 #include "launcher/assemble.h"
 #include "tests/support/fixtures.h"
 
@@ -64,8 +66,13 @@ TEST_P(Plan, IsWhatRanksAllocateAndRead) {
                 {.step = {.rows = 64, .logit_rows = 2},
                  .kv_pages = plan.kv_tokens / kPageTokens,
                  .kv_dtype = p.exact ? DType::kF32 : DType::kF16});
+    std::optional<RowSampler> sampler;
+    if (rank.coord.pp == p.pp - 1) {
+      sampler.emplace(vocabulary_shares(checkpoint.config, p.tp), rank.coord.tp, 2);
+    }
     const int64_t before = allocated_bytes;
     stage.allocate();
+    if (sampler) sampler->allocate();
     EXPECT_EQ(allocated_bytes - before, rank.memory.total_bytes()) << "rank " << rank.rank;
     const uint64_t read_before = checkpoint.weights->bytes_read();
     stage.load([](int64_t) {});

@@ -7,7 +7,7 @@ namespace longship {
 
 /// A small model with a byte-level tokenizer and a chat template.
 inline const ModelText& test_model() {
-  static const ModelText model = load_model_text(testing::data_path("gguf-models/llama-Q8_0.gguf"), {}, true);
+  static const ModelText model = load_model_text(data_path("gguf-models/llama-Q8_0.gguf"), {}, true);
   return model;
 }
 

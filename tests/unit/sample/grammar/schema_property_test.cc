@@ -3,8 +3,8 @@
 
 #include "engine/sample/grammar/guides.h"
 #include "engine/text/tokenizer.h"
-#include "tests/unit/sample/grammar/accepts.h"
 #include "tests/support/data_path.h"
+#include "tests/unit/sample/grammar/accepts.h"
 #include "tests/unit/sample/grammar/json_validator.h"
 #include "tests/unit/sample/grammar/random_schema.h"
 
@@ -24,7 +24,7 @@ std::shared_ptr<const TokenTrie> pieces() {
 }
 
 std::shared_ptr<const TokenTrie> tokens_of(const std::string& folder) {
-  const auto tokenizer = Tokenizer::load(testing::data_path("tokenizers/" + folder));
+  const auto tokenizer = Tokenizer::load(data_path("tokenizers/" + folder));
   std::vector<std::string> bytes;
   for (int32_t id = 0; id < tokenizer->vocab_size(); ++id) {
     bytes.emplace_back(tokenizer->is_special(id) ? std::string_view() : tokenizer->bytes_of(id));
