@@ -5,11 +5,12 @@
 //
 // Qualifiers __global__, __device__, __host__, __forceinline__, __launch_bounds__(n), __restrict__; threadIdx,
 // blockIdx, blockDim, gridDim; __syncthreads(), __syncwarp(mask); __shfl_sync, __shfl_up_sync, __shfl_down_sync,
-// __shfl_xor_sync,
-// __ballot_sync, __any_sync, __all_sync with full or partial masks; atomicAdd, atomicMax, atomicExch, atomicCAS on int
-// and unsigned; __threadfence(), __threadfence_system(); fmaf, fmaxf, fminf, sqrtf, rintf, fabsf, __float_as_uint and
-// kin; uint2, uint4, float2, float4 and make_*. Everything that needs PTX is a function of cuda/ptx.h. All shared
-// memory is dynamic and taken through SharedMemory, so that an emulation can see every access:
+// __shfl_xor_sync, __ballot_sync, __any_sync, __all_sync with full or partial masks, of whole warps (no width);
+// atomicAdd, atomicMax, atomicMin, atomicOr, atomicExch, atomicCAS on integers; __threadfence(),
+// __threadfence_system(); fmaf, fmaxf, fminf, sqrtf, rintf, fabsf, __float_as_uint and kin; __popc, __clz, __ffs,
+// __umulhi, __dp4a, min and max of ints; int2, int4, uint2, uint4, float2, float4 and make_*. Everything that needs PTX
+// is a function of cuda/ptx.h. All shared memory is dynamic and taken through SharedMemory, so that an emulation can
+// see every access (an element is copied into a variable of its own type, not auto):
 //
 //   __global__ void kernel(const float* x, int n) {
 //     SharedMemory memory;
@@ -30,9 +31,16 @@
 
 namespace longship::cuda {
 
-/// An array in a block's shared memory. Read and written through [] only; + makes a view of the rest.
+/// An array in a block's shared memory. Read and written through [] only, whole elements at a time; + makes a view of
+/// the rest, & of an element is for atomics.
 template <class T>
 using Shared = T*;
+
+/// The same bytes as elements of another type, no smaller than the smaller of 4 bytes and those of take<>.
+template <class To, class From>
+__device__ __forceinline__ Shared<To> shared_cast(From* array) {
+  return reinterpret_cast<To*>(array);
+}
 
 extern __shared__ __align__(16) unsigned char shared_bytes_of_block[];
 

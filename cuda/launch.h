@@ -20,10 +20,14 @@ struct LaunchShape {
 template <class... Parameters, class... Arguments>
 void launch(void (*kernel)(Parameters...), const char* name, const LaunchShape& shape, Arguments... arguments) {
   static_assert(sizeof...(Parameters) == sizeof...(Arguments));
-  if (shape.grid.x * shape.grid.y * shape.grid.z != 0) {
-    emulator::enqueue_kernel(name, shape,
-                             [kernel, ... values = static_cast<Parameters>(arguments)] { kernel(values...); });
+  if (shape.grid.x * shape.grid.y * shape.grid.z == 0) {
+    return;
   }
+  const auto start = [&](Parameters... parameters) {
+    (emulator::check_argument(name, parameters), ...);
+    emulator::enqueue_kernel(name, shape, [=] { kernel(parameters...); });
+  };
+  start(static_cast<Parameters>(arguments)...);
 }
 
 #else

@@ -19,7 +19,7 @@ forbid() {
 forbid core 'cuda/|parallel/|comm/|engine/|launcher/|mpi\.h' 'core includes only itself'
 forbid cuda 'parallel/|comm/|engine/|launcher/|mpi\.h' 'cuda includes only core'
 forbid parallel 'cuda/|comm/|engine/|launcher/|mpi\.h' 'parallel includes only core'
-forbid comm 'parallel/|engine/|launcher/' 'comm includes only core'
+forbid comm 'parallel/|engine/|launcher/' 'comm includes only core and cuda'
 forbid engine 'launcher/' 'the engine does not know the launcher'
 forbid engine/model 'engine/models/|engine/text/|engine/sample/|engine/schedule/(scheduler|sequence|step_source|step_executor)' \
   'of schedule, model sees only the step plan, and nothing above it'
@@ -28,19 +28,18 @@ forbid engine/weights 'engine/(backend|model|models|kv|schedule|sample|text)/' '
 forbid engine/schedule 'engine/(model|models|backend|weights|text)/|engine/kv/kv_store' 'schedule never sees the model'
 forbid engine/text 'engine/(backend|model|models|kv|schedule|sample)/' 'text knows no model'
 
-# CUDA stays behind the table of cuda/api.h, the table in code of devices, and PTX in one header.
-hits=$(grep -rlE '^#include ["<]cuda(_runtime|_fp|_bf|\.h|/)' --include='*.h' --include='*.cc' --include='*.cu' core parallel comm engine launcher |
-  grep -vE '^(comm/cuda|engine/backend/cuda|launcher/plugin)/') && complain "CUDA is included outside code of devices: $hits"
+# MPI calls stay in comm; no third-party type in a header of core, parallel, comm or engine.
+hits=$(grep -rlE '#include <mpi\.h>' --include='*.h' --include='*.cc' --include='*.cu' core cuda parallel comm engine launcher | grep -v '^comm/.*\.cc$') &&
+  complain "MPI is included outside comm: $hits"
+hits=$(grep -rnE '#include <(boost|spdlog|CLI|pcre2|utf8proc|yaml-cpp|mpi|cuda|nccl|cublas)' --include='*.h' core cuda parallel comm engine) &&
+  complain "a third-party type in a header:"$'\n'"$hits"
+
+# CUDA is known to the folder cuda, to the backend and the transports on it, and to its plug-in.
+hits=$(grep -rlE '#include "cuda/' --include='*.h' --include='*.cc' --include='*.cu' comm engine launcher |
+  grep -vE '^(comm|engine/backend)/(cuda/|cuda_)|^launcher/plugin/') && complain "CUDA is included outside its folders: $hits"
+
 hits=$(grep -rlE '^#include [<"](cuda_runtime|nccl|cublas)' --include='*.h' --include='*.cc' --include='*.cu' cuda comm engine launcher |
   grep -v '^cuda/runtime_api\.cc$') && complain "a library of CUDA is included outside its table: $hits"
-hits=$(grep -rlE '\basm( volatile)?\(' --include='*.h' --include='*.cc' --include='*.cu' cuda comm engine | grep -vE '^cuda/ptx(_[a-z]+)?\.h$|^engine/backend/cpu/') &&
-  complain "PTX outside cuda/ptx.h: $hits"
-
-# MPI calls stay in comm; no third-party type in a header of core, parallel, comm or engine.
-hits=$(grep -rlE '#include <mpi\.h>' --include='*.h' --include='*.cc' core parallel comm engine launcher | grep -v '^comm/.*\.cc$') &&
-  complain "MPI is included outside comm: $hits"
-hits=$(grep -rnE '#include <(boost|spdlog|CLI|pcre2|utf8proc|yaml-cpp|mpi)' --include='*.h' core parallel comm engine) &&
-  complain "a third-party type in a header:"$'\n'"$hits"
 
 # Roles are chosen in launcher/assemble.cc.
 hits=$(grep -rnE 'if \((.*\.)?rank\(?\)? == 0\)|world_size' --include='*.h' --include='*.cc' engine parallel) &&
@@ -52,13 +51,13 @@ while IFS= read -r file; do
   most=600
   [[ $file == engine/backend/* ]] && most=800
   ((lines > most)) && complain "$file has $lines lines, more than $most"
-done < <(find core cuda parallel comm engine launcher tests -name '*.cc' -o -name '*.h' -o -name '*.cu')
+done < <(find core cuda parallel comm engine launcher tests -name '*.cc' -o -name '*.cu' -o -name '*.h')
 
 # What is missing stands in the documents, not in marks.
 hits=$(grep -rnE '\b(TODO|FIXME|XXX)\b' --include='*.h' --include='*.cc' --include='*.cu' core cuda parallel comm engine launcher tests) && complain "marks:"$'\n'"$hits"
 
 # Scripts and commands that the README names are there.
-for script in scripts/demo scripts/test scripts/setup scripts/build scripts/fetch-model; do
+for script in scripts/demo scripts/test scripts/setup scripts/build scripts/fetch-model scripts/gpu-check; do
   [[ -x $script ]] || complain "$script is missing or not executable"
 done
 

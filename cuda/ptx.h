@@ -1,0 +1,68 @@
+#pragma once
+
+#include "cuda/device.h"
+
+// Everything that kernels need of PTX beyond CUDA C++, declared here and defined once in PTX (PTX ISA 9.0, the sections
+// named below) and once for the emulation.
+
+namespace longship::cuda {
+
+/// Conversions of the 16-bit formats. To 16 bits: rounded to nearest, ties to even; f16 overflows to infinity; a NaN
+/// stays one, with any payload.
+__device__ __forceinline__ float float_from_bf16(uint16_t bits);
+__device__ __forceinline__ float float_from_f16(uint16_t bits);
+__device__ __forceinline__ uint16_t bf16_from_float(float value);
+__device__ __forceinline__ uint16_t f16_from_float(float value);
+/// Two at once: `low` in bits 0 to 15.
+__device__ __forceinline__ uint32_t pack_bf16(float low, float high);
+__device__ __forceinline__ uint32_t pack_f16(float low, float high);
+
+/// 16 bytes of global memory that no one writes while the kernel runs and that are read once: they are not kept in L1.
+/// `address` is a multiple of 16.
+__device__ __forceinline__ uint4 load_nc_16(const void* address);
+
+/// d += a b for a [16, 16] by rows, b [16, 8] by columns and d [16, 8], by all lanes of a warp ("Matrix Fragments for
+/// mma.m16n8k16 with floating point type"). Lane l holds, with g = l / 4 and t = l % 4:
+/// a[0], a[1] rows g and g + 8 at columns 2t and 2t + 1; a[2], a[3] the same rows at columns 2t + 8 and 2t + 9;
+/// b[0] column g at rows 2t and 2t + 1, b[1] at rows 2t + 8 and 2t + 9; d[0], d[1] row g at columns 2t and 2t + 1,
+/// d[2], d[3] row g + 8. Of two elements in 32 bits the first is the low one. The order of the sum is the hardware's;
+/// the emulation adds by ascending k in f32.
+__device__ __forceinline__ void mma_m16n8k16_bf16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]);
+__device__ __forceinline__ void mma_m16n8k16_f16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]);
+
+/// Four matrices of [8, 8] 16-bit elements from shared memory, by all lanes of a warp. Lane l gives the beginning of
+/// row l % 8 (16 bytes, aligned) of matrix l / 8, and gets in r[m] of matrix m row l / 4 at columns 2(l % 4) and the
+/// next: the fragments of mma, matrix by matrix. _trans: of the transposed matrix.
+__device__ __forceinline__ void ldmatrix_x4(uint32_t (&r)[4], Shared<uint16_t> row);
+__device__ __forceinline__ void ldmatrix_x4_trans(uint32_t (&r)[4], Shared<uint16_t> row);
+
+/// Starts to copy 16 bytes, both sides aligned, from global to shared memory, or to fill them with zeros if not `valid`
+/// (`from` may then be anything). Visible to the thread after a cp_async_wait that covers it, to others after a barrier
+/// besides.
+template <class T>
+__device__ __forceinline__ void cp_async_16(Shared<T> to, const void* from, bool valid = true);
+/// Makes a group of the copies since the last group; it may be empty.
+__device__ __forceinline__ void cp_async_commit();
+/// Waits until at most kPending of the thread's latest groups are still under way.
+template <int kPending>
+__device__ __forceinline__ void cp_async_wait();
+
+/// Flags that ranks on other devices or in other processes read and write (`address` may be imported memory).
+__device__ __forceinline__ uint32_t load_acquire_system(const uint32_t* address);
+__device__ __forceinline__ void store_release_system(uint32_t* address, uint32_t value);
+/// A counter of this device's blocks: returns the old value; orders as acquire and release.
+__device__ __forceinline__ uint32_t add_acquire_release(uint32_t* address, uint32_t value);
+
+/// Nanoseconds since some moment, the same on all multiprocessors.
+__device__ __forceinline__ uint64_t global_timer_ns();
+
+/// Ends the kernel as failed; the process can use the device no more.
+__device__ __forceinline__ void trap();
+
+}  // namespace longship::cuda
+
+#if defined(LONGSHIP_CUDA_EMULATED)
+#include "tests/cuda_emulator/ptx.h"
+#else
+#include "cuda/ptx_device.h"
+#endif

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "cuda/api.h"
+
+// What stands beside the emulated runtime may use of it: emulated libraries (cuBLASLt, NCCL) and tests.
+
+namespace longship::cuda::emulator {
+
+/// Ends the process: prints what a kernel or the host did wrong and, where a kernel runs, its name, block and thread,
+/// then aborts.
+[[noreturn]] void fail(const std::string& what);
+
+/// Queues work that the device does at this place of the stream, as a library call would. It runs on the host thread
+/// that waits for it, may use device memory and may block for other processes, with a deadline of its own. While the
+/// stream is captured the work becomes a node of the graph and may run many times. `name` must outlive the process.
+Status enqueue(const char* name, StreamHandle stream, std::function<void()> work);
+
+/// Restarts the random order of streams and blocks, which begins from LONGSHIP_EMULATOR_SEED.
+void reseed(uint64_t seed);
+
+}  // namespace longship::cuda::emulator
