@@ -50,7 +50,8 @@ struct OpSizes {
 /// Runs every operation on data that depends on the sizes alone.
 class EveryOp {
  public:
-  EveryOp(Kernels& kernels, const OpSizes& sizes, bool exact) : kernels_(kernels), sizes_(sizes), exact_(exact) {
+  EveryOp(Kernels& kernels, const OpSizes& sizes, bool exact)
+      : kernels_(kernels), sizes_(sizes), exact_(exact), stream_owner_(kernels.make_stream()) {
     kernels_.reserve(sizes.tokens, std::max(sizes.columns, sizes.plain_columns));
     for (const DType dtype : kWeightTypes) {
       linear(dtype);
@@ -72,6 +73,10 @@ class EveryOp {
  private:
   // Activations are multiples of their scales already; scales that are products of the file's are rounded to f16.
   static constexpr double kQuantisedTolerance = 1e-3;
+
+  Tensor to_device(const Tensor& host) { return longship::to_device(kernels_, host, stream_); }
+  Tensor output(const Shape& shape) { return kernels_.allocate(DType::kF32, shape); }
+  Tensor random(const Shape& shape, float spread = 1.0F) { return to_device(data_.tensor(shape, spread)); }
 
   void keep(const std::string& name, const Tensor& x, double tolerance) {
     Outcome outcome{name, std::vector<float>(static_cast<std::size_t>(x.elements())), tolerance};
@@ -95,8 +100,9 @@ class EveryOp {
       packed.push_back(pack(kernels_, {dtype, rows, columns, stored.data(), skip}));
       parts.push_back(packed.back().weight);
     }
-    const Tensor x = plain ? data_.tensor({sizes_.tokens, columns}) : data_.rounded_tensor({sizes_.tokens, columns});
-    Tensor nodes = Tensor::allocate(DType::kF32, {1, sizes_.tokens, sizes_.outputs + 20});
+    const Tensor x =
+        to_device(plain ? data_.tensor({sizes_.tokens, columns}) : data_.rounded_tensor({sizes_.tokens, columns}));
+    Tensor nodes = output({1, sizes_.tokens, sizes_.outputs + 20});
     kernels_.linear(x, parts, steps, nodes, stream_);
     keep("linear " + std::string(name(dtype)), nodes, plain || exact_ ? 1e-5 : kQuantisedTolerance);
   }
@@ -108,17 +114,19 @@ class EveryOp {
     for (int64_t t = 0; t < sizes_.tokens; ++t) {
       ids.data<int32_t>()[t] = static_cast<int32_t>(t * 17 % 50);
     }
-    Tensor out = Tensor::allocate(DType::kF32, {sizes_.tokens, columns});
-    kernels_.embed({dtype, 50, columns, table.data()}, ids, out, stream_);
+    Tensor out = output({sizes_.tokens, columns});
+    Tensor stored = kernels_.allocate(DType::kU8, {std::ssize(table)});
+    kernels_.write(table.data(), stored, stream_);
+    kernels_.embed({dtype, 50, columns, stored.data<std::byte>()}, to_device(ids), out, stream_);
     keep("embed " + std::string(name(dtype)), out, 0);
   }
 
   void elementwise() {
     const int64_t width = sizes_.outputs;
-    const Tensor x = data_.tensor({sizes_.tokens, width}, 4.0F);
-    const Tensor bias = data_.tensor({width});
-    const Tensor residual = data_.tensor({sizes_.tokens, width});
-    Tensor y = Tensor::allocate(DType::kF32, x.shape());
+    const Tensor x = random({sizes_.tokens, width}, 4.0F);
+    const Tensor bias = random({width});
+    const Tensor residual = random({sizes_.tokens, width});
+    Tensor y = output(x.shape());
     kernels_.add(x, bias, residual, y, stream_);
     keep("add", y, 0);
     kernels_.add(x, {}, residual, y, stream_);
@@ -127,30 +135,30 @@ class EveryOp {
     keep("add without residual", y, 0);
     kernels_.gelu_tanh(x, y, stream_);
     keep("gelu_tanh", y, 1e-6);
-    kernels_.silu_mul(data_.tensor({sizes_.tokens, 2 * width}, 6.0F), y, stream_);
+    kernels_.silu_mul(random({sizes_.tokens, 2 * width}, 6.0F), y, stream_);
     keep("silu_mul", y, 1e-6);
     Tensor rows = Tensor::allocate(DType::kI32, {2});
     rows.data<int32_t>()[0] = static_cast<int32_t>(sizes_.tokens - 1);
-    Tensor picked = Tensor::allocate(DType::kF32, {2, width});
-    kernels_.gather_rows(x, rows, picked, stream_);
+    Tensor picked = output({2, width});
+    kernels_.gather_rows(x, to_device(rows), picked, stream_);
     keep("gather_rows", picked, 0);
   }
 
   HeadsView some_heads() {
-    return {data_.tensor({sizes_.tokens, sizes_.heads * sizes_.head_dim + 3}), 3, sizes_.heads, sizes_.head_dim};
+    return {random({sizes_.tokens, sizes_.heads * sizes_.head_dim + 3}), 3, sizes_.heads, sizes_.head_dim};
   }
 
   void norms() {
-    const Tensor x = data_.tensor({sizes_.tokens, sizes_.plain_columns}, 3.0F);
-    const Tensor gain = data_.tensor({sizes_.plain_columns});
-    const Tensor bias = data_.tensor({sizes_.plain_columns});
-    Tensor y = Tensor::allocate(DType::kF32, x.shape());
+    const Tensor x = random({sizes_.tokens, sizes_.plain_columns}, 3.0F);
+    const Tensor gain = random({sizes_.plain_columns});
+    const Tensor bias = random({sizes_.plain_columns});
+    Tensor y = output(x.shape());
     kernels_.rms_norm(x, gain, 1e-5F, y, stream_);
     keep("rms_norm", y, 1e-6);
     kernels_.layer_norm(x, gain, bias, 1e-5F, y, stream_);
     keep("layer_norm", y, 2e-6);
     const HeadsView heads = some_heads();
-    kernels_.rms_norm_heads(heads, data_.tensor({sizes_.head_dim}), 1e-6F, stream_);
+    kernels_.rms_norm_heads(heads, random({sizes_.head_dim}), 1e-6F, stream_);
     keep("rms_norm_heads", heads.base, 1e-6);
   }
 
@@ -163,37 +171,39 @@ class EveryOp {
       cos.data<float>()[i] = std::cos(angle.data<float>()[i]);
       sin.data<float>()[i] = std::sin(angle.data<float>()[i]);
     }
-    kernels_.rope(heads, cos, sin, stream_);
+    kernels_.rope(heads, to_device(cos), to_device(sin), stream_);
     keep("rope", heads.base, 1e-6);
   }
 
   void attention(DType kv_type) {
     const int64_t total = sizes_.history + sizes_.tokens;
     const int64_t pages = (total + kPageTokens - 1) / kPageTokens;
-    KvLayer kv{Tensor::allocate(kv_type, {pages + 1, sizes_.kv_heads, sizes_.head_dim, kPageTokens}),
-               Tensor::allocate(kv_type, {pages + 1, sizes_.kv_heads, kPageTokens, sizes_.head_dim})};
+    KvLayer kv{kernels_.allocate(kv_type, {pages + 1, sizes_.kv_heads, sizes_.head_dim, kPageTokens}),
+               kernels_.allocate(kv_type, {pages + 1, sizes_.kv_heads, kPageTokens, sizes_.head_dim})};
     Batch batch;
     batch.slices.push_back({.first_row = 0, .rows = total, .begin = 0, .pages = {}});
     for (int64_t page = 0; page < pages; ++page) {
       batch.slices[0].pages.push_back(static_cast<int32_t>(pages - page));
     }
-    batch.positions = Tensor::allocate(DType::kI32, {total});
+    batch.positions = kernels_.allocate(DType::kI32, {total});
     const int64_t width = sizes_.kv_heads * sizes_.head_dim;
-    const HeadsView keys{data_.tensor({total, width}), 0, sizes_.kv_heads, sizes_.head_dim};
-    const HeadsView values{data_.tensor({total, width}), 0, sizes_.kv_heads, sizes_.head_dim};
+    const HeadsView keys{random({total, width}), 0, sizes_.kv_heads, sizes_.head_dim};
+    const HeadsView values{random({total, width}), 0, sizes_.kv_heads, sizes_.head_dim};
+    kernels_.begin_step(batch, stream_);
     kernels_.kv_write(keys, values, batch, kv, stream_);
 
     batch.slices[0].begin = sizes_.history;
     batch.slices[0].rows = sizes_.tokens;
-    batch.positions = Tensor::allocate(DType::kI32, {sizes_.tokens});
+    batch.positions = kernels_.allocate(DType::kI32, {sizes_.tokens});
+    kernels_.begin_step(batch, stream_);
     AttentionSpec spec{
         .scale = 1.0F / std::sqrt(static_cast<float>(sizes_.head_dim)), .window = sizes_.window, .kv_head = {}};
     for (int64_t head = 0; head < sizes_.heads; ++head) {
       spec.kv_head.push_back(static_cast<int32_t>(head * sizes_.kv_heads / sizes_.heads));
     }
     const int64_t out_width = sizes_.heads * sizes_.head_dim;
-    const HeadsView query{data_.tensor({sizes_.tokens, out_width}, 2.0F), 0, sizes_.heads, sizes_.head_dim};
-    Tensor out = Tensor::allocate(DType::kF32, {sizes_.tokens, out_width});
+    const HeadsView query{random({sizes_.tokens, out_width}, 2.0F), 0, sizes_.heads, sizes_.head_dim};
+    Tensor out = output({sizes_.tokens, out_width});
     kernels_.attention(query, kv, batch, spec, out, stream_);
     keep("attention " + std::string(name(kv_type)), out, 2e-6);
   }
@@ -202,7 +212,8 @@ class EveryOp {
   OpSizes sizes_;
   bool exact_;
   RandomData data_{7};
-  Stream stream_;
+  std::unique_ptr<Stream> stream_owner_;
+  Stream& stream_ = *stream_owner_;
   std::vector<Outcome> outcomes_;
 };
 

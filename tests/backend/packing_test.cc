@@ -27,8 +27,9 @@ class PackingTest : public BackendTest {
       }
     }
     const PackedWeight packed = pack(kernels(), {dtype, kRows, kColumns, stored.data()});
+    const Tensor bytes = to_host(packed.memory);
     uint64_t value = 0xcbf29ce484222325U;
-    for (const uint8_t byte : packed.memory.values<uint8_t>()) {
+    for (const uint8_t byte : bytes.values<uint8_t>()) {
       value = (value ^ byte) * 0x100000001b3U;
     }
     return value;

@@ -24,16 +24,18 @@ struct Variant {
   std::string name;
   BackendOptions options;
   std::string isa;  ///< LONGSHIP_ISA while they are made; empty: the best one.
+  std::unique_ptr<Kernels> (*factory)(const BackendOptions&) = make_kernels;
+  bool slow = false;  ///< Emulated: tests take fewer sizes.
 
   /// Null where this CPU lacks the instruction set.
   std::unique_ptr<Kernels> make() const {
     if (isa.empty()) {
-      return make_kernels(options);
+      return factory(options);
     }
     setenv("LONGSHIP_ISA", isa.c_str(), 1);
     std::unique_ptr<Kernels> kernels;
     try {
-      kernels = make_kernels(options);
+      kernels = factory(options);
     } catch (const Error&) {
     }
     unsetenv("LONGSHIP_ISA");
@@ -52,19 +54,23 @@ inline Variant make_variant(const char* name, const char* backend, bool exact, c
   return variant;
 }
 
-inline std::vector<Variant> cpu_variants() {
-  std::vector<Variant> all;
-  all.push_back(make_variant("Avx2", "cpu", false, "avx2"));
-  all.push_back(make_variant("Avx512", "cpu", false, "avx512"));
-  all.push_back(make_variant("Avx2Exact", "cpu", true, "avx2"));
-  all.push_back(make_variant("Avx512Exact", "cpu", true, "avx512"));
-  return all;
+/// What each program of these tests defines: the variants that it tests, those of them that are compared with the
+/// reference, and some that differ in the number of threads.
+std::vector<Variant> every_variant();
+std::vector<Variant> variants_near_reference();
+std::vector<Variant> variants_with_threads();
+
+/// Copies of tensors to and from a device's memory.
+inline Tensor to_device(Kernels& kernels, const Tensor& host, Stream& stream) {
+  Tensor device = kernels.allocate(host.dtype(), host.shape());
+  kernels.write(host.data<void>(), device, stream);
+  return device;
 }
 
-inline std::vector<Variant> every_variant() {
-  std::vector<Variant> all = cpu_variants();
-  all.push_back(make_variant("Reference", "reference", false, ""));
-  return all;
+inline Tensor to_host(Kernels& kernels, const Tensor& device, Stream& stream) {
+  Tensor host = Tensor::allocate(device.dtype(), device.shape());
+  kernels.read(device, host.data<void>(), stream);
+  return host;
 }
 
 /// A test of the kernels of one variant.
@@ -75,14 +81,20 @@ class BackendTest : public testing::TestWithParam<Variant> {
     if (kernels_ == nullptr) {
       GTEST_SKIP() << "this CPU cannot run " << GetParam().name;
     }
+    stream_ = kernels_->make_stream();
   }
 
   Kernels& kernels() { return *kernels_; }
+  Stream& stream() { return *stream_; }
 
-  Stream stream_;
+  Tensor to_device(const Tensor& host) { return longship::to_device(kernels(), host, stream()); }
+  Tensor to_host(const Tensor& device) { return longship::to_host(kernels(), device, stream()); }
+  /// Values [..] f32 of the device.
+  Tensor device_tensor(const Shape& shape) { return kernels().allocate(DType::kF32, shape); }
 
  private:
   std::unique_ptr<Kernels> kernels_;
+  std::unique_ptr<Stream> stream_;
 };
 
 inline std::string variant_name(const testing::TestParamInfo<Variant>& info) {
@@ -160,7 +172,7 @@ struct PackedWeight {
 /// Packs rows and columns [.., ..) of a stored matrix, `chunk` rows a call.
 inline PackedWeight pack(Kernels& kernels, const StoredMatrix& stored, int64_t chunk = Kernels::kPackRows) {
   PackedWeight packed;
-  packed.memory = Tensor::allocate(DType::kU8, {kernels.packed_bytes(stored.dtype, stored.rows, stored.columns)});
+  packed.memory = kernels.allocate(DType::kU8, {kernels.packed_bytes(stored.dtype, stored.rows, stored.columns)});
   packed.weight = {stored.dtype, stored.rows, stored.columns, packed.memory.data<std::byte>()};
   for (int64_t row = 0; row < stored.rows; row += chunk) {
     const int64_t rows = std::min(chunk, stored.rows - row);

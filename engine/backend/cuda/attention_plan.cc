@@ -1,0 +1,93 @@
+#include "engine/backend/cuda/attention_plan.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "cuda/memory.h"
+
+namespace longship::cuda {
+
+namespace {
+
+// Blocks for each multiprocessor from which it has enough to do while some wait for memory.
+constexpr int kBlocksPerMultiprocessor = 4;
+// Values of a block's partial results: queries times dimensions, whatever the width of heads.
+constexpr int64_t kPartialValues = kMaxQueries * (128 + kPartialHead);
+
+// As few groups of at most `most` heads as there can be, of about the same size, among those that read the same
+// key/value head.
+std::vector<HeadGroup> group_heads(std::span<const int32_t> kv_head, int most) {
+  std::vector<HeadGroup> groups;
+  for (std::size_t first = 0; first < kv_head.size();) {
+    std::size_t end = first;
+    while (end < kv_head.size() && kv_head[end] == kv_head[first]) {
+      ++end;
+    }
+    const auto heads = static_cast<int>(end - first);
+    const int parts = (heads + most - 1) / most;
+    for (int part = 0; part < parts; ++part) {
+      const int begin = heads * part / parts;
+      groups.push_back({static_cast<int32_t>(first) + begin, heads * (part + 1) / parts - begin, kv_head[first]});
+    }
+    first = end;
+  }
+  return groups;
+}
+
+}  // namespace
+
+int64_t AttentionPlans::partial_bytes(int multiprocessors) {
+  // divide() wants fewer segments than would be twice the blocks that it looks for, and one more of each sequence.
+  return int64_t{3} * kBlocksPerMultiprocessor * multiprocessors * kPartialValues * static_cast<int64_t>(sizeof(float));
+}
+
+const AttentionPlans::Layer& AttentionPlans::layer(const std::vector<int32_t>& kv_head, int most, Staging& staging,
+                                                   StreamHandle stream) {
+  for (const Layer& known : layers_) {
+    if (known.most == most && known.kv_head == kv_head) {
+      return known;
+    }
+  }
+  const std::vector<HeadGroup> groups = group_heads(kv_head, most);
+  const std::size_t bytes = groups.size() * sizeof(HeadGroup);
+  Layer& made = layers_.emplace_back(
+      Layer{.kv_head = kv_head, .most = most, .group_count = static_cast<int>(groups.size()), .groups = nullptr});
+  for (const HeadGroup& group : groups) {
+    made.heads = std::max(made.heads, group.heads);
+  }
+  made.groups = allocate_device(bytes);
+  staging.copy(groups.data(), made.groups.get(), bytes, stream);
+  check(api().stream_synchronize(stream), "wait for the device");  // other streams will read it
+  return made;
+}
+
+void AttentionPlans::divide(const StepTables& step, const std::vector<int32_t>& kv_head, int head_dim,
+                            int multiprocessors, Staging& staging, StreamHandle stream, AttentionArguments& arguments) {
+  const int most = max_queries(head_dim);
+  const Layer& found = layer(kv_head, most, staging, stream);
+  const int tile_rows =
+      step.one_row_each() ? 1 : static_cast<int>(std::bit_floor(static_cast<unsigned>(most / found.heads)));
+  arguments.rows = step.rows();
+  arguments.step = step.view();
+  arguments.tiles = step.tiles(tile_rows);
+  arguments.tile_count = step.tile_count(tile_rows);
+  arguments.groups = static_cast<const HeadGroup*>(found.groups.get());
+  arguments.group_count = found.group_count;
+  arguments.queries = static_cast<int>(std::bit_ceil(static_cast<unsigned>(tile_rows * found.heads)));
+  arguments.levels = std::bit_width(static_cast<uint64_t>(step.chunks()));
+  LONGSHIP_CHECK(arguments.levels <= kMergeLevels, "a context longer than the merge's levels");
+
+  const int64_t blocks = int64_t{arguments.tile_count} * arguments.group_count;
+  const int64_t wanted = std::max<int64_t>(1, kBlocksPerMultiprocessor * multiprocessors / blocks);
+  const int64_t bytes =
+      arguments.rows * arguments.heads * (head_dim + kPartialHead) * static_cast<int64_t>(sizeof(float));
+  const int64_t most_segments = std::min(wanted, partial_bytes(multiprocessors) / bytes);
+  arguments.segment_level = 0;
+  const auto segments = [&] { return ((step.chunks() - 1) >> arguments.segment_level) + 1; };
+  while (segments() > std::max<int64_t>(1, most_segments)) {
+    ++arguments.segment_level;
+  }
+  arguments.segments = static_cast<int>(segments());
+}
+
+}  // namespace longship::cuda

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "engine/backend/cuda/step_tables.h"
+
+namespace longship::cuda {
+
+/// How the attention of a layer is divided into blocks of threads. What depends on the layer alone is copied to the
+/// device when it first comes.
+class AttentionPlans {
+ public:
+  /// Bytes for the partial results of split sequences on a device of so many multiprocessors.
+  static int64_t partial_bytes(int multiprocessors);
+
+  /// Fills in tiles, groups, segments and levels. `arguments.heads` is set, and `partials`, of partial_bytes().
+  void divide(const StepTables& step, const std::vector<int32_t>& kv_head, int head_dim, int multiprocessors,
+              Staging& staging, StreamHandle stream, AttentionArguments& arguments);
+
+ private:
+  struct Layer {
+    std::vector<int32_t> kv_head;
+    int most = 0;   ///< Queries of a block.
+    int heads = 0;  ///< Of the largest group.
+    int group_count = 0;
+    std::shared_ptr<void> groups;
+  };
+
+  const Layer& layer(const std::vector<int32_t>& kv_head, int most, Staging& staging, StreamHandle stream);
+
+  std::vector<Layer> layers_;
+};
+
+}  // namespace longship::cuda

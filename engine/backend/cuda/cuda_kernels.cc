@@ -1,0 +1,296 @@
+#include "engine/backend/cuda/cuda_kernels.h"
+
+#include <algorithm>
+
+#include "core/thread_pool.h"
+#include "cuda/memory.h"
+#include "engine/backend/cuda/attention_plan.h"
+#include "engine/backend/cuda/cuda_roofline.h"
+#include "engine/backend/cuda/cuda_stream.h"
+#include "engine/backend/cuda/kernels/attention.h"
+#include "engine/backend/cuda/kernels/embed.h"
+#include "engine/backend/cuda/kernels/norm.h"
+#include "engine/backend/cuda/linear_programs.h"
+#include "engine/backend/cuda/packed_weights.h"
+#include "engine/backend/cuda/step_tables.h"
+
+namespace longship {
+
+namespace {
+
+using namespace cuda;  // NOLINT(google-build-using-namespace)
+
+// Of a device that only a plan has: Hopper's.
+constexpr int kUsualMultiprocessors = 132;
+
+DeviceProperties use_device(int device) {
+  if (device < 0) {
+    DeviceProperties usual;
+    usual.multiprocessors = kUsualMultiprocessors;
+    return usual;
+  }
+  check(api().set_device(device), "choose the device");
+  DeviceProperties properties;
+  check(api().device_properties(&properties, device), "ask for the device's properties");
+  return properties;
+}
+
+KvType kv_type(DType dtype) {
+  switch (dtype) {
+    case DType::kF16:
+      return KvType::kF16;
+    case DType::kBF16:
+      return KvType::kBF16;
+    case DType::kQ8_0:
+      return KvType::kQ8;
+    default:
+      return KvType::kF32;
+  }
+}
+
+KvView view_of(const KvLayer& kv) {
+  const int64_t head_dim = kv.keys.dim(2);
+  return {
+      kv.keys.data<std::byte>(),        kv.values.data<std::byte>(), bytes_of(kv.keys.dtype(), head_dim * kPageTokens),
+      static_cast<int>(kv.keys.dim(1)), static_cast<int>(head_dim),  kv_type(kv.keys.dtype())};
+}
+
+HeadRows rows_of(const HeadsView& x) {
+  return {x.row(0), x.base.dim(1), x.base.dim(0), static_cast<int>(x.heads), static_cast<int>(x.head_dim)};
+}
+
+const float* values_or_null(const Tensor& x) {
+  return x.empty() ? nullptr : x.data<float>();
+}
+
+class CudaKernels : public Kernels {
+ public:
+  CudaKernels(const BackendOptions& options, int device)
+      : device_(use_device(device)), exact_(options.exact), pool_(options.threads) {
+    if (device >= 0) {
+      staging_ = std::make_unique<Staging>();
+      packing_stream_ = std::make_unique<CudaStream>();
+    }
+  }
+
+  std::string_view name() const override { return api().name; }
+
+  bool in_host_memory() const override { return false; }
+
+  Tensor allocate(DType dtype, Shape shape) override {
+    const int64_t bytes = Tensor::aligned_bytes(bytes_of(dtype, element_count(shape)));
+    return Tensor::own(dtype, std::move(shape), allocate_device(static_cast<std::size_t>(bytes)));
+  }
+
+  std::optional<DeviceMemory> device_memory() const override {
+    std::size_t free_bytes = 0;
+    std::size_t total_bytes = 0;
+    check(api().memory_info(&free_bytes, &total_bytes), "ask for the device's memory");
+    return DeviceMemory{static_cast<int64_t>(free_bytes), static_cast<int64_t>(total_bytes)};
+  }
+
+  void write(const void* host, Tensor& x, Stream& stream) override {
+    staging_->copy(host, x.data<void>(), static_cast<std::size_t>(x.bytes()), handle_of(stream));
+  }
+
+  void read(const Tensor& x, void* host, Stream& stream) override {
+    finish_packing();
+    if (!x.empty()) {
+      check(api().memcpy_async(host, x.data<void>(), static_cast<std::size_t>(x.bytes()), CopyKind::kDeviceToHost,
+                               handle_of(stream)),
+            "copy from the device");
+    }
+    stream.synchronise();
+  }
+
+  std::unique_ptr<Stream> make_stream() override { return std::make_unique<CudaStream>(); }
+
+  void begin_step(const Batch& batch, Stream& stream) override { step_.upload(batch, *staging_, handle_of(stream)); }
+
+  std::string_view packing() const override { return exact_ ? "cuda exact 1" : "cuda 1"; }
+
+  int64_t packed_bytes(DType dtype, int64_t rows, int64_t columns) const override {
+    return cuda::packed_bytes(layout_of(dtype, exact_), rows, columns);
+  }
+
+  void pack(const StoredMatrix& stored, int64_t first_row, Weight& weight) override;
+
+  int64_t scratch_bytes(int64_t, int64_t) const override {
+    return AttentionPlans::partial_bytes(device_.multiprocessors);
+  }
+
+  void reserve(int64_t, int64_t) override {
+    partials_ = allocate_device(static_cast<std::size_t>(AttentionPlans::partial_bytes(device_.multiprocessors)));
+  }
+
+  void embed(const StoredMatrix& table, const Tensor& ids, Tensor& out, Stream& stream) override {
+    const StoredTable stored{.data = table.data,
+                             .row_bytes = table.stride_bytes != 0 ? table.stride_bytes : table.row_bytes(),
+                             .columns = table.columns,
+                             .skip = table.skip,
+                             .dtype = table.dtype,
+                             .block_values = info(table.dtype).block_values,
+                             .block_bytes = info(table.dtype).block_bytes};
+    launch_embed(stored, ids.data<int32_t>(), ids.dim(0), out.data<float>(), handle_of(stream));
+  }
+
+  void linear(const Tensor& x, std::span<const Weight> parts, std::span<const GroupStep> steps, Tensor& nodes,
+              Stream& stream) override;
+
+  void add(const Tensor& x, const Tensor& bias, const Tensor& residual, Tensor& y, Stream& stream) override {
+    launch_add(x.data<float>(), values_or_null(bias), values_or_null(residual), x.dim(0), x.dim(1), y.data<float>(),
+               handle_of(stream));
+  }
+
+  void rms_norm(const Tensor& x, const Tensor& gain, float eps, Tensor& y, Stream& stream) override {
+    launch_rms_norm(x.data<float>(), gain.data<float>(), eps, x.dim(0), static_cast<int>(x.dim(1)), y.data<float>(),
+                    handle_of(stream));
+  }
+
+  void rms_norm_heads(const HeadsView& x, const Tensor& gain, float eps, Stream& stream) override {
+    launch_rms_norm_heads(rows_of(x), gain.data<float>(), eps, handle_of(stream));
+  }
+
+  void layer_norm(const Tensor& x, const Tensor& gain, const Tensor& bias, float eps, Tensor& y,
+                  Stream& stream) override {
+    launch_layer_norm(x.data<float>(), gain.data<float>(), bias.data<float>(), eps, x.dim(0),
+                      static_cast<int>(x.dim(1)), y.data<float>(), handle_of(stream));
+  }
+
+  void rope(const HeadsView& x, const Tensor& cos, const Tensor& sin, Stream& stream) override {
+    launch_rope(rows_of(x), cos.data<float>(), sin.data<float>(), handle_of(stream));
+  }
+
+  void silu_mul(const Tensor& x, Tensor& y, Stream& stream) override {
+    launch_silu_mul(x.data<float>(), y.dim(0), y.dim(1), y.data<float>(), handle_of(stream));
+  }
+
+  void gelu_tanh(const Tensor& x, Tensor& y, Stream& stream) override {
+    launch_gelu_tanh(x.data<float>(), x.elements(), y.data<float>(), handle_of(stream));
+  }
+
+  void gather_rows(const Tensor& x, const Tensor& rows, Tensor& y, Stream& stream) override {
+    launch_gather_rows(x.data<float>(), rows.data<int32_t>(), rows.dim(0), x.dim(1), y.data<float>(),
+                       handle_of(stream));
+  }
+
+  void kv_write(const HeadsView& keys, const HeadsView& values, const Batch& batch, KvLayer& kv,
+                Stream& stream) override {
+    check_step(batch);
+    launch_kv_write(rows_of(keys), rows_of(values), step_.view(), view_of(kv), handle_of(stream));
+  }
+
+  void attention(const HeadsView& query, const KvLayer& kv, const Batch& batch, const AttentionSpec& spec, Tensor& out,
+                 Stream& stream) override;
+
+  Roofline measure_roofline(DType) override {
+    CudaStream stream;
+    return cuda::measure_roofline(device_, stream.handle());
+  }
+
+ private:
+  void check_step(const Batch& batch) const {
+    LONGSHIP_CHECK(step_.rows() == batch.rows(), "begin_step() comes before the operations on its batch");
+  }
+
+  // Weights are copied on a stream of their own; before they are used, once, the host waits for it.
+  void finish_packing() {
+    if (packing_) {
+      packing_stream_->synchronise();
+      packing_ = false;
+    }
+  }
+
+  DeviceProperties device_;
+  bool exact_;
+  ThreadPool pool_;
+  std::unique_ptr<Staging> staging_;  // null, as the next, for a device that only a plan has
+  std::unique_ptr<CudaStream> packing_stream_;
+  bool packing_ = false;
+  StepTables step_;
+  LinearPrograms programs_;
+  AttentionPlans attention_plans_;
+  std::shared_ptr<void> partials_;  // of attention
+};
+
+// A few row blocks at a time, as many as a slot of pinned memory holds.
+void CudaKernels::pack(const StoredMatrix& stored, int64_t first_row, Weight& weight) {
+  const WeightLayout layout = layout_of(stored.dtype, exact_);
+  const int64_t block_bytes = row_block_bytes(layout, stored.columns);
+  const int64_t most_blocks = static_cast<int64_t>(Staging::kSlotBytes) / std::max<int64_t>(1, block_bytes);
+  LONGSHIP_CHECK(most_blocks > 0, "rows of a weight fit in pinned memory");
+  std::byte* to = weight.data + first_row / kRowBlock * block_bytes;
+  for (int64_t row = 0; row < stored.rows; row += most_blocks * kRowBlock) {
+    StoredMatrix some = stored;
+    some.data = stored.row(row);
+    some.stride_bytes = stored.stride_bytes != 0 ? stored.stride_bytes : stored.row_bytes();
+    some.rows = std::min(most_blocks * kRowBlock, stored.rows - row);
+    const auto bytes = static_cast<std::size_t>(cuda::packed_bytes(layout, some.rows, some.columns));
+    pack_rows(some, layout, staging_->acquire(), pool_);
+    staging_->submit(to, bytes, packing_stream_->handle());
+    to += bytes;
+  }
+  packing_ = true;
+}
+
+void CudaKernels::linear(const Tensor& x, std::span<const Weight> parts, std::span<const GroupStep> steps,
+                         Tensor& nodes, Stream& stream) {
+  finish_packing();
+  const LinearPrograms::Program& program = programs_.get(steps, *staging_, handle_of(stream));
+  LinearArguments arguments{.x = x.data<float>(),
+                            .tokens = static_cast<int>(x.dim(0)),
+                            .columns = static_cast<int>(x.dim(1)),
+                            .runs = program.runs(),
+                            .run_count = program.run_count,
+                            .depth = program.depth,
+                            .nodes = nodes.data<float>(),
+                            .outputs = static_cast<int>(nodes.dim(2))};
+  int first_output = 0;
+  WeightLayout layout = WeightLayout::kF32;
+  const auto launch_parts = [&] {
+    if (arguments.part_count > 0) {
+      arguments.row_block_bytes = row_block_bytes(layout, arguments.columns);
+      launch_linear(layout, arguments, handle_of(stream));
+    }
+    std::fill(std::begin(arguments.parts), std::end(arguments.parts), LinearPart{});
+    arguments.part_count = 0;
+  };
+  for (const Weight& part : parts) {
+    if (part.rows == 0) {
+      continue;
+    }
+    const WeightLayout kind = layout_of(part.dtype, exact_);
+    if (kind != layout || arguments.part_count == kMaxLinearParts) {
+      launch_parts();
+    }
+    layout = kind;
+    arguments.parts[arguments.part_count++] = {part.data, static_cast<int>(part.rows), first_output};
+    first_output += static_cast<int>(part.rows);
+  }
+  launch_parts();
+}
+
+void CudaKernels::attention(const HeadsView& query, const KvLayer& kv, const Batch& batch, const AttentionSpec& spec,
+                            Tensor& out, Stream& stream) {
+  check_step(batch);
+  const KvView view = view_of(kv);
+  AttentionArguments arguments{.query = query.row(0),
+                               .query_stride = query.base.dim(1),
+                               .heads = static_cast<int>(query.heads),
+                               .out = out.data<float>(),
+                               .scale = spec.scale,
+                               .window = spec.window,
+                               .partials = static_cast<float*>(partials_.get())};
+  attention_plans_.divide(step_, spec.kv_head, view.head_dim, device_.multiprocessors, *staging_, handle_of(stream),
+                          arguments);
+  LONGSHIP_CHECK(arguments.segments == 1 || partials_ != nullptr, "reserve() comes before attention");
+  launch_attention(arguments, view, handle_of(stream));
+}
+
+}  // namespace
+
+std::unique_ptr<Kernels> make_cuda_kernels(const BackendOptions& options, int device) {
+  return std::make_unique<CudaKernels>(options, device);
+}
+
+}  // namespace longship

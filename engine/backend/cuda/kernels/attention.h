@@ -1,0 +1,50 @@
+#pragma once
+
+#include "engine/backend/cuda/kernels/kv_cache.h"
+
+namespace longship::cuda {
+
+/// Query heads that read one key/value head, at most kMaxQueries of them.
+struct HeadGroup {
+  int32_t head = 0;
+  int32_t heads = 0;
+  int32_t kv_head = 0;
+};
+
+/// Most queries (rows x heads) that a block takes at once.
+inline constexpr int kMaxQueries = 8;
+/// The same for heads as wide as `head_dim`.
+constexpr int max_queries(int head_dim) {
+  return head_dim <= 128 ? kMaxQueries : (head_dim <= 256 ? 4 : 2);
+}
+/// Levels of the merge of chunks: contexts below 64 x 2^kMergeLevels keys.
+inline constexpr int kMergeLevels = 20;
+
+struct AttentionArguments {
+  const float* query = nullptr;  ///< Head 0 of row 0.
+  int64_t query_stride = 0;
+  int heads = 0;
+  float* out = nullptr;  ///< [rows, heads, head_dim]
+  int64_t rows = 0;
+  float scale = 1;
+  int64_t window = 0;
+  StepView step = {};
+  const RowTile* tiles = nullptr;
+  int tile_count = 0;
+  const HeadGroup* groups = nullptr;
+  int group_count = 0;
+  int queries = 1;  ///< Rows of a tile times heads of a group, at most; a power of two.
+  int levels = 1;   ///< 2^levels chunks hold the longest sequence.
+  /// Aligned runs of 2^segment_level chunks go to blocks of their own, whose results are merged after.
+  int segment_level = kMergeLevels;
+  int segments = 1;           ///< Of the longest sequence.
+  float* partials = nullptr;  ///< [rows, heads, segments] kPartialHead + head_dim values; null for one segment
+};
+
+/// A partial result is maximum and sum, then the output that is not yet divided by it.
+inline constexpr int kPartialHead = 2;
+
+/// See Kernels::attention.
+void launch_attention(const AttentionArguments& arguments, const KvView& kv, StreamHandle stream);
+
+}  // namespace longship::cuda

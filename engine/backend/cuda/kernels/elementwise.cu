@@ -1,0 +1,105 @@
+#include "engine/backend/cuda/kernels/elementwise.h"
+
+#include "cuda/launch.h"
+#include "engine/backend/cuda/kernels/math.h"
+
+namespace longship::cuda {
+
+namespace {
+
+constexpr int kThreads = 256;
+
+LaunchShape shape_of(int64_t values, StreamHandle stream) {
+  return {.grid = {static_cast<unsigned>((values + kThreads - 1) / kThreads)}, .block = {kThreads}, .stream = stream};
+}
+
+__device__ __forceinline__ int64_t global_thread() {
+  return static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+}
+
+__global__ void add_kernel(const float* x, const float* bias, const float* residual, int64_t count, int64_t width,
+                           float* y) {
+  const int64_t i = global_thread();
+  if (i >= count) {
+    return;
+  }
+  float value = x[i];
+  if (bias != nullptr) {
+    value = value + bias[i % width];
+  }
+  if (residual != nullptr) {
+    value = residual[i] + value;
+  }
+  y[i] = value;
+}
+
+__global__ void silu_mul_kernel(const float* x, int64_t count, int64_t width, float* y) {
+  const int64_t i = global_thread();
+  if (i < count) {
+    const float* gate = x + i / width * 2 * width + i % width;
+    y[i] = times_logistic(gate[0], gate[0]) * gate[width];
+  }
+}
+
+// x (1 + tanh u) / 2 = x times the logistic function of 2 u, u = sqrt(2 / pi) (x + 0.044715 x^3).
+__global__ void gelu_tanh_kernel(const float* x, int64_t count, float* y) {
+  constexpr float kTwiceRoot = 1.5957691216057308F;
+  const int64_t i = global_thread();
+  if (i < count) {
+    const float value = x[i];
+    const float cubic = fmaf(0.044715F * (value * value), value, value);
+    y[i] = times_logistic(value, kTwiceRoot * cubic);
+  }
+}
+
+__global__ void gather_rows_kernel(const float* x, const int32_t* rows, int64_t count, int64_t width, float* y) {
+  const int64_t i = global_thread();
+  if (i < count) {
+    y[i] = x[rows[i / width] * width + i % width];
+  }
+}
+
+// A thread a pair.
+__global__ void rope_kernel(HeadRows x, const float* cos, const float* sin) {
+  const int half = x.head_dim / 2;
+  const int64_t pair = global_thread();
+  if (pair >= x.rows * x.heads * half) {
+    return;
+  }
+  const int64_t row = pair / (x.heads * half);
+  const int head = static_cast<int>(pair / half % x.heads);
+  const int i = static_cast<int>(pair % half);
+  float* low = x.first + row * x.stride + head * x.head_dim + i;
+  const float c = cos[row * half + i];
+  const float s = sin[row * half + i];
+  const float a = low[0];
+  const float b = low[half];
+  low[0] = fmaf(a, c, -(b * s));
+  low[half] = fmaf(b, c, a * s);
+}
+
+}  // namespace
+
+void launch_add(const float* x, const float* bias, const float* residual, int64_t rows, int64_t width, float* y,
+                StreamHandle stream) {
+  launch(add_kernel, "add", shape_of(rows * width, stream), x, bias, residual, rows * width, width, y);
+}
+
+void launch_silu_mul(const float* x, int64_t rows, int64_t width, float* y, StreamHandle stream) {
+  launch(silu_mul_kernel, "silu_mul", shape_of(rows * width, stream), x, rows * width, width, y);
+}
+
+void launch_gelu_tanh(const float* x, int64_t count, float* y, StreamHandle stream) {
+  launch(gelu_tanh_kernel, "gelu_tanh", shape_of(count, stream), x, count, y);
+}
+
+void launch_gather_rows(const float* x, const int32_t* rows, int64_t count, int64_t width, float* y,
+                        StreamHandle stream) {
+  launch(gather_rows_kernel, "gather_rows", shape_of(count * width, stream), x, rows, count * width, width, y);
+}
+
+void launch_rope(const HeadRows& x, const float* cos, const float* sin, StreamHandle stream) {
+  launch(rope_kernel, "rope", shape_of(x.rows * x.heads * (x.head_dim / 2), stream), x, cos, sin);
+}
+
+}  // namespace longship::cuda

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "cuda/api.h"
+
+namespace longship::cuda {
+
+/// How a weight is packed: row blocks of 8 rows, and in each everything in pieces of 16 bytes, [pieces][8 rows], so
+/// that eight lanes read 128 bytes side by side. Plain types: pieces of 4 or 8 columns. The others hold blocks of 32
+/// columns, one behind the other in three planes: integers, their higher bits, scales.
+///
+/// Integers: bytes [block][2 pieces][8 rows][16]; nibbles [block][8 rows] four words, column 8 w + n of a block in
+/// nibble n of word w. Higher bits: of kFive a word [block][8 rows], bit i is bit 4 of column i; of kSix two words
+/// [block][2][8 rows], bits 2 i and 2 i + 1 of word h are bits 4 and 5 of column 16 h + i. Scales [block][8 rows]: a
+/// scale of 16 bits, or scale and minimum, or the scales of 16 columns each, in 32 bits.
+enum class WeightLayout : uint8_t {
+  kF32,
+  kF16,
+  kBF16,
+  kByte,       ///< Offset by 128, scale f16.
+  kNibble,     ///< Offset by 8, scale f16.
+  kNibbleMin,  ///< Scale and minimum f16.
+  kNibbleFp4,  ///< E2M1, the scale's integers twice the values; scale bf16.
+  kFive,       ///< Offset by 16, scale f16.
+  kFiveMin,    ///< Scale and minimum f16.
+  kSix,        ///< Offset by 32, two scales f16.
+};
+
+/// Rows of a row block.
+inline constexpr int kRowBlock = 8;
+/// Columns whose sum is taken at once: of each 32 in order, of the four sums ((0 + 1) + (2 + 3)). A group's runs are
+/// added in order.
+inline constexpr int kRunColumns = 128;
+/// Columns of the widest piece of a plain type.
+inline constexpr int kBlockColumns = 32;
+
+/// A run of columns and what follows it in the program of GroupSteps.
+struct LinearRun {
+  int32_t begin = 0;
+  int32_t end = 0;
+  int16_t merges = 0;
+  bool begins_group = false;
+  bool ends_node = false;
+};
+
+/// Weights of the same layout whose outputs follow one another.
+inline constexpr int kMaxLinearParts = 4;
+struct LinearPart {
+  const std::byte* data = nullptr;
+  int rows = 0;
+  int first_output = 0;
+};
+
+struct LinearArguments {
+  const float* x = nullptr;  ///< [tokens, columns]
+  int tokens = 0;
+  int columns = 0;
+  LinearPart parts[kMaxLinearParts] = {};
+  int part_count = 0;
+  int64_t row_block_bytes = 0;
+  const LinearRun* runs = nullptr;  ///< Of the device.
+  int run_count = 0;
+  int depth = 1;           ///< Most unmerged partial sums of the program.
+  float* nodes = nullptr;  ///< [nodes, tokens, outputs]
+  int outputs = 0;
+};
+
+/// See Kernels::linear. The second: of a layout of blocks.
+void launch_linear(WeightLayout layout, const LinearArguments& arguments, StreamHandle stream);
+void launch_quantised_linear(WeightLayout layout, const LinearArguments& arguments, StreamHandle stream);
+
+}  // namespace longship::cuda

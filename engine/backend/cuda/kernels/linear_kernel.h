@@ -1,0 +1,276 @@
+#pragma once
+
+// Products of a few tokens with a packed weight. A block has some row blocks of the weight and some tokens; its warps
+// take runs of columns in turn. After each round of runs the sums of the warps are added in the order of the program.
+
+#include "cuda/launch.h"
+#include "engine/backend/cuda/kernels/weight_formats.h"
+
+namespace longship::cuda {
+
+inline constexpr int kLinearWarps = 8;
+/// Row blocks of a block of threads.
+inline constexpr int kLinearRowBlocks = 2;
+inline constexpr int kTileRows = kLinearRowBlocks * kRowBlock;
+/// Classes of columns of a run: lane / 8; and float4s of the activations of 32 columns, with one more so that the four
+/// classes read different banks.
+inline constexpr int kRunClasses = kRunColumns / kBlockColumns;
+inline constexpr int kClassStride = kBlockColumns / 4 + 1;
+inline constexpr int kTokenStride = kRunClasses * kClassStride;
+
+/// Outputs of a block: [row block][token][row].
+template <int T>
+constexpr int kLinearOutputs = kLinearRowBlocks* T* kRowBlock;
+
+/// Row blocks that a block of threads works on.
+struct LinearRows {
+  PackedRow rows[kLinearRowBlocks];
+  LinearPart part;
+  int first_row = 0;  ///< Of the part.
+};
+
+__device__ __forceinline__ LinearRows rows_of_block(const LinearArguments& task, int tile, int lane) {
+  LinearRows found;
+  bool searching = true;
+#pragma unroll
+  for (int i = 0; i < kMaxLinearParts; ++i) {  // unrolled, so that the arguments are not indexed
+    const int tiles = (task.parts[i].rows + kTileRows - 1) / kTileRows;
+    if (searching && tile < tiles) {
+      found.part = task.parts[i];
+      found.first_row = tile * kTileRows;
+      searching = false;
+    }
+    tile -= tiles;
+  }
+  const auto* data = reinterpret_cast<const unsigned char*>(found.part.data);
+  const int first = found.first_row / kRowBlock;
+  const int last = (found.part.rows - 1) / kRowBlock;
+#pragma unroll
+  for (int r = 0; r < kLinearRowBlocks; ++r) {
+    const int block = first + r < last ? first + r : last;  // past the last one it is read again, and nothing written
+    found.rows[r] = {data + block * task.row_block_bytes, lane % kRowBlock, task.columns};
+  }
+  return found;
+}
+
+/// Activations of the run's columns to shared memory; zero behind its end and behind the last token.
+template <int T>
+__device__ __forceinline__ void stage_activations(const LinearArguments& task, const LinearRun& run, int token,
+                                                  int lane, Shared<float4> staged) {
+  const int column = run.begin + 4 * lane;
+  const bool whole = column + 4 <= run.end && task.columns % 4 == 0 && run.begin % 4 == 0;
+  for (int t = 0; t < T; ++t) {
+    float4 values = make_float4(0, 0, 0, 0);
+    if (token + t < task.tokens) {
+      const float* x = task.x + static_cast<int64_t>(token + t) * task.columns + column;
+      if (whole) {
+        values = *reinterpret_cast<const float4*>(x);
+      } else {
+        values.x = column < run.end ? x[0] : 0.0F;
+        values.y = column + 1 < run.end ? x[1] : 0.0F;
+        values.z = column + 2 < run.end ? x[2] : 0.0F;
+        values.w = column + 3 < run.end ? x[3] : 0.0F;
+      }
+    }
+    staged[t * kTokenStride + lane / 8 * kClassStride + lane % 8] = values;
+  }
+}
+
+template <int T>
+struct LaneSums {
+  float values[kLinearRowBlocks][T];
+};
+
+/// A lane's 32 columns in order, where all are there.
+template <class Format, int T>
+__device__ __forceinline__ void add_block(const LinearRows& where, int column, Shared<float4> x, LaneSums<T>& sums) {
+  typename Format::Raw raw[kLinearRowBlocks];
+#pragma unroll
+  for (int r = 0; r < kLinearRowBlocks; ++r) {
+    Format::load(where.rows[r], column, raw[r]);
+  }
+#pragma unroll
+  for (int eighth = 0; eighth < kBlockColumns / 8; ++eighth) {
+    float weights[kLinearRowBlocks][8];
+#pragma unroll
+    for (int r = 0; r < kLinearRowBlocks; ++r) {
+      Format::columns(raw[r], eighth, weights[r]);
+    }
+#pragma unroll
+    for (int t = 0; t < T; ++t) {
+      const float4 low = x[t * kTokenStride + 2 * eighth];
+      const float4 high = x[t * kTokenStride + 2 * eighth + 1];
+      const float values[8] = {low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w};
+#pragma unroll
+      for (int r = 0; r < kLinearRowBlocks; ++r) {
+#pragma unroll
+        for (int i = 0; i < 8; ++i) {
+          sums.values[r][t] = fmaf(weights[r][i], values[i], sums.values[r][t]);
+        }
+      }
+    }
+  }
+}
+
+/// The same for fewer columns, or columns that do not begin with a piece.
+template <class Format, int T>
+__device__ __forceinline__ void add_columns(const LinearRows& where, int column, int count, Shared<float4> x,
+                                            LaneSums<T>& sums) {
+  for (int i = 0; i < count; ++i) {
+    float weights[kLinearRowBlocks];
+#pragma unroll
+    for (int r = 0; r < kLinearRowBlocks; ++r) {
+      weights[r] = Format::column(where.rows[r], column + i);
+    }
+#pragma unroll
+    for (int t = 0; t < T; ++t) {
+      const float4 four = x[t * kTokenStride + i / 4];
+      const float value = i % 4 == 0 ? four.x : (i % 4 == 1 ? four.y : (i % 4 == 2 ? four.z : four.w));
+#pragma unroll
+      for (int r = 0; r < kLinearRowBlocks; ++r) {
+        sums.values[r][t] = fmaf(weights[r], value, sums.values[r][t]);
+      }
+    }
+  }
+}
+
+/// The sums of a run to `out` [row block][token][row].
+template <class Format, int T>
+__device__ __forceinline__ void sum_run(const LinearRows& where, const LinearRun& run, int lane, Shared<float4> x,
+                                        Shared<float> out) {
+  LaneSums<T> sums = {};
+  const int column_class = lane / kRowBlock;
+  const int column = run.begin + column_class * kBlockColumns;
+  const int count = run.end - column < kBlockColumns ? run.end - column : kBlockColumns;
+  const Shared<float4> own = x + column_class * kClassStride;
+  if (count == kBlockColumns && column % Format::kPiece == 0) {
+    add_block<Format, T>(where, column, own, sums);
+  } else if constexpr (Format::kAnyColumn) {
+    add_columns<Format, T>(where, column, count, own, sums);
+  }
+#pragma unroll
+  for (int r = 0; r < kLinearRowBlocks; ++r) {
+#pragma unroll
+    for (int t = 0; t < T; ++t) {
+      float sum = sums.values[r][t];
+      sum = sum + __shfl_xor_sync(kFullMask, sum, kRowBlock);
+      sum = sum + __shfl_xor_sync(kFullMask, sum, 2 * kRowBlock);
+      if ((r * T + t) % kRunClasses == column_class) {
+        out[(r * T + t) * kRowBlock + lane % kRowBlock] = sum;
+      }
+    }
+  }
+}
+
+/// Adds the runs of a round to the sums of the block's outputs, `depth` of which may be unmerged, as the program has
+/// it. Threads own outputs.
+template <int T>
+class Combiner {
+ public:
+  __device__ Combiner(const LinearArguments& task, const LinearRows& where, int token, Shared<float> sums)
+      : task_(task), where_(where), token_(token), sums_(sums) {}
+
+  __device__ __forceinline__ void add(const LinearRun& run, Shared<float> partial) {
+    count_ += run.begins_group ? 1 : 0;
+    for (int o = threadIdx.x; o < kLinearOutputs<T>; o += blockDim.x) {
+      const Shared<float> top = sums_ + (count_ - 1) * kLinearOutputs<T> + o;
+      float sum = run.begins_group ? partial[o] : top[0] + partial[o];
+      for (int i = 1; i <= run.merges; ++i) {
+        sum = sums_[(count_ - 1 - i) * kLinearOutputs<T> + o] + sum;
+      }
+      sums_[(count_ - 1 - run.merges) * kLinearOutputs<T> + o] = sum;
+      if (run.ends_node) {
+        write(o, sum);
+      }
+    }
+    count_ -= run.merges + (run.ends_node ? 1 : 0);
+    node_ += run.ends_node ? 1 : 0;
+  }
+
+ private:
+  __device__ __forceinline__ void write(int o, float sum) const {
+    const int row = where_.first_row + o / (T * kRowBlock) * kRowBlock + o % kRowBlock;
+    const int token = token_ + o / kRowBlock % T;
+    if (row < where_.part.rows && token < task_.tokens) {
+      task_.nodes[(static_cast<int64_t>(node_) * task_.tokens + token) * task_.outputs + where_.part.first_output +
+                  row] = sum;
+    }
+  }
+
+  const LinearArguments& task_;
+  const LinearRows& where_;
+  int token_;
+  Shared<float> sums_;
+  int count_ = 0;
+  int node_ = 0;
+};
+
+/// Blocks of threads that a multiprocessor's registers should hold; those of many tokens and values of three parts
+/// would spill.
+template <class Format, int T>
+constexpr int kLinearBlocks = Format::kManyParts&& T >= 8 ? 1 : 2;
+
+template <class Format, int T>
+__global__ void __launch_bounds__(kLinearWarps* kWarp, kLinearBlocks<Format, T>)
+    linear_kernel(const LinearArguments task) {
+  const int warps = static_cast<int>(blockDim.x) / kWarp;
+  const int warp = static_cast<int>(threadIdx.x) / kWarp;
+  const int lane = static_cast<int>(threadIdx.x) % kWarp;
+  const int token = static_cast<int>(blockIdx.x) * T;
+  SharedMemory memory;
+  const Shared<float4> x = memory.take<float4>(warps * T * kTokenStride) + warp * T * kTokenStride;
+  const Shared<float> partials = memory.take<float>(2 * warps * kLinearOutputs<T>);
+  const Shared<float> sums = memory.take<float>(task.depth * kLinearOutputs<T>);
+  const LinearRows where = rows_of_block(task, static_cast<int>(blockIdx.y), lane);
+  Combiner<T> combiner(task, where, token, sums);
+  for (int first = 0, buffer = 0; first < task.run_count; first += warps, buffer ^= 1) {
+    // Two buffers: while a slow warp still adds up one round, others write the next.
+    const Shared<float> round = partials + buffer * warps * kLinearOutputs<T>;
+    if (first + warp < task.run_count) {
+      const LinearRun run = task.runs[first + warp];
+      __syncwarp(kFullMask);
+      stage_activations<T>(task, run, token, lane, x);
+      __syncwarp(kFullMask);
+      sum_run<Format, T>(where, run, lane, x, round + warp * kLinearOutputs<T>);
+    }
+    __syncthreads();
+    for (int i = 0; i < warps && first + i < task.run_count; ++i) {
+      combiner.add(task.runs[first + i], round + i * kLinearOutputs<T>);
+    }
+  }
+}
+
+template <class Format, int T>
+void launch_tokens(const LinearArguments& task, StreamHandle stream) {
+  const int warps = task.run_count < kLinearWarps ? task.run_count : kLinearWarps;
+  unsigned tiles = 0;
+  for (int part = 0; part < task.part_count; ++part) {
+    tiles += static_cast<unsigned>((task.parts[part].rows + kTileRows - 1) / kTileRows);
+  }
+  const auto count = static_cast<std::size_t>(warps);
+  const LaunchShape shape{.grid = {static_cast<unsigned>((task.tokens + T - 1) / T), tiles},
+                          .block = {static_cast<unsigned>(warps * kWarp)},
+                          .shared_bytes = shared_bytes<float4>(count * T * kTokenStride) +
+                                          shared_bytes<float>(2 * count * kLinearOutputs<T>) +
+                                          shared_bytes<float>(static_cast<std::size_t>(task.depth) * kLinearOutputs<T>),
+                          .stream = stream};
+  launch(linear_kernel<Format, T>, "linear", shape, task);
+}
+
+/// Up to 16 tokens at a time.
+template <class Format>
+void launch_format(const LinearArguments& task, StreamHandle stream) {
+  if (task.tokens == 1) {
+    launch_tokens<Format, 1>(task, stream);
+  } else if (task.tokens == 2) {
+    launch_tokens<Format, 2>(task, stream);
+  } else if (task.tokens <= 4) {
+    launch_tokens<Format, 4>(task, stream);
+  } else if (task.tokens <= 8) {
+    launch_tokens<Format, 8>(task, stream);
+  } else {
+    launch_tokens<Format, 16>(task, stream);
+  }
+}
+
+}  // namespace longship::cuda

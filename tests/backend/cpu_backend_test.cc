@@ -1,0 +1,85 @@
+// What holds of the backend of CPUs alone: its variants, and how it is chosen.
+#include "every_op.h"
+
+namespace longship {
+
+namespace {
+
+std::vector<Variant> cpu_variants() {
+  std::vector<Variant> all;
+  all.push_back(make_variant("Avx2", "cpu", false, "avx2"));
+  all.push_back(make_variant("Avx512", "cpu", false, "avx512"));
+  all.push_back(make_variant("Avx2Exact", "cpu", true, "avx2"));
+  all.push_back(make_variant("Avx512Exact", "cpu", true, "avx512"));
+  return all;
+}
+
+}  // namespace
+
+std::vector<Variant> every_variant() {
+  std::vector<Variant> all = cpu_variants();
+  all.push_back(make_variant("Reference", "reference", false, ""));
+  return all;
+}
+
+std::vector<Variant> variants_near_reference() {
+  return cpu_variants();
+}
+
+// Threads share the keys of a token that comes alone.
+std::vector<Variant> variants_with_threads() {
+  std::vector<Variant> all = every_variant();
+  for (Variant variant : cpu_variants()) {
+    variant.name += "Threads";
+    variant.options.threads = 3;
+    all.push_back(variant);
+  }
+  return all;
+}
+
+namespace {
+
+constexpr unsigned kRuns = 16;
+
+void expect_same_outcomes(const Variant& a, const Variant& b) {
+  const auto first_kernels = a.make();
+  const auto second_kernels = b.make();
+  if (first_kernels == nullptr || second_kernels == nullptr) {
+    GTEST_SKIP() << "this CPU cannot run both";
+  }
+  for (unsigned seed = 0; seed < kRuns; ++seed) {
+    SCOPED_TRACE(seed);
+    const OpSizes sizes = OpSizes::random(seed);
+    const EveryOp first(*first_kernels, sizes, a.options.exact);
+    const EveryOp second(*second_kernels, sizes, b.options.exact);
+    for (std::size_t i = 0; i < first.outcomes().size(); ++i) {
+      expect_same_bits(first.outcomes()[i].values, second.outcomes()[i].values, first.outcomes()[i].name);
+    }
+  }
+}
+
+TEST(CpuBackend, InstructionSetsGiveTheSameBits) {
+  for (const bool exact : {false, true}) {
+    expect_same_outcomes({"Avx2", {.name = "cpu", .exact = exact}, "avx2"},
+                         {"Avx512", {.name = "cpu", .exact = exact}, "avx512"});
+  }
+}
+
+TEST(CpuBackend, ThreadCountsGiveTheSameBits) {
+  for (const int threads : {2, 5}) {
+    expect_same_outcomes({"One", {.name = "cpu", .threads = 1}, ""}, {"More", {.name = "cpu", .threads = threads}, ""});
+  }
+}
+
+TEST(CpuBackend, RefusesAnInstructionSetItDoesNotKnow) {
+  setenv("LONGSHIP_ISA", "sse9", 1);
+  EXPECT_THROW(make_kernels({.name = "cpu"}), Error);
+  unsetenv("LONGSHIP_ISA");
+}
+
+TEST(Factory, RefusesAnUnknownBackend) {
+  EXPECT_THROW(make_kernels({.name = "abacus"}), Error);
+}
+
+}  // namespace
+}  // namespace longship
