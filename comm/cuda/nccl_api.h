@@ -66,7 +66,6 @@ struct NcclApi {
   const char* (*get_last_error)(NcclHandle comm);
 
   NcclResult (*comm_init_rank_config)(NcclHandle* comm, int ranks, NcclUniqueId id, int rank, NcclConfig* config);
-  NcclResult (*comm_split)(NcclHandle comm, int color, int key, NcclHandle* part, NcclConfig* config);
   NcclResult (*comm_finalize)(NcclHandle comm);
   NcclResult (*comm_destroy)(NcclHandle comm);
   NcclResult (*comm_abort)(NcclHandle comm);

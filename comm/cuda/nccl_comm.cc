@@ -13,12 +13,6 @@ namespace {
 constexpr const char* kRemedy =
     "Check that every rank still runs and that the devices can reach each other; NCCL_DEBUG=WARN makes NCCL say more.";
 
-NcclConfig never_blocks() {
-  NcclConfig config;
-  config.blocking = 0;
-  return config;
-}
-
 Error failure(std::string_view operation, const std::string& reason) {
   return Error(ErrorKind::kRank, std::string(operation) + ": " + reason, kRemedy);
 }
@@ -35,15 +29,9 @@ NcclUniqueId new_nccl_id(const NcclApi& api) {
 
 NcclComm::NcclComm(const NcclApi& api, const NcclUniqueId& id, int rank, int size, std::chrono::milliseconds deadline)
     : api_(api), deadline_(deadline) {
-  NcclConfig config = never_blocks();
+  NcclConfig config;
+  config.blocking = 0;
   call("meeting over NCCL", [&] { return api_.comm_init_rank_config(&handle_, size, id, rank, &config); });
-}
-
-NcclComm::NcclComm(NcclComm& parent, int color, int key) : api_(parent.api_), deadline_(parent.deadline_) {
-  NcclConfig config = never_blocks();
-  config.split_share = 1;
-  parent.call("splitting over NCCL", [&] { return api_.comm_split(parent.handle_, color, key, &handle_, &config); });
-  call("splitting over NCCL", [&] { return NcclResult::kInProgress; });
 }
 
 // Ending in order waits for the other ranks, so a rank that ends for an error ends without.
@@ -64,6 +52,9 @@ NcclComm::~NcclComm() {
 }
 
 void NcclComm::call(std::string_view operation, const std::function<NcclResult()>& function) {
+  if (given_up_) {
+    throw failure(operation, "NCCL was given up before");
+  }
   NcclResult result = function();
   if (result == NcclResult::kInProgress) {
     result = wait_while_in_progress(operation);
@@ -88,6 +79,9 @@ NcclResult NcclComm::wait_while_in_progress(std::string_view operation) {
 }
 
 void NcclComm::check(std::string_view operation) {
+  if (given_up_) {
+    throw failure(operation, "NCCL was given up before");
+  }
   NcclResult state = NcclResult::kSuccess;
   const NcclResult result = api_.comm_get_async_error(handle_, &state);
   if (result != NcclResult::kSuccess) {
@@ -113,6 +107,7 @@ std::string NcclComm::explain(NcclResult result) const {
 }
 
 void NcclComm::abort() {
+  given_up_ = true;
   if (NcclHandle handle = std::exchange(handle_, nullptr); handle != nullptr) {
     api_.comm_abort(handle);
   }

@@ -16,8 +16,6 @@ class NcclComm {
  public:
   /// All ranks of the new group together; `id` was made by one of them.
   NcclComm(const NcclApi& api, const NcclUniqueId& id, int rank, int size, std::chrono::milliseconds deadline);
-  /// All ranks of `parent` together: the group of this rank's color, ordered by key.
-  NcclComm(NcclComm& parent, int color, int key);
   ~NcclComm();
   NcclComm(const NcclComm&) = delete;
   NcclComm& operator=(const NcclComm&) = delete;
@@ -31,15 +29,17 @@ class NcclComm {
   void check(std::string_view operation);
   /// Gives up: aborts the communicator and throws.
   [[noreturn]] void fail(std::string_view operation, const std::string& reason);
+  /// Ends what waits for other ranks. Nothing can be called any more.
+  void abort();
 
  private:
   NcclResult wait_while_in_progress(std::string_view operation);
   std::string explain(NcclResult result) const;
-  void abort();
 
   const NcclApi& api_;
   std::chrono::milliseconds deadline_;
   NcclHandle handle_ = nullptr;
+  bool given_up_ = false;
 };
 
 /// An id at which the ranks of a new group meet. Errors: kRank.

@@ -55,7 +55,6 @@ std::string fill(NcclApi& api, void* library) {
   symbols.take(api.get_error_string, "ncclGetErrorString");
   symbols.take(api.get_last_error, "ncclGetLastError");
   symbols.take(api.comm_init_rank_config, "ncclCommInitRankConfig");
-  symbols.take(api.comm_split, "ncclCommSplit");
   symbols.take(api.comm_finalize, "ncclCommFinalize");
   symbols.take(api.comm_destroy, "ncclCommDestroy");
   symbols.take(api.comm_abort, "ncclCommAbort");

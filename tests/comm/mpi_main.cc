@@ -3,6 +3,7 @@
 #include <exception>
 
 #include "tests/comm/conformance.h"
+#include "tests/comm/rank_tests.h"
 
 // The suite under mpirun: every process is one rank and runs every test, in the same order. Its arguments are the wire
 // and, where one host is to pass for several, the ranks of each.
@@ -13,35 +14,9 @@ namespace {
 
 Transport* the_transport = nullptr;
 
-// Rank 0 reports as usual; the others print only what fails on them.
-class FailurePrinter : public testing::EmptyTestEventListener {
- public:
-  explicit FailurePrinter(int rank) : rank_(rank) {}
-
- private:
-  void OnTestPartResult(const testing::TestPartResult& result) override {
-    if (result.failed()) {
-      std::fprintf(stderr, "rank %d: %s:%d: %s\n", rank_, result.file_name(), result.line_number(), result.message());
-    }
-  }
-
-  int rank_;
-};
-
-// The first failure ends the job: a rank that left a test early would keep the others waiting in it.
 int run_all_tests(Transport& transport) {
   the_transport = &transport;
-  if (transport.rank() != 0) {
-    auto& listeners = testing::UnitTest::GetInstance()->listeners();
-    delete listeners.Release(listeners.default_result_printer());
-    listeners.Append(new FailurePrinter(transport.rank()));
-  }
-  GTEST_FLAG_SET(fail_fast, true);
-  const int result = RUN_ALL_TESTS();
-  if (result != 0) {
-    transport.abort(result);
-  }
-  return result;
+  return run_tests_as_rank(transport);
 }
 
 }  // namespace

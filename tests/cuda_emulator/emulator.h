@@ -19,6 +19,10 @@ namespace longship::cuda::emulator {
 /// stream is captured the work becomes a node of the graph and may run many times. `name` must outlive the process.
 Status enqueue(const char* name, StreamHandle stream, std::function<void()> work);
 
+/// As enqueue(), for work that waits for other ranks: called until it returns true, and between the calls other streams
+/// go on and the host may look at the stream.
+Status enqueue_until_done(const char* name, StreamHandle stream, std::function<bool()> work);
+
 /// Restarts the random order of streams and blocks, which begins from LONGSHIP_EMULATOR_SEED.
 void reseed(uint64_t seed);
 

@@ -18,8 +18,9 @@ void run_graph(const Graph& graph, Random random) {
     if (node.waits_for >= 0 && !marked[node.waits_for]) {
       continue;
     }
-    if (node.work) {
-      node.work();
+    if (node.work && !node.work()) {
+      std::this_thread::yield();
+      continue;
     }
     if (node.marks >= 0) {
       marked[node.marks] = true;

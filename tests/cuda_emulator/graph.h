@@ -12,7 +12,7 @@ namespace longship::cuda::emulator {
 struct Graph {
   struct Node {
     int lane = 0;                ///< Nodes of a lane, one for each captured stream, run in order.
-    std::function<void()> work;  ///< May be empty.
+    std::function<bool()> work;  ///< Called until it returns true; may be empty.
     int waits_for = -1;          ///< A slot that another node marks.
     int marks = -1;
   };

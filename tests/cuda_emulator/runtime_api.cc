@@ -215,6 +215,10 @@ Status enqueue(const char*, StreamHandle stream, std::function<void()> work) {
   return scheduler().enqueue(stream_of(stream), std::move(work));
 }
 
+Status enqueue_until_done(const char*, StreamHandle stream, std::function<bool()> work) {
+  return scheduler().enqueue_until_done(stream_of(stream), std::move(work));
+}
+
 void reseed(uint64_t seed) {
   scheduler().reseed(seed);
 }

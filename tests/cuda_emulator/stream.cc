@@ -65,6 +65,13 @@ Status Scheduler::destroy(Event* event) {
 }
 
 Status Scheduler::enqueue(Stream* stream, std::function<void()> work) {
+  return enqueue_until_done(stream, [work = std::move(work)] {
+    work();
+    return true;
+  });
+}
+
+Status Scheduler::enqueue_until_done(Stream* stream, std::function<bool()> work) {
   const std::lock_guard lock(mutex_);
   if (!streams_.contains(stream)) {
     return kInvalidHandle;
@@ -158,10 +165,18 @@ void Scheduler::step(std::unique_lock<std::mutex>& lock, std::thread::id owner) 
   if (entry.work) {
     stream->busy = true;
     lock.unlock();
-    entry.work();
-    entry.work = nullptr;  // frees what it holds before the lock is taken
+    const bool done = entry.work();
+    if (done) {
+      entry.work = nullptr;  // frees what it holds before the lock is taken
+    } else {
+      std::this_thread::yield();  // what it waits for may need this core
+    }
     lock.lock();
     stream->busy = false;
+    if (!done) {
+      stream->queue.push_front(std::move(entry));
+      return;
+    }
   }
   if (entry.records) {
     entry.records->done = true;

@@ -36,7 +36,7 @@ struct Event {
 class Stream {
  public:
   struct Entry {
-    std::function<void()> work;              ///< May be empty.
+    std::function<bool()> work;              ///< Called until it returns true; may be empty.
     std::shared_ptr<EventRecord> waits_for;  ///< May be null.
     std::shared_ptr<EventRecord> records;    ///< May be null.
   };
@@ -61,6 +61,7 @@ class Scheduler {
   Status destroy(Event* event);
 
   Status enqueue(Stream* stream, std::function<void()> work);
+  Status enqueue_until_done(Stream* stream, std::function<bool()> work);
   Status record(Event* event, Stream* stream);
   Status wait(Stream* stream, Event* event);
 

@@ -1,0 +1,123 @@
+#include "comm/cuda/ipc_communicator.h"
+
+#include <atomic>
+#include <utility>
+
+#include "comm/cuda/ipc_kernels.h"
+#include "comm/cuda/ipc_region.h"
+#include "comm/tree_sum.h"
+#include "cuda/memory.h"
+#include "cuda/watch.h"
+
+namespace longship {
+
+namespace {
+
+class IpcCommunicator final : public Communicator, private cuda::Watch {
+ public:
+  IpcCommunicator(std::unique_ptr<Communicator> staged, std::unique_ptr<IpcRegion> region,
+                  std::chrono::milliseconds deadline)
+      : staged_(std::move(staged)),
+        region_(std::move(region)),
+        failure_(cuda::allocate_pinned(sizeof(uint32_t))),
+        sum_of_ranks_(*TreeProgram::of(tree_of_ranks(staged_->size()))),
+        deadline_(deadline) {
+    *failure_word() = 0;
+    view_.rank = rank();
+    view_.ranks = size();
+    view_.deadline_ns = static_cast<uint64_t>(std::chrono::nanoseconds(deadline).count());
+    view_.failure = failure_word();
+    for (int peer = 0; peer < size(); ++peer) {
+      view_.regions[peer] = region_->of(peer);
+    }
+  }
+
+  int rank() const override { return staged_->rank(); }
+  int size() const override { return staged_->size(); }
+  Communicator& host() override { return staged_->host(); }
+
+  void tree_reduce(const Tensor& nodes, const ReductionTree& tree, Tensor& out, Stream& stream) override {
+    LONGSHIP_CHECK(tree.ranks() == size() && nodes.elements() == tree.node_count(rank()) * out.elements(),
+                   "tree_reduce needs this rank's nodes, each of the shape of the output");
+    const std::optional<TreeProgram> program = TreeProgram::of(tree);
+    if (!program.has_value()) {
+      staged_->tree_reduce(nodes, tree, out, stream);
+      return;
+    }
+    reduce(*program, nodes.data<float>(), out, IpcFailure::kTreeReduce, stream);
+  }
+
+  void all_reduce(Tensor& x, Stream& stream) override {
+    reduce(sum_of_ranks_, x.data<float>(), x, IpcFailure::kAllReduce, stream);
+  }
+
+  void all_gather(const Tensor& part, std::span<const int64_t> counts, Tensor& out, Stream& stream) override {
+    staged_->all_gather(part, counts, out, stream);
+  }
+  void gather(const Tensor& part, std::span<const int64_t> counts, int root, Tensor& out, Stream& stream) override {
+    staged_->gather(part, counts, root, out, stream);
+  }
+  void reduce_scatter(const Tensor& x, std::span<const int64_t> counts, Tensor& part, Stream& stream) override {
+    staged_->reduce_scatter(x, counts, part, stream);
+  }
+  void broadcast(Tensor& x, int root, Stream& stream) override { staged_->broadcast(x, root, stream); }
+  void send(const Tensor& x, int to, Stream& stream) override { staged_->send(x, to, stream); }
+  void recv(Tensor& x, int from, Stream& stream) override { staged_->recv(x, from, stream); }
+
+  void progress() override {
+    throw_failure();
+    staged_->progress();
+  }
+
+ private:
+  uint32_t* failure_word() const { return static_cast<uint32_t*>(failure_.get()); }
+
+  void reduce(const TreeProgram& tree, const float* nodes, Tensor& out, IpcFailure::Operation operation,
+              Stream& stream) {
+    throw_failure();
+    ipc_reduce(
+        view_,
+        {.tree = tree, .nodes = nodes, .out = out.data<float>(), .count = out.elements(), .operation = operation},
+        static_cast<cuda::StreamHandle>(stream.native()));
+  }
+
+  void check(std::chrono::nanoseconds /*waited*/) override { throw_failure(); }
+
+  // What the kernels report. They end all the same, so that the device stays usable.
+  void throw_failure() const {
+    const uint32_t code = std::atomic_ref<uint32_t>(*failure_word()).load(std::memory_order_acquire);
+    if (code == 0) {
+      return;
+    }
+    const std::string operation = IpcFailure::operation(code) == IpcFailure::kTreeReduce ? "tree_reduce" : "all_reduce";
+    const std::string peer = "rank " + std::to_string(IpcFailure::peer(code)) + " of the group";
+    throw Error(ErrorKind::kRank,
+                operation + " with " + peer + ": nothing came for " + std::to_string(deadline_.count()) + " ms",
+                "Check that " + peer + " still runs.");
+  }
+
+  std::unique_ptr<Communicator> staged_;
+  std::unique_ptr<IpcRegion> region_;
+  std::shared_ptr<void> failure_;
+  TreeProgram sum_of_ranks_;
+  std::chrono::milliseconds deadline_;
+  IpcView view_;
+};
+
+}  // namespace
+
+std::unique_ptr<Communicator> make_ipc_communicator(std::unique_ptr<Communicator>& staged,
+                                                    std::chrono::milliseconds deadline, std::string& why) {
+  if (staged->size() > IpcView::kMostRanks) {
+    why = "the group has more than " + std::to_string(IpcView::kMostRanks) + " ranks";
+    return nullptr;
+  }
+  std::unique_ptr<IpcRegion> region =
+      IpcRegion::make(staged->host(), IpcView::region_bytes(staged->size()), IpcView::kHeaderBytes, why);
+  if (region == nullptr) {
+    return nullptr;
+  }
+  return std::make_unique<IpcCommunicator>(std::move(staged), std::move(region), deadline);
+}
+
+}  // namespace longship

@@ -1,0 +1,192 @@
+#include "comm/cuda/ipc_kernels.h"
+
+#include <algorithm>
+
+#include "comm/cuda/tree_walk.h"
+#include "cuda/device.h"
+#include "cuda/launch.h"
+#include "cuda/ptx.h"
+
+namespace longship {
+
+namespace {
+
+using cuda::spin_pause;
+
+constexpr int kThreads = 256;
+// Up to so many bytes of nodes, everyone's getting all of them beats the two rounds that move less.
+constexpr int64_t kMostBytesInOneRound = int64_t{1} << 18;
+
+__device__ uint32_t* flag_of(const IpcView& view, int owner, int from) {
+  auto* flags = reinterpret_cast<uint32_t*>(view.regions[owner]);
+  return flags + (from * IpcView::kBlocks + static_cast<int>(blockIdx.x)) * IpcView::kFlagStride;
+}
+
+__device__ uint32_t* own_words(const IpcView& view) {
+  return reinterpret_cast<uint32_t*>(view.regions[view.rank]) + IpcView::kFlagWords;
+}
+
+__device__ uint32_t* round_of_block(const IpcView& view) {
+  return own_words(view) + blockIdx.x;
+}
+
+__device__ uint32_t* broken(const IpcView& view) {
+  return own_words(view) + IpcView::kBlocks;
+}
+
+// Where `from` writes in `owner`'s region in this round.
+__device__ float* slot_of(const IpcView& view, int owner, int from, uint32_t round) {
+  auto* slots = reinterpret_cast<float*>(view.regions[owner] + IpcView::kHeaderBytes);
+  const int index = (from * IpcView::kBlocks + static_cast<int>(blockIdx.x)) * 2 + static_cast<int>(round & 1U);
+  return slots + static_cast<int64_t>(index) * IpcView::kSlotFloats;
+}
+
+// Numbers of rounds wrap around.
+__device__ bool has_reached(uint32_t seen, uint32_t round) {
+  return static_cast<int32_t>(seen - round) >= 0;
+}
+
+// Gives up at the deadline, or at once where another wait was in vain: the host ends the job.
+__device__ void wait_for(const IpcView& view, int peer, uint32_t round, IpcFailure::Operation operation) {
+  const uint32_t* flag = flag_of(view, view.rank, peer);
+  const uint64_t start = cuda::global_timer_ns();
+  while (!has_reached(cuda::load_acquire_system(flag), round)) {
+    if (cuda::load_acquire_system(broken(view)) != 0) {
+      return;
+    }
+    if (cuda::global_timer_ns() - start > view.deadline_ns) {
+      cuda::store_release_system(broken(view), 1U);
+      cuda::store_release_system(view.failure, operation * 256U + static_cast<uint32_t>(peer));
+      return;
+    }
+    spin_pause();
+  }
+}
+
+// Hands what this block has written to the other ranks and waits for what theirs have.
+__device__ void meet(const IpcView& view, uint32_t round, IpcFailure::Operation operation) {
+  __syncthreads();
+  const int peer = static_cast<int>(threadIdx.x);
+  if (peer < view.ranks && peer != view.rank) {
+    __threadfence_system();
+    cuda::store_release_system(flag_of(view, peer, view.rank), round);
+    wait_for(view, peer, round, operation);
+  }
+  __syncthreads();
+}
+
+// Elements [begin, begin + count) of this rank's nodes into its slot at `peer`, one node after the other.
+__device__ void push_nodes(const IpcView& view, const IpcReduction& reduction, int peer, uint32_t round, int64_t begin,
+                           int count) {
+  float* slot = slot_of(view, peer, view.rank, round);
+  const int nodes = reduction.tree.first_node[view.rank + 1] - reduction.tree.first_node[view.rank];
+  for (int node = 0; node < nodes; ++node) {
+    const float* from = reduction.nodes + node * reduction.count + begin;
+    for (int i = static_cast<int>(threadIdx.x); i < count; i += static_cast<int>(blockDim.x)) {
+      slot[node * count + i] = from[i];
+    }
+  }
+}
+
+// The root of element begin + i, where this rank has got elements [begin, begin + count) of everybody's nodes.
+__device__ float sum_of(const IpcView& view, const IpcReduction& reduction, uint32_t round, int64_t begin, int count,
+                        int i) {
+  return sum_along(reduction.tree, [&](int rank, int node) {
+    return rank == view.rank ? reduction.nodes[node * reduction.count + begin + i]
+                             : slot_of(view, view.rank, rank, round)[node * count + i];
+  });
+}
+
+__device__ int smaller(int64_t a, int b) {
+  return a < b ? static_cast<int>(a) : b;
+}
+
+__global__ void __launch_bounds__(kThreads) reduce_in_one_round(IpcView view, IpcReduction reduction, int chunk) {
+  uint32_t round = *round_of_block(view);
+  const int64_t stride = static_cast<int64_t>(gridDim.x) * chunk;
+  for (int64_t begin = static_cast<int64_t>(blockIdx.x) * chunk; begin < reduction.count; begin += stride) {
+    const int count = smaller(reduction.count - begin, chunk);
+    ++round;
+    for (int step = 1; step < view.ranks; ++step) {
+      push_nodes(view, reduction, (view.rank + step) % view.ranks, round, begin, count);
+    }
+    meet(view, round, reduction.operation);
+    for (int i = static_cast<int>(threadIdx.x); i < count; i += static_cast<int>(blockDim.x)) {
+      reduction.out[begin + i] = sum_of(view, reduction, round, begin, count, i);
+    }
+  }
+  if (threadIdx.x == 0) {
+    *round_of_block(view) = round;
+  }
+}
+
+// A chunk is as many parts as there are ranks. Rank r adds up part r of each chunk.
+__global__ void __launch_bounds__(kThreads) reduce_in_two_rounds(IpcView view, IpcReduction reduction, int part) {
+  uint32_t round = *round_of_block(view);
+  const int64_t chunk = static_cast<int64_t>(view.ranks) * part;
+  const int64_t stride = gridDim.x * chunk;
+  for (int64_t first = blockIdx.x * chunk; first < reduction.count; first += stride) {
+    const auto begin_of = [&](int rank) { return first + static_cast<int64_t>(rank) * part; };
+    const auto count_of = [&](int rank) { return smaller(reduction.count - begin_of(rank), part); };
+    ++round;
+    for (int step = 1; step < view.ranks; ++step) {
+      const int peer = (view.rank + step) % view.ranks;
+      push_nodes(view, reduction, peer, round, begin_of(peer), count_of(peer));
+    }
+    meet(view, round, reduction.operation);
+    const int mine = count_of(view.rank);
+    for (int i = static_cast<int>(threadIdx.x); i < mine; i += static_cast<int>(blockDim.x)) {
+      const float sum = sum_of(view, reduction, round, begin_of(view.rank), mine, i);
+      reduction.out[begin_of(view.rank) + i] = sum;
+      for (int step = 1; step < view.ranks; ++step) {
+        slot_of(view, (view.rank + step) % view.ranks, view.rank, round + 1)[i] = sum;
+      }
+    }
+    ++round;
+    meet(view, round, reduction.operation);
+    for (int step = 1; step < view.ranks; ++step) {
+      const int peer = (view.rank + step) % view.ranks;
+      const float* slot = slot_of(view, view.rank, peer, round);
+      for (int i = static_cast<int>(threadIdx.x); i < count_of(peer); i += static_cast<int>(blockDim.x)) {
+        reduction.out[begin_of(peer) + i] = slot[i];
+      }
+    }
+  }
+  if (threadIdx.x == 0) {
+    *round_of_block(view) = round;
+  }
+}
+
+unsigned blocks_for(int64_t count, int64_t chunk) {
+  return static_cast<unsigned>(std::min<int64_t>((count + chunk - 1) / chunk, IpcView::kBlocks));
+}
+
+// So many elements a block and round that all blocks have work, at most `most`.
+int share_of_block(int64_t count, int64_t most) {
+  constexpr int64_t kLeast = kThreads;
+  const int64_t even = (count + IpcView::kBlocks - 1) / IpcView::kBlocks;
+  return static_cast<int>(std::min(most, std::max(kLeast, (even + 31) / 32 * 32)));
+}
+
+}  // namespace
+
+void ipc_reduce(const IpcView& view, const IpcReduction& reduction, cuda::StreamHandle stream) {
+  if (reduction.count == 0) {
+    return;
+  }
+  const int64_t most = IpcView::kSlotFloats / std::max(1, reduction.tree.most_nodes);
+  const int64_t bytes = reduction.count * reduction.tree.nodes * static_cast<int64_t>(sizeof(float));
+  const cuda::Dim3 block{kThreads};
+  if (bytes <= kMostBytesInOneRound) {
+    const int chunk = share_of_block(reduction.count, most);
+    const cuda::LaunchShape shape{.grid = {blocks_for(reduction.count, chunk)}, .block = block, .stream = stream};
+    cuda::launch(reduce_in_one_round, "ipc_reduce_in_one_round", shape, view, reduction, chunk);
+  } else {
+    const int part = share_of_block((reduction.count + view.ranks - 1) / view.ranks, most);
+    const cuda::LaunchShape shape{
+        .grid = {blocks_for(reduction.count, int64_t{part} * view.ranks)}, .block = block, .stream = stream};
+    cuda::launch(reduce_in_two_rounds, "ipc_reduce_in_two_rounds", shape, view, reduction, part);
+  }
+}
+
+}  // namespace longship

@@ -1,0 +1,108 @@
+#include "tests/comm/device_transport.h"
+
+#include <gtest/gtest.h>
+
+#include <utility>
+
+#include "tests/comm/device_memory.h"
+
+namespace longship::conformance {
+
+namespace {
+
+// What was asked for, not what it may fall back to.
+std::unique_ptr<Communicator> group_of(DeviceWire wire, std::unique_ptr<Communicator> host,
+                                       std::chrono::milliseconds deadline) {
+  const bool alone = host->size() == 1;
+  NamedCommunicator made = make_device_group(wire, std::move(host), deadline);
+  EXPECT_EQ(alone || device_wire_of(made.name) == wire, true) << made.name;
+  return std::move(made.group);
+}
+
+class OverDevice final : public Communicator {
+ public:
+  explicit OverDevice(std::unique_ptr<Communicator> group) : group_(std::move(group)) {}
+
+  int rank() const override { return group_->rank(); }
+  int size() const override { return group_->size(); }
+
+  void tree_reduce(const Tensor& nodes, const ReductionTree& tree, Tensor& out, Stream& /*stream*/) override {
+    const Tensor device_nodes = to_device(nodes, stream_);
+    Tensor device_out = device_tensor(out.dtype(), out.shape());
+    group_->tree_reduce(device_nodes, tree, device_out, stream_);
+    to_host(device_out, out, stream_);
+  }
+  void all_reduce(Tensor& x, Stream& /*stream*/) override {
+    Tensor device = to_device(x, stream_);
+    group_->all_reduce(device, stream_);
+    to_host(device, x, stream_);
+  }
+  void all_gather(const Tensor& part, std::span<const int64_t> counts, Tensor& out, Stream& /*stream*/) override {
+    Tensor device_out = device_tensor(out.dtype(), out.shape());
+    group_->all_gather(to_device(part, stream_), counts, device_out, stream_);
+    to_host(device_out, out, stream_);
+  }
+  void gather(const Tensor& part, std::span<const int64_t> counts, int root, Tensor& out, Stream& /*stream*/) override {
+    Tensor device_out = device_tensor(out.dtype(), out.shape());
+    group_->gather(to_device(part, stream_), counts, root, device_out, stream_);
+    to_host(device_out, out, stream_);
+  }
+  void reduce_scatter(const Tensor& x, std::span<const int64_t> counts, Tensor& part, Stream& /*stream*/) override {
+    Tensor device_part = device_tensor(part.dtype(), part.shape());
+    group_->reduce_scatter(to_device(x, stream_), counts, device_part, stream_);
+    to_host(device_part, part, stream_);
+  }
+  void broadcast(Tensor& x, int root, Stream& /*stream*/) override {
+    Tensor device = to_device(x, stream_);
+    group_->broadcast(device, root, stream_);
+    to_host(device, x, stream_);
+  }
+  // What is sent may change once send() has returned, in the order of the stream: it is freed here.
+  void send(const Tensor& x, int to, Stream& /*stream*/) override { group_->send(to_device(x, stream_), to, stream_); }
+  void recv(Tensor& x, int from, Stream& /*stream*/) override {
+    Tensor device = device_tensor(x.dtype(), x.shape());
+    group_->recv(device, from, stream_);
+    to_host(device, x, stream_);
+  }
+  void progress() override { group_->progress(); }
+
+ private:
+  DeviceStream stream_;
+  std::unique_ptr<Communicator> group_;
+};
+
+class OverDevices final : public Transport {
+ public:
+  OverDevices(Transport& inner, DeviceWire wire, std::chrono::milliseconds deadline)
+      : inner_(inner), wire_(wire), deadline_(deadline) {}
+
+  std::string_view name() const override { return inner_.name(); }
+  int rank() const override { return inner_.rank(); }
+  int size() const override { return inner_.size(); }
+  std::vector<int> ranks_per_host() const override { return inner_.ranks_per_host(); }
+  HostPlace host_place() const override { return inner_.host_place(); }
+  ControlChannel& control() override { return inner_.control(); }
+  void abort(int exit_code) override { inner_.abort(exit_code); }
+
+  std::unique_ptr<Communicator> split(int color, int key) override {
+    return std::make_unique<OverDevice>(group_of(wire_, inner_.split(color, key), deadline_));
+  }
+
+ private:
+  Transport& inner_;
+  DeviceWire wire_;
+  std::chrono::milliseconds deadline_;
+};
+
+}  // namespace
+
+std::unique_ptr<Transport> make_device_transport(Transport& inner, DeviceWire wire,
+                                                 std::chrono::milliseconds deadline) {
+  return std::make_unique<OverDevices>(inner, wire, deadline);
+}
+
+std::unique_ptr<Communicator> device_group(Transport& transport, DeviceWire wire, std::chrono::milliseconds deadline) {
+  return group_of(wire, transport.split(0, transport.rank()), deadline);
+}
+
+}  // namespace longship::conformance

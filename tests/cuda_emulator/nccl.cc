@@ -1,0 +1,289 @@
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "comm/cuda/nccl_api.h"
+#include "tests/cuda_emulator/emulator.h"
+#include "tests/cuda_emulator/message.h"
+#include "tests/cuda_emulator/nccl_calls.h"
+
+// NCCL between threads and processes of one host, over shared memory: the same table, ordered by the emulated streams.
+
+namespace longship {
+
+namespace cuda::emulator {
+
+namespace {
+
+/// A call between group_start() and group_end().
+struct Pending {
+  NcclHandle comm;
+  StreamHandle stream;
+  NcclCall call;
+};
+
+struct Group {
+  int depth = 0;
+  std::vector<Pending> calls = {};
+};
+
+Group& group_of_thread() {
+  thread_local Group group;
+  return group;
+}
+
+NcclResult get_version(int* version) {
+  *version = 22809;
+  return NcclResult::kSuccess;
+}
+
+NcclResult get_unique_id(NcclUniqueId* id) {
+  const std::optional<NcclUniqueId> made = NcclMeeting::create();
+  if (!made.has_value()) {
+    return NcclResult::kSystemError;
+  }
+  *id = *made;
+  return NcclResult::kSuccess;
+}
+
+const char* get_error_string(NcclResult result) {
+  switch (result) {
+    case NcclResult::kSuccess:
+      return "no error";
+    case NcclResult::kSystemError:
+      return "system error";
+    case NcclResult::kInvalidArgument:
+      return "invalid argument";
+    case NcclResult::kInvalidUsage:
+      return "invalid usage";
+    case NcclResult::kRemoteError:
+      return "remote process exited or there was a network error";
+    case NcclResult::kInProgress:
+      return "NCCL operation in progress";
+    default:
+      return "internal error";
+  }
+}
+
+const char* get_last_error(NcclHandle comm) {
+  return comm == nullptr || comm->error.load() == NcclResult::kSuccess ? "" : comm->explanation.c_str();
+}
+
+NcclResult comm_init_rank_config(NcclHandle* comm, int ranks, NcclUniqueId id, int rank, NcclConfig* config) {
+  if (ranks < 1 || ranks > NcclMeeting::kMostRanks || rank < 0 || rank >= ranks || config == nullptr ||
+      config->size != sizeof(NcclConfig) || config->magic != NcclConfig().magic) {
+    return NcclResult::kInvalidArgument;
+  }
+  if (config->blocking != 0) {
+    fail("NCCL: a communicator that blocks has no deadline");
+  }
+  std::optional<NcclMeeting> meeting = NcclMeeting::open(id);
+  if (!meeting.has_value()) {
+    return NcclResult::kSystemError;
+  }
+  if (!meeting->sit(rank, ranks)) {
+    fail(format("NCCL: rank %d of %d meets ranks of another group size, or one of the same number", rank, ranks));
+  }
+  const auto made = std::make_shared<NcclOpaque>(std::move(*meeting), id, rank, ranks);
+  made->self = made;
+  *comm = made.get();
+  return NcclResult::kInProgress;
+}
+
+NcclResult comm_finalize(NcclHandle comm) {
+  comm->ending = true;
+  return NcclResult::kInProgress;
+}
+
+NcclResult end(NcclHandle comm) {
+  comm->aborted.store(true);
+  comm->meeting.leave(comm->rank);
+  const std::shared_ptr<NcclOpaque> last = std::move(comm->self);
+  return NcclResult::kSuccess;
+}
+
+NcclResult comm_destroy(NcclHandle comm) {
+  if (!comm->ending || !comm->outbox.is_empty()) {
+    fail("NCCL: a communicator is destroyed that has not been finalised");
+  }
+  return end(comm);
+}
+
+NcclResult comm_get_async_error(NcclHandle comm, NcclResult* error) {
+  *error = comm->error.load();
+  if (*error != NcclResult::kSuccess) {
+    return NcclResult::kSuccess;
+  }
+  if (!comm->ready && comm->meeting.is_complete(comm->ranks)) {
+    comm->ready = true;
+    NcclMeeting::forget(comm->id);
+  }
+  if (!comm->ready || (comm->ending && !comm->outbox.is_empty())) {
+    *error = NcclResult::kInProgress;
+  }
+  return NcclResult::kSuccess;
+}
+
+NcclResult group_start() {
+  ++group_of_thread().depth;
+  return NcclResult::kSuccess;
+}
+
+// A device sends while its host does something else; the emulated one works only while its host waits for it. What is
+// sent leaves here, so that a rank that waits elsewhere keeps nobody waiting.
+void let_leave(const NcclOpaque& comm, StreamHandle stream) {
+  constexpr std::chrono::seconds kPatience{60};
+  const auto begin = std::chrono::steady_clock::now();
+  while (api().stream_query(stream) == kNotReady && comm.error.load() == NcclResult::kSuccess &&
+         std::chrono::steady_clock::now() - begin < kPatience) {
+  }
+}
+
+// Queues the calls of each communicator together: they go on side by side.
+void start(std::vector<Pending> calls) {
+  while (!calls.empty()) {
+    NcclHandle comm = calls.front().comm;
+    const StreamHandle stream = calls.front().stream;
+    std::vector<NcclCall> together;
+    std::erase_if(calls, [&](const Pending& pending) {
+      if (pending.comm != comm) {
+        return false;
+      }
+      if (pending.stream != stream) {
+        fail("NCCL: calls of one communicator in one group are on different streams");
+      }
+      together.push_back(pending.call);
+      return true;
+    });
+    const bool sends =
+        std::ranges::any_of(together, [](const NcclCall& made) { return made.kind == NcclCall::Kind::kSend; });
+    const bool receives =
+        std::ranges::any_of(together, [](const NcclCall& made) { return made.kind != NcclCall::Kind::kSend; });
+    auto run = std::make_shared<std::unique_ptr<NcclRun>>();
+    enqueue_until_done("nccl", stream, [comm = comm->self, together = std::move(together), run] {
+      if (*run == nullptr) {
+        *run = std::make_unique<NcclRun>(*comm, together);
+      }
+      const bool done = (*run)->advance();
+      if (done) {
+        run->reset();
+      }
+      return done;
+    });
+    if (sends && !receives) {
+      let_leave(*comm, stream);
+    }
+  }
+}
+
+NcclResult group_end() {
+  Group& group = group_of_thread();
+  if (group.depth == 0) {
+    return NcclResult::kInvalidUsage;
+  }
+  if (--group.depth == 0) {
+    start(std::exchange(group.calls, {}));
+  }
+  return NcclResult::kSuccess;
+}
+
+NcclResult call(NcclHandle comm, StreamHandle stream, NcclCall made) {
+  if (!comm->ready || comm->ending) {
+    fail("NCCL: a call on a communicator that is not ready");
+  }
+  if (made.peer < 0 || made.peer >= comm->ranks || (!made.is_collective() && made.peer == comm->rank)) {
+    return NcclResult::kInvalidArgument;
+  }
+  if (made.is_collective()) {
+    made.number = comm->collectives++;
+  }
+  Group& group = group_of_thread();
+  group.calls.push_back({comm, stream, made});
+  if (group.depth == 0) {
+    start(std::exchange(group.calls, {}));
+  }
+  return NcclResult::kSuccess;
+}
+
+NcclResult all_reduce(const void* from, void* to, std::size_t count, NcclType type, NcclOp /*op*/, NcclHandle comm,
+                      StreamHandle stream) {
+  if (type != NcclType::kFloat32) {
+    return NcclResult::kInvalidArgument;
+  }
+  return call(
+      comm, stream,
+      {.kind = NcclCall::Kind::kAllReduce, .type = type, .count = static_cast<int64_t>(count), .from = from, .to = to});
+}
+
+NcclResult all_gather(const void* from, void* to, std::size_t count, NcclType type, NcclHandle comm,
+                      StreamHandle stream) {
+  return call(
+      comm, stream,
+      {.kind = NcclCall::Kind::kAllGather, .type = type, .count = static_cast<int64_t>(count), .from = from, .to = to});
+}
+
+NcclResult broadcast(const void* from, void* to, std::size_t count, NcclType type, int root, NcclHandle comm,
+                     StreamHandle stream) {
+  return call(comm, stream,
+              {.kind = NcclCall::Kind::kBroadcast,
+               .type = type,
+               .count = static_cast<int64_t>(count),
+               .peer = root,
+               .from = from,
+               .to = to});
+}
+
+NcclResult send(const void* from, std::size_t count, NcclType type, int peer, NcclHandle comm, StreamHandle stream) {
+  return call(
+      comm, stream,
+      {.kind = NcclCall::Kind::kSend, .type = type, .count = static_cast<int64_t>(count), .peer = peer, .from = from});
+}
+
+NcclResult recv(void* to, std::size_t count, NcclType type, int peer, NcclHandle comm, StreamHandle stream) {
+  return call(
+      comm, stream,
+      {.kind = NcclCall::Kind::kRecv, .type = type, .count = static_cast<int64_t>(count), .peer = peer, .to = to});
+}
+
+NcclResult comm_register(NcclHandle /*comm*/, void* memory, std::size_t /*bytes*/, void** handle) {
+  *handle = memory;
+  return NcclResult::kSuccess;
+}
+
+NcclResult comm_deregister(NcclHandle /*comm*/, void* /*handle*/) {
+  return NcclResult::kSuccess;
+}
+
+constexpr NcclApi kApi = {
+    .get_version = get_version,
+    .get_unique_id = get_unique_id,
+    .get_error_string = get_error_string,
+    .get_last_error = get_last_error,
+    .comm_init_rank_config = comm_init_rank_config,
+    .comm_finalize = comm_finalize,
+    .comm_destroy = comm_destroy,
+    .comm_abort = end,
+    .comm_get_async_error = comm_get_async_error,
+    .group_start = group_start,
+    .group_end = group_end,
+    .all_reduce = all_reduce,
+    .all_gather = all_gather,
+    .broadcast = broadcast,
+    .send = send,
+    .recv = recv,
+    .comm_register = comm_register,
+    .comm_deregister = comm_deregister,
+};
+
+}  // namespace
+
+}  // namespace cuda::emulator
+
+const NcclApi* find_nccl(std::string& /*why*/) {
+  return &cuda::emulator::kApi;
+}
+
+}  // namespace longship

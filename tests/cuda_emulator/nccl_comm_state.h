@@ -1,0 +1,45 @@
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "comm/cuda/nccl_api.h"
+#include "tests/cuda_emulator/nccl_meeting.h"
+#include "tests/cuda_emulator/nccl_outbox.h"
+
+namespace longship {
+
+/// An emulated communicator.
+struct NcclOpaque {
+  NcclOpaque(cuda::emulator::NcclMeeting place, const NcclUniqueId& meeting_id, int my_rank, int all_ranks)
+      : meeting(std::move(place)),
+        outbox(meeting, my_rank, all_ranks),
+        id(meeting_id),
+        rank(my_rank),
+        ranks(all_ranks) {}
+
+  cuda::emulator::NcclMeeting meeting;
+  cuda::emulator::NcclOutbox outbox;
+  NcclUniqueId id;
+  int rank;
+  int ranks;
+  std::shared_ptr<NcclOpaque> self = {};  ///< Until its end; work on streams may know it for longer.
+  uint64_t collectives = 0;               ///< Called so far on this rank.
+  bool ready = false;                     ///< All ranks have been seen.
+  bool ending = false;
+  std::atomic<bool> aborted = false;
+  std::atomic<NcclResult> error = NcclResult::kSuccess;
+  std::string explanation = {};  ///< Of the error; written before it.
+
+  /// The first error stays.
+  void fail(const std::string& why) {
+    if (error.load() == NcclResult::kSuccess) {
+      explanation = why;
+      error.store(NcclResult::kRemoteError);
+    }
+  }
+};
+
+}  // namespace longship

@@ -1,0 +1,162 @@
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "comm/cuda/nccl_comm.h"
+#include "core/error.h"
+#include "tests/comm/device_memory.h"
+
+// What the emulated NCCL finds out about its callers. That it moves the right data is tested in tests/comm.
+
+namespace longship {
+namespace {
+
+using conformance::device_tensor;
+using conformance::DeviceStream;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+const NcclApi& nccl() {
+  std::string why;
+  return *find_nccl(why);
+}
+
+/// A rank of a group of two, on a thread of its own.
+struct Rank {
+  NcclComm& comm;
+  DeviceStream& stream;
+  Tensor x;
+
+  void reduce(std::size_t count) {
+    comm.call("all_reduce", [&] {
+      return nccl().all_reduce(x.data<void>(), x.data<void>(), count, NcclType::kFloat32, NcclOp::kSum, comm.handle(),
+                               stream.handle());
+    });
+  }
+  void broadcast(std::size_t count, int root) {
+    comm.call("broadcast", [&] {
+      return nccl().broadcast(x.data<void>(), x.data<void>(), count, NcclType::kFloat32, root, comm.handle(),
+                              stream.handle());
+    });
+  }
+  void send(std::size_t count, int to) {
+    comm.call("send", [&] {
+      return nccl().send(x.data<void>(), count, NcclType::kFloat32, to, comm.handle(), stream.handle());
+    });
+  }
+  void recv(std::size_t count, int from) {
+    comm.call("recv", [&] {
+      return nccl().recv(x.data<void>(), count, NcclType::kFloat32, from, comm.handle(), stream.handle());
+    });
+  }
+};
+
+using Body = void (*)(Rank&);
+
+void run_rank(const NcclUniqueId& id, int rank, Body body) {
+  NcclComm comm(nccl(), id, rank, 2, seconds(20));
+  DeviceStream stream;
+  Tensor x = device_tensor(DType::kF32, {64});
+  cuda::check(cuda::api().memset_async(x.data<void>(), 0, static_cast<std::size_t>(x.bytes()), stream.handle()),
+              "test");
+  Rank self{comm, stream, std::move(x)};
+  body(self);
+  stream.synchronise();
+}
+
+void run_both(Body first, Body second) {
+  const NcclUniqueId id = new_nccl_id(nccl());
+  std::jthread other([&] { run_rank(id, 1, second); });
+  run_rank(id, 0, first);
+}
+
+class NcclEmulationDeathTest : public testing::Test {
+ protected:
+  void SetUp() override { GTEST_FLAG_SET(death_test_style, "threadsafe"); }
+};
+
+TEST_F(NcclEmulationDeathTest, FindsDifferentOperations) {
+  EXPECT_DEATH(
+      run_both([](Rank& rank) { rank.reduce(64); }, [](Rank& rank) { rank.broadcast(64, 0); }),
+      "ranks call different things: rank [01] (all_reduce of 64 f32|broadcast of 64 f32 from rank 0) as collective 0");
+}
+
+TEST_F(NcclEmulationDeathTest, FindsDifferentCounts) {
+  EXPECT_DEATH(run_both([](Rank& rank) { rank.reduce(64); }, [](Rank& rank) { rank.reduce(32); }),
+               "ranks call different things");
+}
+
+TEST_F(NcclEmulationDeathTest, FindsDifferentRoots) {
+  EXPECT_DEATH(run_both([](Rank& rank) { rank.broadcast(64, 0); }, [](Rank& rank) { rank.broadcast(64, 1); }),
+               "from rank [01].*from rank [01]");
+}
+
+TEST_F(NcclEmulationDeathTest, FindsAnotherOrder) {
+  const Body one = [](Rank& rank) {
+    rank.reduce(8);
+    rank.broadcast(8, 0);
+  };
+  const Body other = [](Rank& rank) {
+    rank.broadcast(8, 0);
+    rank.reduce(8);
+  };
+  EXPECT_DEATH(run_both(one, other), "ranks call different things");
+}
+
+TEST_F(NcclEmulationDeathTest, FindsAMessageOfAnotherSizeThanExpected) {
+  EXPECT_DEATH(run_both([](Rank& rank) { rank.send(16, 1); }, [](Rank& rank) { rank.recv(32, 0); }),
+               "send and recv of 32 f32.*send and recv of 16 f32");
+}
+
+TEST_F(NcclEmulationDeathTest, FindsACollectiveWhereAMessageIsExpected) {
+  EXPECT_DEATH(run_both([](Rank& rank) { rank.reduce(16); }, [](Rank& rank) { rank.recv(16, 0); }),
+               "ranks call different things");
+}
+
+TEST_F(NcclEmulationDeathTest, FindsTwoRanksOfOneNumber) {
+  const NcclUniqueId id = new_nccl_id(nccl());
+  EXPECT_DEATH(
+      {
+        const std::jthread other([&] { run_rank(id, 0, [](Rank&) {}); });
+        run_rank(id, 0, [](Rank&) {});
+      },
+      "one of the same number");
+}
+
+TEST_F(NcclEmulationDeathTest, FindsCommunicatorsThatBlock) {
+  NcclHandle comm = nullptr;
+  NcclConfig config;
+  EXPECT_DEATH(nccl().comm_init_rank_config(&comm, 2, new_nccl_id(nccl()), 0, &config), "no deadline");
+}
+
+TEST(NcclEmulation, AGroupThatDoesNotMeetEndsAtTheDeadline) {
+  try {
+    const NcclComm comm(nccl(), new_nccl_id(nccl()), 0, 2, milliseconds(100));
+    FAIL() << "nobody else came";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kRank);
+    EXPECT_NE(error.cause().find("not ready after 100 ms"), std::string::npos) << error.cause();
+  }
+}
+
+TEST(NcclEmulation, ARankThatLeavesIsNoticed) {
+  const auto leaves = [](Rank&) {};
+  const auto waits = [](Rank& rank) {
+    rank.reduce(64);
+    try {
+      while (cuda::api().stream_query(rank.stream.handle()) == cuda::kNotReady) {
+      }
+      rank.comm.check("all_reduce");
+      ADD_FAILURE() << "the other rank did not take part";
+    } catch (const Error& error) {
+      EXPECT_NE(error.cause().find("rank 1 is gone during all_reduce of 64 f32"), std::string::npos) << error.cause();
+    }
+  };
+  run_both(waits, leaves);
+}
+
+}  // namespace
+}  // namespace longship
