@@ -2,6 +2,7 @@
 
 #include "core/error.h"
 #include "cuda/api.h"
+#include "cuda/blas_api.h"
 
 namespace longship::cuda {
 
@@ -9,6 +10,13 @@ void check(Status status, std::string_view operation) {
   if (status != kSuccess) {
     throw Error(ErrorKind::kInternal,
                 std::string(api().name) + ": " + std::string(operation) + ": " + api().error_string(status));
+  }
+}
+
+void check_blas(const BlasApi& api, Status status, std::string_view operation) {
+  if (status != kSuccess) {
+    throw Error(ErrorKind::kInternal,
+                std::string(api.name) + ": " + std::string(operation) + ": " + api.error_string(status));
   }
 }
 
