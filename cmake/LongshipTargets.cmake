@@ -68,6 +68,9 @@ set(LONGSHIP_MPI_ENVIRONMENT
     ASAN_OPTIONS=detect_leaks=0
     TSAN_OPTIONS=detect_deadlocks=0)
 
+# What makes a suite run on the device of the emulator instead of the CPU.
+set(LONGSHIP_CUDA_EMULATED_ENVIRONMENT LONGSHIP_TEST_DEVICE=cuda-emulated LONGSHIP_PLUGIN_DIR=${PROJECT_BINARY_DIR})
+
 # longship_mpi_test(NAME comm_mpi_test SRCS mpi_main.cc DEPS comm LABEL comm RANKS 1 2 4 [TIMEOUT 120]
 #                   [ARGS word ...] [EXIT_CODE 5])
 # One binary with a main of its own, and one ctest entry NAME_np<N> for each number of ranks, under mpirun.

@@ -51,13 +51,18 @@ DeviceChoice::DeviceChoice(const EngineOptions& options, bool auto_is_cuda, cons
     return;
   }
   std::string why;
-  const int devices = cuda_plugin(backend_.name == "cuda-emulated", 0).device_count(why);
+  const int devices = cuda_plugin(is_emulated(), 0).device_count(why);
   backend_.device = place.index % devices;
   sharers_ = place.count / devices + (backend_.device < place.count % devices ? 1 : 0);
 }
 
 DeviceChoice DeviceChoice::for_plan(const EngineOptions& options, bool auto_is_cuda) {
-  return {options, auto_is_cuda};
+  DeviceChoice choice(options, auto_is_cuda);
+  if (!choice.is_cpu()) {
+    std::string why;
+    choice.backend_.device = cuda_plugin(choice.is_emulated(), -1).device_count(why) > 0 ? 0 : -1;
+  }
+  return choice;
 }
 
 std::unique_ptr<Kernels> DeviceChoice::make_kernels() const {
@@ -69,7 +74,7 @@ std::unique_ptr<Communicator> DeviceChoice::make_group(std::unique_ptr<Communica
   if (is_cpu()) {
     return host_group;
   }
-  const CudaPlugin& plugin = cuda_plugin(backend_.name == "cuda-emulated", backend_.device);
+  const CudaPlugin& plugin = cuda_plugin(is_emulated(), backend_.device);
   return plugin.make_communicator(std::move(host_group), kernels,
                                   {.wire = wire_, .deadline = TransportOptions{}.deadline});
 }

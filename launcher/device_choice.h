@@ -19,10 +19,10 @@ class DeviceChoice {
  public:
   /// `options.device`, where "auto" is "cuda" if `auto_is_cuda`. Errors: kUsage if there is no such device here.
   DeviceChoice(const EngineOptions& options, bool auto_is_cuda, const HostPlace& place);
-  /// For a plan: the kernels count only, no device is needed.
+  /// For a plan: the kernels count only; no device is needed, but the first one here says its properties.
   static DeviceChoice for_plan(const EngineOptions& options, bool auto_is_cuda);
 
-  bool is_cpu() const { return backend_.name != "cuda" && backend_.name != "cuda-emulated"; }
+  bool is_cpu() const { return backend_.name != "cuda" && !is_emulated(); }
   /// Ranks that compute on the same device, this one included.
   int sharers() const { return sharers_; }
   std::unique_ptr<Kernels> make_kernels() const;
@@ -31,6 +31,7 @@ class DeviceChoice {
 
  private:
   DeviceChoice(const EngineOptions& options, bool auto_is_cuda);
+  bool is_emulated() const { return backend_.name == "cuda-emulated"; }
 
   BackendOptions backend_;
   std::string wire_;

@@ -1,5 +1,6 @@
 #include "tests/invariance/workload.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "engine/model/checkpoint.h"
@@ -14,6 +15,11 @@ constexpr int64_t kGenerated = 4;
 
 // Lengths around the edges of pages and chunks.
 constexpr int64_t kLengths[kPrompts] = {1, 70, 17, 130, 64};
+
+// One of each kind of kernel.
+bool is_for_devices(const std::string& name) {
+  return name == "models/qwen3" || name == "models/gpt2-bare" || name == "gguf-models/llama-Q4_0.gguf";
+}
 
 std::vector<GenerationRequest> requests(const Workload& workload) {
   std::vector<GenerationRequest> result;
@@ -44,7 +50,11 @@ std::vector<Workload> workloads() {
         "gguf-models/gpt2-Q8_0.gguf"}) {
     result.push_back({name, data_path(name), 0, 0});
   }
-  if (!cached_default_model().empty()) {
+  if (!test_device().empty() && std::getenv("LONGSHIP_TEST_LONG") == nullptr) {
+    result.erase(
+        std::remove_if(result.begin(), result.end(), [](const Workload& w) { return !is_for_devices(w.name); }),
+        result.end());
+  } else if (!cached_default_model().empty()) {
     result.push_back({"default", cached_default_model(), 0, 0});
   }
   for (Workload& workload : result) {

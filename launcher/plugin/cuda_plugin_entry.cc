@@ -1,0 +1,51 @@
+#include "comm/cuda/device_group.h"
+#include "cuda/api.h"
+#include "engine/backend/cuda/cuda_kernels.h"
+#include "engine/backend/cuda_plugin.h"
+
+namespace longship {
+
+namespace {
+
+int device_count(std::string& why) {
+  int count = 0;
+  const cuda::Status status = cuda::api().device_count(&count);
+  if (status != cuda::kSuccess) {
+    why = cuda::api().error_string(status);
+    cuda::api().last_error();  // or the next call would report it
+    return 0;
+  }
+  if (count == 0) {
+    why = "this host has none";
+  }
+  return count;
+}
+
+std::unique_ptr<Communicator> make_communicator(std::unique_ptr<Communicator> host_group, Kernels&,
+                                                const DeviceGroupOptions& options) {
+  return make_device_group(device_wire_of(options.wire), std::move(host_group), options.deadline).group;
+}
+
+std::string facts() {
+  std::string text;
+  std::string why;
+  const int devices = device_count(why);
+  for (int device = 0; device < devices; ++device) {
+    cuda::DeviceProperties properties;
+    cuda::check(cuda::api().device_properties(&properties, device), "ask for the device's properties");
+    text += "device " + std::to_string(device) + ": " + properties.name.data() + ", sm_" +
+            std::to_string(properties.major) + std::to_string(properties.minor) + ", " +
+            std::to_string(properties.memory_bytes >> 20U) + " MiB\n";
+  }
+  return text;
+}
+
+constexpr CudaPlugin kPlugin = {LONGSHIP_CUDA_PLUGIN_ABI, device_count, make_cuda_kernels, make_communicator, facts};
+
+}  // namespace
+
+}  // namespace longship
+
+const longship::CudaPlugin* longship_cuda_plugin() {
+  return &longship::kPlugin;
+}

@@ -1,0 +1,98 @@
+// `longship` on CUDA devices, here those of the emulator, as its users start it.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "core/json.h"
+#include "tests/e2e/http_client.h"
+#include "tests/e2e/program.h"
+#include "tests/e2e/server.h"
+
+namespace longship {
+namespace {
+
+const std::vector<std::string> kStory = {"run", fixture("models/llama"), "--raw", "--greedy", "--exact",
+                                         "-p",  "The ship sails.",       "-n",    "6"};
+
+std::vector<std::string> with(std::vector<std::string> words, const std::vector<std::string>& more) {
+  words.insert(words.end(), more.begin(), more.end());
+  return words;
+}
+
+std::vector<std::string> emulated(const std::vector<std::string>& words) {
+  return with(words, {"--device", "cuda-emulated"});
+}
+
+TEST(Cuda, AnswersAsTheCpuDoesOnEveryMesh) {
+  const Outcome cpu = run(longship(with(kStory, {"--device", "cpu"})));
+  ASSERT_EQ(cpu.exit_code, 0) << cpu.err;
+  const std::vector<std::vector<std::string>> meshes = {
+      longship(emulated(kStory)),
+      longship(emulated(with(kStory, {"-pp", "2"}))),
+      mpirun(4, emulated(with(kStory, {"-tp", "2", "-pp", "2"}))),
+  };
+  for (const auto& words : meshes) {
+    const Outcome outcome = run(words);
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    EXPECT_EQ(outcome.out, cpu.out) << testing::PrintToString(words);
+  }
+  EXPECT_TRUE(leftovers().empty()) << testing::PrintToString(leftovers());
+}
+
+TEST(Cuda, IsNeverReplacedByTheEmulator) {
+  const std::string doctor = run(longship({"doctor"})).out;
+  if (doctor.find("cuda           yes") != std::string::npos) {
+    GTEST_SKIP() << "this host has a GPU";
+  }
+  const Outcome outcome = run(longship(with(kStory, {"--device", "cuda"})));
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_TRUE(outcome.out.empty());
+  EXPECT_NE(outcome.err.find("--device cpu"), std::string::npos) << outcome.err;
+  const Outcome mesh = run(longship(with(kStory, {"--device", "cuda", "-tp", "2"})));
+  EXPECT_EQ(mesh.exit_code, 2) << mesh.err;
+  const Outcome automatic = run(longship(with(kStory, {"--device", "auto"})));
+  EXPECT_EQ(automatic.exit_code, 0) << automatic.err;
+}
+
+TEST(Cuda, PlansWhatAJobThenTakes) {
+  const std::vector<std::string> words = {"plan",  fixture("models/llama"), "--device", "cuda-emulated", "-tp", "2",
+                                          "--json"};
+  const Outcome outcome = run(longship(words));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const Json device = parse(outcome.out);
+  const Json cpu = parse(run(longship({"plan", fixture("models/llama"), "-tp", "2", "--device", "cpu", "--json"})).out);
+  EXPECT_GT(at(device, {"ranks", "0", "source_bytes"}).as_int(), at(cpu, {"ranks", "0", "source_bytes"}).as_int())
+      << "a device has a copy of the embedding";
+}
+
+TEST(Cuda, Serves) {
+  Server server({"--device", "cuda-emulated", "--exact", "--max-model-len", "128", "--max-num-seqs", "2"});
+  const Json answer =
+      server.post("/v1/completions", R"({"prompt":"The ship","max_tokens":4,"temperature":0,"ignore_eos":true})");
+  EXPECT_EQ(at(answer, {"usage", "completion_tokens"}), Json(4));
+  EXPECT_EQ(server.stop().exit_code, 0);
+}
+
+TEST(Doctor, SaysWhatTheHostCanDo) {
+  const Outcome outcome = run(longship({"doctor", "--json"}));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  std::vector<std::string> topics;
+  const Json document = parse(outcome.out);
+  for (const Json& fact : at(document, {"facts"}).as_array()) {
+    topics.push_back(at(fact, {"topic"}).as_string());
+    EXPECT_FALSE(at(fact, {"text"}).as_string().empty()) << topics.back();
+    if (topics.back() == "cpu" || topics.back() == "cuda-emulated" || topics.back() == "mpirun") {
+      EXPECT_EQ(at(fact, {"usable"}), Json(true)) << outcome.out;
+    }
+  }
+  for (const char* topic : {"cpu", "memory", "/dev/shm", "mpi", "mpirun", "srun", "launcher", "cuda", "cuda-emulated",
+                            "nccl", "cublaslt"}) {
+    EXPECT_NE(std::find(topics.begin(), topics.end(), topic), topics.end()) << topic;
+  }
+  const Outcome table = run(longship({"doctor"}));
+  EXPECT_EQ(table.exit_code, 0);
+  EXPECT_NE(table.out.find("cpu            yes"), std::string::npos) << table.out;
+}
+
+}  // namespace
+}  // namespace longship
