@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "cuda/memory.h"
+#include "cuda/watch.h"
 
 namespace longship::cuda {
 
@@ -24,7 +25,7 @@ Staging::~Staging() {
 
 std::byte* Staging::acquire() {
   if (in_use_[next_]) {
-    check(api().event_synchronize(events_[next_]), "wait for a copy to the device");
+    wait(events_[next_]);
     in_use_[next_] = false;
   }
   return static_cast<std::byte*>(memory_.get()) + next_ * kSlotBytes;

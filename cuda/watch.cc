@@ -25,6 +25,22 @@ void check_watches(std::chrono::nanoseconds waited) {
   }
 }
 
+template <class Query>
+void wait_until_ready(const Query& query) {
+  Backoff backoff(kAwake, kLongestNap);
+  std::chrono::nanoseconds waited{0};
+  for (;;) {
+    const Status status = query();
+    // Also when all is done: work that has given up is done too.
+    check_watches(waited);
+    if (status != kNotReady) {
+      cuda::check(status, "waiting for the device");
+      return;
+    }
+    waited = backoff.pause();
+  }
+}
+
 }  // namespace
 
 Watch::Watch() {
@@ -36,18 +52,11 @@ Watch::~Watch() {
 }
 
 void wait(StreamHandle stream) {
-  Backoff backoff(kAwake, kLongestNap);
-  std::chrono::nanoseconds waited{0};
-  for (;;) {
-    const Status status = api().stream_query(stream);
-    // Also when all is done: work that has given up is done too.
-    check_watches(waited);
-    if (status != kNotReady) {
-      cuda::check(status, "waiting for the device");
-      return;
-    }
-    waited = backoff.pause();
-  }
+  wait_until_ready([stream] { return api().stream_query(stream); });
+}
+
+void wait(EventHandle event) {
+  wait_until_ready([event] { return api().event_query(event); });
 }
 
 }  // namespace longship::cuda

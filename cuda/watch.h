@@ -24,5 +24,7 @@ class Watch {
 /// Returns once everything that was put on the stream is done. Asks the thread's watches meanwhile and at the end, so
 /// that a rank that is gone ends the wait. Errors: those of the watches, and of check().
 void wait(StreamHandle stream);
+/// The same for what an event was recorded after.
+void wait(EventHandle event);
 
 }  // namespace longship::cuda

@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "cuda/memory.h"
+#include "cuda/watch.h"
 
 namespace longship::cuda {
 
@@ -57,7 +58,7 @@ const AttentionPlans::Layer& AttentionPlans::layer(const std::vector<int32_t>& k
   }
   made.groups = allocate_device(bytes);
   staging.copy(groups.data(), made.groups.get(), bytes, stream);
-  check(api().stream_synchronize(stream), "wait for the device");  // other streams will read it
+  wait(stream);  // other streams will read it
   return made;
 }
 

@@ -2,6 +2,7 @@
 
 #include "core/stream.h"
 #include "cuda/api.h"
+#include "cuda/watch.h"
 
 namespace longship::cuda {
 
@@ -12,7 +13,8 @@ class CudaStream : public Stream {
   ~CudaStream() override { api().stream_destroy(handle_); }
 
   void* native() const override { return handle_; }
-  void synchronise() override { check(api().stream_synchronize(handle_), "wait for the device"); }
+  /// Ends with an error where what it waits for needs a rank that is gone.
+  void synchronise() override { wait(handle_); }
 
   StreamHandle handle() const { return handle_; }
 

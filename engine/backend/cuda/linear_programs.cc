@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "cuda/memory.h"
+#include "cuda/watch.h"
 
 namespace longship::cuda {
 
@@ -42,7 +43,7 @@ const LinearPrograms::Program& LinearPrograms::get(std::span<const GroupStep> st
   made.run_count = static_cast<int>(runs.size());
   made.memory = allocate_device(runs.size() * sizeof(LinearRun));
   staging.copy(runs.data(), made.memory.get(), runs.size() * sizeof(LinearRun), stream);
-  check(api().stream_synchronize(stream), "wait for the device");  // other streams will read it
+  wait(stream);  // other streams will read it
   return made;
 }
 

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "cuda/memory.h"
+#include "cuda/watch.h"
 
 namespace longship::cuda {
 
@@ -34,7 +35,7 @@ void StepTables::upload(const Batch& batch, Staging& staging, StreamHandle strea
   place(batch);
   fill(batch);
   if (host_.size() > device_bytes_) {
-    check(api().stream_synchronize(stream), "wait for the steps before");  // which may still read the tables
+    wait(stream);  // which may still read the tables
     device_bytes_ = std::max(host_.size(), 2 * device_bytes_);
     device_ = allocate_device(device_bytes_);
   }
