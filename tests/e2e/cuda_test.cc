@@ -26,11 +26,11 @@ std::vector<std::string> emulated(const std::vector<std::string>& words) {
 TEST(Cuda, AnswersAsTheCpuDoesOnEveryMesh) {
   const Outcome cpu = run(longship(with(kStory, {"--device", "cpu"})));
   ASSERT_EQ(cpu.exit_code, 0) << cpu.err;
-  const std::vector<std::vector<std::string>> meshes = {
-      longship(emulated(kStory)),
-      longship(emulated(with(kStory, {"-pp", "2"}))),
-      mpirun(4, emulated(with(kStory, {"-tp", "2", "-pp", "2"}))),
-  };
+  std::vector<std::vector<std::string>> meshes = {longship(emulated(kStory)),
+                                                  longship(emulated(with(kStory, {"-pp", "2"})))};
+  for (const char* wire : {"auto", "shm", "ipc", "nccl"}) {
+    meshes.push_back(mpirun(4, emulated(with(kStory, {"-tp", "2", "-pp", "2", "--comm", wire}))));
+  }
   for (const auto& words : meshes) {
     const Outcome outcome = run(words);
     EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
@@ -66,7 +66,7 @@ TEST(Cuda, PlansWhatAJobThenTakes) {
 }
 
 TEST(Cuda, Serves) {
-  Server server({"--device", "cuda-emulated", "--exact", "--max-model-len", "128", "--max-num-seqs", "2"});
+  Server server({"--device", "cuda-emulated", "--exact", "--max-num-seqs", "2"});
   const Json answer =
       server.post("/v1/completions", R"({"prompt":"The ship","max_tokens":4,"temperature":0,"ignore_eos":true})");
   EXPECT_EQ(at(answer, {"usage", "completion_tokens"}), Json(4));
@@ -77,8 +77,8 @@ TEST(Doctor, SaysWhatTheHostCanDo) {
   const Outcome outcome = run(longship({"doctor", "--json"}));
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
   std::vector<std::string> topics;
-  const Json document = parse(outcome.out);
-  for (const Json& fact : at(document, {"facts"}).as_array()) {
+  const Json facts = at(parse(outcome.out), {"facts"});
+  for (const Json& fact : facts.as_array()) {
     topics.push_back(at(fact, {"topic"}).as_string());
     EXPECT_FALSE(at(fact, {"text"}).as_string().empty()) << topics.back();
     if (topics.back() == "cpu" || topics.back() == "cuda-emulated" || topics.back() == "mpirun") {

@@ -18,7 +18,7 @@ constexpr int64_t kLengths[kPrompts] = {1, 70, 17, 130, 64};
 
 // One of each kind of kernel.
 bool is_for_devices(const std::string& name) {
-  return name == "models/qwen3" || name == "models/gpt2-bare" || name == "gguf-models/llama-Q4_0.gguf";
+  return name == "models/gpt2-bare" || name == "gguf-models/llama-Q4_0.gguf";
 }
 
 std::vector<GenerationRequest> requests(const Workload& workload) {
