@@ -5,6 +5,7 @@
 #include "core/thread_pool.h"
 #include "cuda/memory.h"
 #include "engine/backend/cuda/attention_plan.h"
+#include "engine/backend/cuda/blas_linear.h"
 #include "engine/backend/cuda/cuda_roofline.h"
 #include "engine/backend/cuda/cuda_stream.h"
 #include "engine/backend/cuda/kernels/attention.h"
@@ -66,10 +67,16 @@ const float* values_or_null(const Tensor& x) {
 class CudaKernels : public Kernels {
  public:
   CudaKernels(const BackendOptions& options, int device)
-      : device_(use_device(device)), exact_(options.exact), pool_(options.threads) {
+      : device_(use_device(device)),
+        exact_(options.exact),
+        fast_(!options.exact && !options.deterministic),
+        pool_(options.threads) {
     if (device >= 0) {
       staging_ = std::make_unique<Staging>();
       packing_stream_ = std::make_unique<CudaStream>();
+    }
+    if (device >= 0 && fast_) {
+      blas_ = BlasLinear::make();
     }
   }
 
@@ -115,11 +122,15 @@ class CudaKernels : public Kernels {
 
   void pack(const StoredMatrix& stored, int64_t first_row, Weight& weight) override;
 
-  int64_t scratch_bytes(int64_t, int64_t) const override {
-    return AttentionPlans::partial_bytes(device_.multiprocessors);
+  int64_t scratch_bytes(int64_t max_rows, int64_t max_columns) const override {
+    return AttentionPlans::partial_bytes(device_.multiprocessors) +
+           (fast_ ? BlasLinear::scratch_bytes(max_rows, max_columns) : 0);
   }
 
-  void reserve(int64_t, int64_t) override {
+  void reserve(int64_t max_rows, int64_t max_columns) override {
+    if (blas_ != nullptr) {
+      blas_->reserve(max_rows, max_columns);
+    }
     partials_ = allocate_device(static_cast<std::size_t>(AttentionPlans::partial_bytes(device_.multiprocessors)));
   }
 
@@ -203,6 +214,7 @@ class CudaKernels : public Kernels {
 
   DeviceProperties device_;
   bool exact_;
+  bool fast_;  // products of many tokens may differ in bits from those of few
   ThreadPool pool_;
   std::unique_ptr<Staging> staging_;  // null, as the next, for a device that only a plan has
   std::unique_ptr<CudaStream> packing_stream_;
@@ -210,7 +222,8 @@ class CudaKernels : public Kernels {
   StepTables step_;
   LinearPrograms programs_;
   AttentionPlans attention_plans_;
-  std::shared_ptr<void> partials_;  // of attention
+  std::unique_ptr<BlasLinear> blas_;  // null where not wanted or not there
+  std::shared_ptr<void> partials_;    // of attention
 };
 
 // A few row blocks at a time, as many as a slot of pinned memory holds.
@@ -250,7 +263,10 @@ void CudaKernels::linear(const Tensor& x, std::span<const Weight> parts, std::sp
   const auto launch_parts = [&] {
     if (arguments.part_count > 0) {
       arguments.row_block_bytes = row_block_bytes(layout, arguments.columns);
-      launch_linear(layout, arguments, handle_of(stream));
+      const bool many = blas_ != nullptr && arguments.tokens >= BlasLinear::kFewestTokens;
+      if (!many || !blas_->multiply(layout, arguments, steps, handle_of(stream))) {
+        launch_linear(layout, arguments, handle_of(stream));
+      }
     }
     std::fill(std::begin(arguments.parts), std::end(arguments.parts), LinearPart{});
     arguments.part_count = 0;
