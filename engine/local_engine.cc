@@ -150,7 +150,16 @@ LocalEngine::LocalEngine(const EngineInfo& info, const SchedulerLimits& limits, 
       guides_(std::move(load_vocabulary)),
       source_(std::make_unique<LeaderStepSource>(*this, limits, control, news, kept)) {}
 
-LocalEngine::~LocalEngine() = default;
+LocalEngine::~LocalEngine() {
+  {
+    const std::lock_guard lock(mutex_);
+    ended_ = true;
+  }
+  unprepared_arrived_.notify_one();
+  if (preparer_.joinable()) {
+    preparer_.join();
+  }
+}
 
 StepSource& LocalEngine::source() {
   return *source_;
@@ -164,39 +173,89 @@ void LocalEngine::push(Command command) {
   command_arrived_.notify_one();
 }
 
-// A grammar is compiled here, in the submitting thread: the rank's thread goes on.
+// A grammar takes long to compile: neither the submitting thread waits for it nor the rank's.
 RequestId LocalEngine::submit(GenerationRequest request) {
-  std::optional<Guide> guide;
-  std::optional<EngineEvent> refused;
-  try {
-    if (request.grammar.kind != GrammarSpec::Kind::kNone) {
-      guide = guides_.make(request.grammar, request.output);
-    }
-  } catch (const Error& error) {
-    refused.emplace();
-    refused->kind = EngineEvent::Kind::kFinished;
-    refused->reason = FinishReason::kError;
-    refused->error = error.cause();
-  }
+  const bool ready = request.grammar.kind == GrammarSpec::Kind::kNone;
   RequestId id = 0;
   {
     const std::lock_guard lock(mutex_);
     id = ++last_id_;
-    if (!refused) {
-      commands_.push_back(Submit{id, std::move(request), std::move(guide)});
+    if (ready) {
+      commands_.push_back(Submit{id, std::move(request), std::nullopt});
+    } else {
+      unprepared_.push_back(Submit{id, std::move(request), std::nullopt});
+      if (!preparer_.joinable()) preparer_ = std::thread([this] { prepare_guides(); });
     }
   }
-  if (refused) {
-    refused->request = id;
-    publish({std::move(*refused)});
-  } else {
-    command_arrived_.notify_one();
-  }
+  (ready ? command_arrived_ : unprepared_arrived_).notify_one();
   return id;
 }
 
+void LocalEngine::prepare_guides() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    unprepared_arrived_.wait(lock, [this] { return ended_ || !unprepared_.empty(); });
+    if (ended_) {
+      return;
+    }
+    Submit next = std::move(unprepared_.front());
+    unprepared_.pop_front();
+    preparing_ = next.id;
+    preparing_is_cancelled_ = false;
+    lock.unlock();
+    prepare(std::move(next));
+    lock.lock();
+  }
+}
+
+void LocalEngine::prepare(Submit submit) {
+  const RequestId id = submit.id;
+  std::optional<EngineEvent> end;
+  try {
+    submit.guide = guides_.make(submit.request.grammar, submit.request.output);
+  } catch (const Error& error) {
+    end = finished(id, FinishReason::kError, error.cause());
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    preparing_ = 0;
+    if (preparing_is_cancelled_) {
+      end = finished(id, FinishReason::kCancelled);
+    } else if (!end) {
+      commands_.push_back(std::move(submit));
+    }
+  }
+  if (end) {
+    publish({std::move(*end)});
+  } else {
+    command_arrived_.notify_one();
+  }
+}
+
+EngineEvent LocalEngine::finished(RequestId request, FinishReason reason, std::string error) {
+  EngineEvent event;
+  event.request = request;
+  event.kind = EngineEvent::Kind::kFinished;
+  event.reason = reason;
+  event.error = std::move(error);
+  event.token = -1;
+  return event;
+}
+
 void LocalEngine::cancel(RequestId request) {
-  push(Cancel{request});
+  {
+    const std::lock_guard lock(mutex_);
+    if (request == preparing_) {
+      preparing_is_cancelled_ = true;
+      return;
+    }
+    if (std::erase_if(unprepared_, [&](const Submit& submit) { return submit.id == request; }) == 0) {
+      commands_.push_back(Cancel{request});
+      command_arrived_.notify_one();
+      return;
+    }
+  }
+  publish({finished(request, FinishReason::kCancelled)});
 }
 
 void LocalEngine::report(ReportKind kind) {

@@ -4,6 +4,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <thread>
 #include <variant>
 
 #include "comm/control.h"
@@ -20,8 +21,8 @@ namespace longship {
 class LocalEngine : public Engine {
  public:
   /// `control` reaches the followers and is used by the rank's thread alone, as `news` of the leader's own activity is;
-  /// null: there are no events of activity. Requests with a grammar need the vocabulary: it is loaded by the first
-  /// thread that submits one. `kept`: see PagedCache.
+  /// null: there are no events of activity. Requests with a grammar need the vocabulary: it is loaded, and grammars
+  /// are compiled, by a thread of their own. `kept`: see PagedCache.
   LocalEngine(const EngineInfo& info, const SchedulerLimits& limits, ControlChannel& control,
               Guides::LoadVocabulary load_vocabulary = {}, ActivityNews* news = nullptr, KeptPages* kept = nullptr);
   ~LocalEngine() override;
@@ -54,6 +55,9 @@ class LocalEngine : public Engine {
   using Command = std::variant<Submit, Cancel, Report>;
 
   void push(Command command);
+  void prepare_guides();
+  void prepare(Submit submit);
+  static EngineEvent finished(RequestId request, FinishReason reason, std::string error = {});
   /// Commands since the last call; waits for one, or for shutdown, or a while, if `wait`.
   std::deque<Command> take_commands(bool wait);
   void publish(std::vector<EngineEvent> events);
@@ -66,10 +70,16 @@ class LocalEngine : public Engine {
   std::condition_variable event_arrived_;
   std::deque<Command> commands_;
   std::deque<EngineEvent> events_;
+  std::deque<Submit> unprepared_;  ///< Whose grammars are not compiled yet.
+  RequestId preparing_ = 0;        ///< The one whose grammar is being compiled; 0: none.
+  bool preparing_is_cancelled_ = false;
+  bool ended_ = false;  ///< The engine is being destroyed.
+  std::condition_variable unprepared_arrived_;
   std::optional<Error> failure_;
   bool stopping_ = false;
   RequestId last_id_ = 0;
   std::unique_ptr<LeaderStepSource> source_;
+  std::thread preparer_;  ///< Runs once there is a grammar.
 };
 
 /// A follower's source: the plans that the leader publishes. Ends at its stop frame. Tells the leader the `news`,

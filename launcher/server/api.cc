@@ -49,12 +49,42 @@ bool is_json_type(std::string_view content_type) {
   return content_type.empty() || name == "application/json" || name.ends_with("+json");
 }
 
+// A body of this size takes milliseconds to read.
+constexpr std::size_t kLargeBody = std::size_t{64} << 10U;
+// For a body, until its turn comes.
+constexpr std::chrono::seconds kMostReadingWait(30);
+
+ApiError too_busy() {
+  return {.status = 503, .message = "too many requests are being read", .retry_after_s = 1};
+}
+
+std::function<void(const std::shared_ptr<HttpExchange>&)> answer_with(HttpResponse response) {
+  return
+      [response = std::move(response)](const std::shared_ptr<HttpExchange>& exchange) { exchange->respond(response); };
+}
+
+// The answer of work that failed.
+std::optional<HttpResponse> failure_of(const std::function<void()>& work) {
+  try {
+    work();
+    return std::nullopt;
+  } catch (const ApiError& error) {
+    return error.response();
+  } catch (const Error& error) {
+    const int status = error.kind() == ErrorKind::kUsage ? 400 : 500;
+    return ApiError{.status = status, .message = error.cause()}.response();
+  } catch (const std::exception& error) {
+    return ApiError{.status = 500, .message = error.what()}.response();
+  }
+}
+
 }  // namespace
 
 Api::Api(ApiOptions options, std::shared_ptr<const ModelText> model)
     : options_(std::move(options)), model_(std::move(model)), created_(std::time(nullptr)) {}
 
-void Api::attach(Engine& engine) {
+void Api::attach(Engine& engine, Aside aside) {
+  aside_ = std::move(aside);
   info_ = engine.info();
   hub_ = std::make_unique<EngineHub>(engine);
   parser_ = std::make_unique<CompletionParser>(*model_, info_, options_.served_names, options_.seed);
@@ -89,16 +119,45 @@ bool Api::is_open(const std::string& path) {
 }
 
 void Api::handle(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange) {
-  try {
-    dispatch(request, exchange);
-  } catch (const ApiError& error) {
-    exchange->respond(error.response());
-  } catch (const Error& error) {
-    const int status = error.kind() == ErrorKind::kUsage ? 400 : 500;
-    exchange->respond(ApiError{.status = status, .message = error.cause()}.response());
-  } catch (const std::exception& error) {
-    exchange->respond(ApiError{.status = 500, .message = error.what()}.response());
+  if (std::optional<HttpResponse> failure = failure_of([&] { dispatch(request, exchange); })) {
+    exchange->respond(std::move(*failure));
   }
+}
+
+// Reads a body aside; `read` returns how to go on, on the server's thread, if the client is still there.
+void Api::read_aside(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange, Read read) {
+  if (!aside_) {
+    read(request)(exchange);
+    return;
+  }
+  const auto gone = std::make_shared<std::atomic<bool>>(false);
+  exchange->on_abandoned([gone] { *gone = true; });
+  const auto deadline = std::chrono::steady_clock::now() + kMostReadingWait;
+  // The exchange is let go by the server's thread alone.
+  const auto held = std::make_shared<std::shared_ptr<HttpExchange>>(exchange);
+  const auto work = [this, copy = std::make_shared<const HttpRequest>(request), read = std::move(read), held, gone,
+                     deadline]() -> Work {
+    Answer next;
+    std::optional<HttpResponse> failure;
+    if (!*gone) {
+      failure = failure_of([&] {
+        if (std::chrono::steady_clock::now() > deadline) throw too_busy();
+        next = read(*copy);
+      });
+    }
+    return [this, next = std::move(next), failure = std::move(failure), waiting = std::exchange(*held, nullptr), gone] {
+      --reading_;
+      if (*gone) {
+        return;
+      }
+      const std::optional<HttpResponse> refusal = failure ? failure : failure_of([&] { next(waiting); });
+      if (refusal) waiting->respond(*refusal);
+    };
+  };
+  if (!aside_(work, request.body.size() >= kLargeBody)) {
+    throw too_busy();
+  }
+  ++reading_;
 }
 
 void Api::dispatch(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange) {
@@ -217,12 +276,16 @@ void Api::metrics_text(const HttpRequest&, const std::shared_ptr<HttpExchange>& 
 
 void Api::tokenize(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange) {
   require_engine();
-  exchange->respond(ok(longship::tokenize(body_of(request), *parser_, *model_->tokenizer, info_)));
+  read_aside(request, exchange, [this](const HttpRequest& whole) {
+    return answer_with(ok(longship::tokenize(body_of(whole), *parser_, *model_->tokenizer, info_)));
+  });
 }
 
 void Api::detokenize(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange) {
   require_engine();
-  exchange->respond(ok(longship::detokenize(body_of(request), *model_->tokenizer, info_)));
+  read_aside(request, exchange, [this](const HttpRequest& whole) {
+    return answer_with(ok(longship::detokenize(body_of(whole), *model_->tokenizer, info_)));
+  });
 }
 
 void Api::completions(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange) {
@@ -236,12 +299,16 @@ void Api::chat_completions(const HttpRequest& request, const std::shared_ptr<Htt
 void Api::complete(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange, bool chat) {
   require_engine();
   const EngineCounters& counters = hub_->counters();
-  if (counters.waiting + counters.running >= options_.most_requests) {
+  if (counters.waiting + counters.running + reading_ >= options_.most_requests) {
     throw ApiError{.status = 429, .message = "the queue is full", .code = "queue_full", .retry_after_s = 1};
   }
-  CompletionRequest completion = parser_->parse(body_of(request), chat);
-  completion.generation.client = client_of(request);
-  std::make_shared<Completion>(*context_, std::move(completion), exchange)->start();
+  read_aside(request, exchange, [this, chat](const HttpRequest& whole) -> Answer {
+    auto completion = std::make_shared<CompletionRequest>(parser_->parse(body_of(whole), chat));
+    completion->generation.client = client_of(whole);
+    return [this, completion](const std::shared_ptr<HttpExchange>& client) {
+      std::make_shared<Completion>(*context_, std::move(*completion), client)->start();
+    };
+  });
 }
 
 }  // namespace longship

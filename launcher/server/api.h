@@ -26,14 +26,21 @@ struct ApiOptions {
 /// The routes of the server. All but the flags belong to the server's thread.
 class Api {
  public:
+  using Work = std::function<void()>;
+  /// Has `read` run in another thread, if that may take long because much is `large`, and what it returns, which does
+  /// not throw, on the server's thread. False if too much waits.
+  using Aside = std::function<bool(std::function<Work()> read, bool large)>;
+
   Api(ApiOptions options, std::shared_ptr<const ModelText> model);
 
-  /// The engine is there: requests are taken from now on.
-  void attach(Engine& engine);
+  /// The engine is there: requests are taken from now on. Bodies are read `aside`, or at once if that is empty.
+  void attach(Engine& engine, Aside aside = {});
   void handle(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange);
   /// Whether a path needs no key.
   static bool is_open(const std::string& path);
   EngineHub* hub() { return hub_.get(); }
+  /// No request is being read or answered.
+  bool idle() const { return hub_->idle() && reading_ == 0; }
   const Metrics& metrics() const { return metrics_; }
 
   /// No new requests; those accepted go on. Any thread.
@@ -41,6 +48,8 @@ class Api {
   bool draining() const { return draining_; }
 
  private:
+  using Answer = std::function<void(const std::shared_ptr<HttpExchange>&)>;
+  using Read = std::function<Answer(const HttpRequest&)>;
   using Action = void (Api::*)(const HttpRequest&, const std::shared_ptr<HttpExchange>&);
   struct Route {
     const char* method;
@@ -52,6 +61,7 @@ class Api {
   void dispatch(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange);
   void require_engine() const;
   Json body_of(const HttpRequest& request);
+  void read_aside(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange, Read read);
   Json model_json(const std::string& name) const;
   void complete(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange, bool chat);
 
@@ -75,6 +85,8 @@ class Api {
   std::unique_ptr<EngineHub> hub_;
   std::unique_ptr<CompletionParser> parser_;
   std::unique_ptr<CompletionContext> context_;
+  Aside aside_;
+  int64_t reading_ = 0;  ///< Requests whose bodies are read aside.
   Metrics metrics_;
   UnknownFields unknown_fields_;
   std::atomic<bool> draining_ = false;

@@ -15,6 +15,8 @@ namespace {
 
 constexpr std::chrono::seconds kStatusPeriod(10);
 constexpr std::chrono::seconds kFlushTime(1);
+// Threads that read the bodies of requests.
+constexpr int kReaders = 2;
 // For the ranks to say where they are.
 constexpr std::chrono::seconds kAnnounceTime(1);
 
@@ -64,7 +66,8 @@ ServeFrontEnd::ServeFrontEnd(ServeOptions options, std::shared_ptr<const ModelTe
       certificate_(certificate_of(options_)),
       api_(options_.api, std::move(model)),
       server_(options_.host, options_.port, options_.limits, handlers(), certificate_),
-      next_status_(Clock::now() + kStatusPeriod) {}
+      next_status_(Clock::now() + kStatusPeriod),
+      workers_(kReaders, static_cast<std::size_t>(options_.api.most_requests)) {}
 
 HttpHandlers ServeFrontEnd::handlers() {
   return {.admit = [this](const HttpRequest& head) { return access_.admit(head, Api::is_open(head.path)); },
@@ -114,7 +117,10 @@ void ServeFrontEnd::on_server(const std::function<void()>& work) {
 }
 
 int ServeFrontEnd::run(Engine& engine) {
-  on_server([&] { api_.attach(engine); });
+  on_server([&] {
+    api_.attach(engine,
+                [this](std::function<Api::Work()> read, bool large) { return read_aside(std::move(read), large); });
+  });
   announce_deadline_ = Clock::now() + kAnnounceTime;
   on_server([&] { announce(); });
   try {
@@ -132,6 +138,10 @@ int ServeFrontEnd::run(Engine& engine) {
   }
   abandon("the server ended before the answer was complete");
   return 0;
+}
+
+bool ServeFrontEnd::read_aside(std::function<Api::Work()> read, bool large) {
+  return workers_.submit([this, read = std::move(read)] { server_.post(read()); }, large);
 }
 
 bool ServeFrontEnd::drain() {
@@ -166,7 +176,7 @@ bool ServeFrontEnd::finished() {
     drain_deadline_ = now + options_.drain_time;
     return false;
   }
-  server_.post([this] { idle_ = api_.hub()->idle(); });
+  server_.post([this] { idle_ = api_.idle(); });
   return idle_ || now >= drain_deadline_;
 }
 

@@ -9,6 +9,7 @@
 #include "launcher/server/api.h"
 #include "launcher/server/http_server.h"
 #include "launcher/server/tls_certificate.h"
+#include "launcher/server/worker_pool.h"
 
 namespace longship {
 
@@ -52,6 +53,7 @@ class ServeFrontEnd {
   void announce();
   void print_banner(const EngineInfo& info, const std::vector<RankActivity>& ranks) const;
   void print_status();
+  bool read_aside(std::function<Api::Work()> read, bool large);
 
   ServeOptions options_;
   Access access_;
@@ -65,6 +67,7 @@ class ServeFrontEnd {
   Clock::time_point announce_deadline_;
   bool announced_ = false;  ///< Of the server's thread.
   EngineCounters last_status_;
+  WorkerPool workers_;  ///< Ends before the server, whose connections its work holds.
 };
 
 }  // namespace longship

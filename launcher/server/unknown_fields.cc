@@ -82,6 +82,7 @@ constexpr auto kKnown = std::to_array<std::string_view>({
 
 void UnknownFields::warn_of(const Json& body) {
   constexpr std::size_t kMost = 100;
+  const std::lock_guard lock(mutex_);
   for (const auto& [key, value] : body.as_object()) {
     const bool known = std::find(kKnown.begin(), kKnown.end(), key) != kKnown.end();
     const std::string shown = key.substr(0, 80);

@@ -1,6 +1,8 @@
 // The server's HTTP: framing, limits and slow clients, byte by byte.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <future>
 #include <thread>
 
 #include "tests/e2e/http_client.h"
@@ -201,6 +203,37 @@ TEST(Http, ConnectionsHaveALimit) {
   while ((status = http(server.port(), "GET", "/live").status) != 200 && Clock::now() < deadline) {
   }
   EXPECT_EQ(status, 200);
+}
+
+// A body of this size, and what grammars cost, would hold up a server that reads them between two steps.
+TEST(Http, HugeBodiesAndHostileSchemasHoldUpNobody) {
+  const Server server;
+  std::string numbers = "0";
+  while (numbers.size() < (std::size_t{15} << 20U)) numbers += ",0";
+  const std::string huge = R"({"prompt":"a","temperature":"hot","stop_token_ids":[)" + numbers + "]}";
+  const std::string hostile = R"({"prompt":"a","guided_json":{"type":"string","pattern":"^((a{1,99}){1,99}){1,99}$"}})";
+  std::vector<std::future<int>> asked;
+  for (const std::string* body : {&huge, &hostile, &huge, &hostile}) {
+    asked.push_back(std::async(std::launch::async,
+                               [&, body] { return http(server.port(), "POST", "/v1/completions", *body).status; }));
+  }
+  const auto busy = [&] {
+    return std::any_of(asked.begin(), asked.end(), [](const std::future<int>& answer) {
+      return answer.wait_for(std::chrono::seconds(0)) != std::future_status::ready;
+    });
+  };
+  std::vector<std::chrono::duration<double>> waits;
+  while (busy()) {
+    const auto begin = std::chrono::steady_clock::now();
+    EXPECT_EQ(http(server.port(), "GET", "/health").status, 200);
+    waits.push_back(std::chrono::steady_clock::now() - begin);
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  ASSERT_GT(waits.size(), 10U);
+  std::sort(waits.begin(), waits.end());
+  EXPECT_LT(waits[waits.size() / 2].count(), 0.05);
+  EXPECT_LT(waits.back().count(), 0.7);
+  for (std::future<int>& answer : asked) EXPECT_EQ(answer.get(), 400);
 }
 
 }  // namespace

@@ -258,6 +258,38 @@ TEST(LocalEngine, GrammarsHoldAndBadOnesAreRefusedByAnEvent) {
   front.join();
 }
 
+TEST(LocalEngine, OthersGoOnWhileAGrammarIsPrepared) {
+  std::promise<void> may_load;
+  const auto load = [&] {
+    may_load.get_future().wait();
+    return std::make_shared<const TokenTrie>(std::vector<std::string>(static_cast<std::size_t>(kLimits.vocab), "a"));
+  };
+  const std::unique_ptr<Transport> transport = make_self_transport();
+  LocalEngine engine({.vocab = kLimits.vocab}, kLimits, transport->control(), load);
+  std::thread front([&] {
+    GenerationRequest guided = request({1, 2}, 3);
+    guided.grammar = {GrammarSpec::Kind::kRegex, "a{9}"};
+    const RequestId first = engine.submit(guided);
+    const RequestId second = engine.submit(guided);
+    const RequestId third = engine.submit(guided);
+    const RequestId plain = engine.submit(request({1, 2}, 3));
+    EXPECT_EQ(tokens_of(events_of(engine, 1).at(plain)).size(), 3U);
+    engine.cancel(first);
+    engine.cancel(second);
+    may_load.set_value();
+    const auto events = events_of(engine, 3);
+    for (const RequestId cancelled : {first, second}) {
+      ASSERT_EQ(events.at(cancelled).size(), 1U);
+      EXPECT_EQ(events.at(cancelled)[0].reason, FinishReason::kCancelled);
+    }
+    EXPECT_EQ(tokens_of(events.at(third)).size(), 3U);
+    engine.shutdown();
+  });
+  Recorder recorder;
+  run_rank_loop(engine.source(), recorder);
+  front.join();
+}
+
 TEST(LocalEngine, NextEventGivesNothingAtItsDeadline) {
   run_job(1, [](Engine& engine) {
     const auto start = Clock::now();
