@@ -63,6 +63,7 @@ struct EngineEvent {
   int32_t token = 0;                              ///< kToken; kFinished: the one of stop_ids that ended it, or -1.
   float logprob = 0;                              ///< kToken, if asked for.
   std::vector<TokenLogprob> top_logprobs;         ///< kToken, if asked for: the most probable first.
+  double queued_s = 0;                            ///< kToken: how long the request waited before it ran.
   int64_t first_position = 0;                     ///< kLogits, kPromptLogprobs
   std::vector<float> logits;                      ///< kLogits: rows of V values from first_position on.
   std::vector<PositionLogprobs> prompt_logprobs;  ///< kPromptLogprobs: of the tokens from first_position on.

@@ -130,6 +130,7 @@ Bytes encode(const EngineEvent& event) {
   writer.put(static_cast<uint8_t>(event.reason));
   writer.put_string(event.error);
   writer.put(event.cached_tokens);
+  writer.put(event.queued_s);
   writer.put(static_cast<uint64_t>(event.reports.size()));
   for (const RankReport& report : event.reports) {
     writer.put_span(std::span<const std::byte>(report.serialize()));
@@ -163,6 +164,7 @@ EngineEvent decode_event(std::span<const std::byte> payload) {
     event.reason = get_enum(reader, FinishReason::kError);
     event.error = reader.get_string();
     event.cached_tokens = reader.get<int64_t>();
+    event.queued_s = reader.get<double>();
     const auto reports = reader.get<uint64_t>();
     for (uint64_t i = 0; i < reports; ++i) {
       event.reports.push_back(RankReport::parse(reader.get_vector<std::byte>()));

@@ -164,6 +164,10 @@ void Scheduler::admit() {
          has_room_for(*waiting_.front())) {
     turn_ = std::max(turn_, waiting_.front()->turn);
     std::erase_if(turns_, [&](const auto& last) { return last.second <= turn_; });
+    Sequence& next = *waiting_.front();
+    if (!next.queued_s) {
+      next.queued_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - next.arrived).count();
+    }
     insert_by_rank(running_, std::move(waiting_.front()));
     waiting_.pop_front();
   }
@@ -435,6 +439,7 @@ bool Scheduler::append(Sequence& sequence, const RowChoice& choice) {
   EngineEvent event;
   event.request = id;
   event.kind = EngineEvent::Kind::kToken;
+  event.queued_s = sequence.queued_s.value_or(0);
   event.token = choice.token;
   event.logprob = choice.logprob;
   event.top_logprobs = choice.top;

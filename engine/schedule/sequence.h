@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <tuple>
@@ -20,6 +21,8 @@ struct Sequence {
   std::vector<int32_t> tokens;  ///< Prompt, then what was generated.
   int64_t max_tokens = 0;       ///< To generate, after clamping to the room there is.
   int64_t turn = 0;             ///< Of its client.
+  std::chrono::steady_clock::time_point arrived = std::chrono::steady_clock::now();
+  std::optional<double> queued_s;  ///< Until it ran first.
   int64_t computed = 0;
   int64_t cached = 0;               ///< Prompt tokens that it did not have to compute.
   bool looked_up = false;           ///< In the prefix cache.

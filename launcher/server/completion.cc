@@ -95,7 +95,10 @@ void Completion::on_token(std::size_t index, const EngineEvent& event) {
   const Clock::time_point now = Clock::now();
   (running.choice.tokens() == 0 ? context_.metrics.time_to_first_token_s : context_.metrics.inter_token_latency_s)
       .observe(seconds(now - running.last_token));
-  if (running.choice.tokens() == 0) running.first_token = now;
+  if (running.choice.tokens() == 0) {
+    running.first_token = now;
+    running.queued_s = event.queued_s;
+  }
   running.last_token = now;
   running.reasoning_tokens += running.reply && running.reply->in_reasoning() ? 1 : 0;
   const std::string text = running.choice.push(event);
@@ -282,7 +285,8 @@ Usage Completion::usage() const {
 
 AnswerTimes Completion::times(std::size_t index) const {
   const Running& one = choices_[index];
-  return {.first_token_s = seconds(one.first_token - started_),
+  return {.queued_s = one.queued_s,
+          .first_token_s = seconds(one.first_token - started_),
           .last_token_s = seconds(one.last_token - started_),
           .end_s = seconds(Clock::now() - started_),
           .prompt_tokens = static_cast<int64_t>(prompt_of(index).ids.size()),

@@ -43,6 +43,7 @@ class Completion : public std::enable_shared_from_this<Completion> {
     std::vector<PositionLogprobs> prompt_logprobs{};
     int64_t reasoning_tokens = 0;
     Ending ending{};
+    double queued_s = 0;
     Clock::time_point first_token;
     Clock::time_point last_token;
   };

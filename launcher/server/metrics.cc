@@ -111,7 +111,10 @@ Metrics::Metrics()
       inter_token_latency_s(kTokenBounds),
       e2e_request_latency_s(kRequestBounds),
       time_per_output_token_s(kTokenBounds),
+      queue_time_s(kRequestBounds),
+      prefill_time_s(kRequestBounds),
       decode_time_s(kRequestBounds),
+      inference_time_s(kRequestBounds),
       prompt_tokens(kSizeBounds),
       generation_tokens(kSizeBounds),
       finished({{"stop", 0}, {"length", 0}, {"abort", 0}, {"error", 0}}) {}
@@ -146,7 +149,10 @@ void Metrics::observe(const AnswerTimes& answer) {
   generation_tokens.observe(static_cast<double>(answer.tokens));
   const double decode_s = answer.last_token_s - answer.first_token_s;
   if (answer.tokens > 0) {
+    queue_time_s.observe(answer.queued_s);
+    prefill_time_s.observe(std::max(0.0, answer.first_token_s - answer.queued_s));
     decode_time_s.observe(decode_s);
+    inference_time_s.observe(std::max(0.0, answer.last_token_s - answer.queued_s));
   }
   if (answer.tokens > 1) {
     time_per_output_token_s.observe(decode_s / static_cast<double>(answer.tokens - 1));
@@ -182,6 +188,9 @@ std::string Metrics::text(const EngineCounters& counters, const EngineStats& sta
   writer.add("request_time_per_output_token_seconds", "From one token to the next, mean of a request",
              time_per_output_token_s);
   writer.add("e2e_request_latency_seconds", "From the request to its end", e2e_request_latency_s);
+  writer.add("request_queue_time_seconds", "From the request to its start in the engine", queue_time_s);
+  writer.add("request_prefill_time_seconds", "From there to the first token", prefill_time_s);
+  writer.add("request_inference_time_seconds", "From there to the last token", inference_time_s);
   writer.add("request_decode_time_seconds", "From the first token to the last", decode_time_s);
   writer.add("request_prompt_tokens", "Tokens of a request's prompt", prompt_tokens);
   writer.add("request_generation_tokens", "Tokens of a request's answer", generation_tokens);

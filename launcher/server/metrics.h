@@ -28,6 +28,7 @@ class Histogram {
 
 /// One answer from its request to its end, in seconds from the request on.
 struct AnswerTimes {
+  double queued_s = 0;  ///< Until it ran in the engine.
   double first_token_s = 0;
   double last_token_s = 0;
   double end_s = 0;
@@ -43,7 +44,10 @@ struct Metrics {
   Histogram inter_token_latency_s;
   Histogram e2e_request_latency_s;
   Histogram time_per_output_token_s;  ///< Mean of an answer.
+  Histogram queue_time_s;
+  Histogram prefill_time_s;
   Histogram decode_time_s;
+  Histogram inference_time_s;
   Histogram prompt_tokens;
   Histogram generation_tokens;
   std::map<std::string, int64_t> finished;  ///< Requests by finished_reason.

@@ -113,7 +113,8 @@ TEST(Metrics, AreWellFormedWithTheNamesOfVllm) {
   Metrics metrics;
   metrics.time_to_first_token_s.observe(0.3);
   metrics.inter_token_latency_s.observe(0.02);
-  metrics.observe({.first_token_s = 0.3, .last_token_s = 1.3, .end_s = 1.4, .prompt_tokens = 7, .tokens = 11});
+  metrics.observe(
+      {.queued_s = 0.05, .first_token_s = 0.3, .last_token_s = 1.3, .end_s = 1.4, .prompt_tokens = 7, .tokens = 11});
   ++metrics.finished["stop"];
   EngineCounters counters;
   counters.running = 2;
@@ -133,6 +134,9 @@ TEST(Metrics, AreWellFormedWithTheNamesOfVllm) {
                                                    {"time_per_output_token_seconds_count", 1},
                                                    {"request_time_per_output_token_seconds_sum", 0.1},
                                                    {"e2e_request_latency_seconds_sum", 1.4},
+                                                   {"request_queue_time_seconds_sum", 0.05},
+                                                   {"request_prefill_time_seconds_sum", 0.25},
+                                                   {"request_inference_time_seconds_sum", 1.25},
                                                    {"request_decode_time_seconds_sum", 1.0},
                                                    {"request_prompt_tokens_sum", 7},
                                                    {"request_generation_tokens_sum", 11}};
@@ -175,7 +179,9 @@ TEST(Metrics, AnAnswerOfOneTokenHasNoTimePerToken) {
   const Exposition text(metrics.text({}, {}, {}, 0, "m"));
   const Labels model = {{"model_name", "m"}};
   EXPECT_EQ(text.value("vllm:request_time_per_output_token_seconds_count", model), 0);
-  EXPECT_EQ(text.value("vllm:request_decode_time_seconds_count", model), 1);
+  for (const char* part : {"queue", "prefill", "decode", "inference"}) {
+    EXPECT_EQ(text.value(std::string("vllm:request_") + part + "_time_seconds_count", model), 1) << part;
+  }
   EXPECT_EQ(text.value("vllm:e2e_request_latency_seconds_count", model), 2);
 }
 
