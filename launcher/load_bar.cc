@@ -3,7 +3,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
+
+#include "launcher/log.h"
 
 namespace longship {
 
@@ -18,7 +21,10 @@ constexpr double kMegabyte = 1e6;
 }  // namespace
 
 LoadBar::LoadBar(std::string what)
-    : what_(std::move(what)), terminal_(isatty(STDERR_FILENO) == 1), started_(Clock::now()), next_draw_(started_) {}
+    : what_(std::move(what)),
+      terminal_(isatty(STDERR_FILENO) == 1 && log_format() == LogFormat::kText),
+      started_(Clock::now()),
+      next_draw_(started_) {}
 
 void LoadBar::update(int64_t bytes_done, int64_t bytes_total) {
   const std::lock_guard lock(mutex_);
@@ -46,8 +52,16 @@ void LoadBar::finish() {
   }
   finished_ = true;
   const std::chrono::duration<double> seconds = Clock::now() - started_;
-  std::fprintf(stderr, "%slongship: loaded %s, %.0f MB in %.1f s\n", terminal_ ? "\r\033[K" : "", what_.c_str(),
-               static_cast<double>(bytes_total_) / kMegabyte, seconds.count());
+  if (terminal_) {
+    std::fputs("\r\033[K", stderr);
+  }
+  std::array<char, 60> size{};
+  std::snprintf(size.data(), size.size(), ", %.0f MB in %.1f s", static_cast<double>(bytes_total_) / kMegabyte,
+                seconds.count());
+  Json fields;
+  fields.set("bytes", bytes_total_);
+  fields.set("seconds", seconds.count());
+  log_line(LogLevel::kInfo, "loaded " + what_ + size.data(), fields);
 }
 
 }  // namespace longship

@@ -7,7 +7,8 @@
 
 namespace longship {
 
-/// Progress of loading on standard error: a bar on a terminal, one line at the end elsewhere. Any thread may call.
+/// Progress of loading on standard error: a bar on a terminal, one line of the log at the
+/// end elsewhere. Any thread may call.
 class LoadBar {
  public:
   /// `what` names the model and its mesh.

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <filesystem>
 #include <future>
-#include <iostream>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -17,6 +16,7 @@
 #include "launcher/kept_memory.h"
 #include "launcher/lifeline.h"
 #include "launcher/load_bar.h"
+#include "launcher/log.h"
 #include "launcher/model_name.h"
 #include "launcher/rank_environment.h"
 #include "launcher/rank_job.h"
@@ -229,8 +229,10 @@ class PresentRanks {
 };
 
 void say_loss(const Error& loss, std::size_t requests) {
-  std::cerr << "longship: " + loss.cause() + "; starting the ranks again, " + std::to_string(requests) +
-                   " requests go on\n";
+  Json fields;
+  fields.set("requests", static_cast<int64_t>(requests));
+  log_line(LogLevel::kWarning,
+           loss.cause() + "; starting the ranks again, " + std::to_string(requests) + " requests go on", fields);
 }
 
 int run_with_children(const EngineFlags& flags, const MeshShape& mesh, const FrontEnd& front_end,

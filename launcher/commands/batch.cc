@@ -1,4 +1,5 @@
 #include <CLI/CLI.hpp>
+#include <atomic>
 
 #include "core/error.h"
 #include "launcher/add_flags.h"
@@ -40,16 +41,19 @@ int run_command(BatchFlags flags) {
   flags.batch.in_flight = kPerSequence * static_cast<std::size_t>(flags.engine.options.max_num_seqs);
   flags.batch.drain_time = std::chrono::seconds(flags.drain_s);
   constexpr std::chrono::seconds kToWrite(5);
-  std::shared_ptr<BatchRun> batch;
+  std::atomic<std::shared_ptr<BatchRun>> present;  // signals come to a thread of their own
   const PrepareFrontEnd prepare = [&]() -> FrontEnd {
     auto model =
         std::make_shared<const ModelText>(load_model_text(flags.engine.model, flags.engine.options.overrides, true));
-    batch = std::make_shared<BatchRun>(flags.batch, std::move(model));
+    const auto batch = std::make_shared<BatchRun>(flags.batch, std::move(model));
+    present = batch;
     return [batch](Engine& ranks) { return batch->run(ranks); };
   };
-  return run_job(
-      flags.engine, prepare, [&](int signal) { return batch != nullptr && batch->stop(signal); },
-      AfterLoss::kStartAgain, flags.batch.drain_time + kToWrite);
+  const OnSignal on_signal = [&](int signal) {
+    const std::shared_ptr<BatchRun> batch = present;
+    return batch != nullptr && batch->stop(signal);
+  };
+  return run_job(flags.engine, prepare, on_signal, AfterLoss::kStartAgain, flags.batch.drain_time + kToWrite);
 }
 
 }  // namespace

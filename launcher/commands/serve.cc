@@ -1,4 +1,5 @@
 #include <CLI/CLI.hpp>
+#include <atomic>
 #include <csignal>
 
 #include "comm/transport.h"
@@ -96,13 +97,15 @@ int run_command(ServeFlags flags) {
   if (flags.serve.api.served_names.empty()) {
     flags.serve.api.served_names.push_back(flags.serve.title);
   }
-  std::shared_ptr<ServeFrontEnd> server;
+  std::atomic<std::shared_ptr<ServeFrontEnd>> present;  // signals come to a thread of their own
   const PrepareFrontEnd prepare = [&]() -> FrontEnd {
     auto model = std::make_shared<const ModelText>(load_text(flags));
-    server = std::make_shared<ServeFrontEnd>(flags.serve, std::move(model));
-    return [&server](Engine& ranks) { return server->run(ranks); };
+    const auto server = std::make_shared<ServeFrontEnd>(flags.serve, std::move(model));
+    present = server;
+    return [server](Engine& ranks) { return server->run(ranks); };
   };
   const OnSignal on_signal = [&](int signal) {
+    const std::shared_ptr<ServeFrontEnd> server = present;
     if (server == nullptr) {
       return false;
     }

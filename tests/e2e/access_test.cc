@@ -209,16 +209,18 @@ TEST(Options, ASeedAndATemplateOfTheServersOwn) {
 }
 
 TEST(Log, OneLineForEachRequestWithoutWhatUsersWrite) {
-  Server server({"--log-format", "json", "--log-requests"});
+  Server server({"--log-format", "json", "--log-requests", "-tp", "2"});
   const std::string body = R"({"prompt":"a secret","max_tokens":3,"temperature":0,"ignore_eos":true})";
   EXPECT_EQ(http(server.port(), "POST", "/v1/completions", body, "x-request-id: my-id\r\n").status, 200);
   EXPECT_EQ(http(server.port(), "GET", "/no\x80where").status, 404);
+  kill(ranks_of(server.program().pid(), 2)[1], SIGKILL);
+  EXPECT_TRUE(server.wait_for_metric("longship:recoveries_total", 1));
   const Outcome outcome = server.stop();
   EXPECT_EQ(outcome.err.find("secret"), std::string::npos);
   std::vector<Json> lines;
   std::istringstream text(outcome.err);
   for (std::string line; std::getline(text, line);) {
-    if (line.starts_with("{")) lines.push_back(parse(line));
+    lines.push_back(parse(line));
   }
   const auto of_route = [&](const std::string& route) {
     for (const Json& line : lines) {
@@ -237,6 +239,10 @@ TEST(Log, OneLineForEachRequestWithoutWhatUsersWrite) {
     return at(line, {"message"}).as_string().starts_with("Ready: http://") && at(line, {"kv_cache_tokens"}).is_int();
   });
   EXPECT_TRUE(ready) << outcome.err;
+  for (const char* field : {"requests", "bytes"}) {  // of a loss, of loading
+    EXPECT_TRUE(std::any_of(lines.begin(), lines.end(), [&](const Json& line) { return at(line, {field}).is_int(); }))
+        << field;
+  }
   EXPECT_EQ(at(of_route("/no\xef\xbf\xbdwhere"), {"status"}), Json(404));
 
   const Outcome failed =
