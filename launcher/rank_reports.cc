@@ -93,6 +93,26 @@ int64_t clock_lead_ns(const RankReport& rank, const RankReport& leader) {
   return std::abs(lead) < kSameClockNs ? 0 : lead;
 }
 
+double host_share(const RankReport& report) {
+  std::vector<double> shares;
+  const NamedSpan* last = nullptr;
+  for (const NamedSpan& span : report.spans) {
+    if (span.kind == SpanKind::kStep) {
+      if (last != nullptr && span.end_ns > last->end_ns) {
+        shares.push_back(static_cast<double>(span.begin_ns - last->end_ns) /
+                         static_cast<double>(span.end_ns - last->end_ns));
+      }
+      last = &span;
+    }
+  }
+  if (shares.empty()) {
+    return 0;
+  }
+  const auto middle = shares.begin() + std::ssize(shares) / 2;
+  std::nth_element(shares.begin(), middle, shares.end());
+  return *middle;
+}
+
 std::vector<RankTime> rank_times(const std::vector<RankReport>& reports) {
   std::vector<RankTime> times;
   std::map<int, std::vector<std::size_t>> stages;

@@ -27,4 +27,8 @@ struct RankTime {
 /// leader, are waiting; sending is communication.
 std::vector<RankTime> rank_times(const std::vector<RankReport>& reports);
 
+/// The part of a rank's time that is between its steps, of the middle one of its steps with the gap before it: of the
+/// leader, which samples and plans there, its host work. 0 for fewer than two steps.
+double host_share(const RankReport& report);
+
 }  // namespace longship

@@ -54,8 +54,10 @@ class RunBench {
       progress_(test.name() + ": " + std::to_string(i + 1) + " of " + std::to_string(options_.repetitions));
       samples.push_back(speed(test));
     }
-    const std::vector<RankTime> times = rank_times(take(ReportKind::kSpans));
-    return row(test, samples, cost, times);
+    const std::vector<RankReport> reports = take(ReportKind::kSpans);
+    Json result = row(test, samples, cost, rank_times(reports));
+    result.set("host_share", host_share(reports.front()));
+    return result;
   }
 
  private:

@@ -46,6 +46,13 @@ TEST(RankReport, RefusesWhatIsNone) {
   EXPECT_THROW(RankReport::parse(frame), Error);
 }
 
+TEST(RankTimes, TheHostsShareIsThatOfTheMiddleStep) {
+  const auto step = [](int64_t begin, int64_t end) { return NamedSpan{"step", SpanKind::kStep, begin, end, 1}; };
+  EXPECT_EQ(host_share(report_of(0, 0, 0, {step(0, 100)})), 0);
+  // Gaps of 10, 2 and, between two requests, 500.
+  EXPECT_NEAR(host_share(report_of(0, 0, 0, {step(0, 90), step(100, 190), step(192, 290), step(790, 890)})), 0.1, 1e-9);
+}
+
 // The rank that comes last into a collective does not wait.
 TEST(RankTimes, TakeAsWaitingWhatTheLastRankDidNotNeed) {
   const std::vector<RankReport> reports = {
