@@ -9,6 +9,7 @@ namespace {
 
 // The texts around the arguments of a call.
 struct CallText {
+  std::string mark;
   std::string before;
   std::string behind;
 };
@@ -17,22 +18,33 @@ CallText call_text(ToolFormat format, const std::string& function) {
   const std::string name = dump_json(Json(function));
   switch (format) {
     case ToolFormat::kHermes:
-      return {"<tool_call>\n{\"name\": " + name + ", \"arguments\": ", "}\n</tool_call>"};
+      return {"<tool_call>", "\n{\"name\": " + name + ", \"arguments\": ", "}\n</tool_call>"};
     case ToolFormat::kLlama3:
-      return {"{\"name\": " + name + ", \"parameters\": ", "}"};
+      return {"", "{\"name\": " + name + ", \"parameters\": ", "}"};
     default:
-      return {"[TOOL_CALLS][{\"name\": " + name + ", \"arguments\": ", "}]"};
+      return {"[TOOL_CALLS]", "[{\"name\": " + name + ", \"arguments\": ", "}]"};
   }
+}
+
+// Text in which calls may stand, as the reader of replies finds them.
+Json free_text(ToolFormat format) {
+  Json free;
+  free.set("mark", format == ToolFormat::kLlama3 ? "<|python_tag|>" : call_text(format, "").mark);
+  free.set("first", format == ToolFormat::kLlama3 ? "tag" : (format == ToolFormat::kHermes ? "text" : "any"));
+  return free;
 }
 
 const char* separator(ToolFormat format) {
   return format == ToolFormat::kHermes ? "\n" : (format == ToolFormat::kLlama3 ? "; " : "");
 }
 
-// Arguments are an object, whatever the schema leaves open.
-Json schema_of(const Json& tool) {
-  const Json* parameters = tool.find("function")->find("parameters");
-  Json schema = parameters == nullptr || parameters->is_null() ? Json(Json::Object{}) : *parameters;
+// Arguments are an object, whatever the schema leaves open, or what only `strict` functions hold to asks for.
+Json schema_of(const Json& tool, bool only_strict) {
+  const Json& function = *tool.find("function");
+  const Json* parameters = function.find("parameters");
+  const Json* strict = function.find("strict");
+  const bool open = only_strict && (strict == nullptr || *strict != Json(true));
+  Json schema = open || parameters == nullptr || parameters->is_null() ? Json(Json::Object{}) : *parameters;
   if (schema.as_object().empty()) {
     schema.set("type", "object");
   }
@@ -41,9 +53,14 @@ Json schema_of(const Json& tool) {
 
 }  // namespace
 
+std::string call_mark(ToolFormat format) {
+  return call_text(format, "").mark;
+}
+
 GrammarSpec call_grammar(const ToolUse& use, ToolFormat format) {
   const bool named = use.choice == ToolUse::Choice::kNamed;
-  if (!named && use.choice != ToolUse::Choice::kRequired) {
+  const bool free = use.choice == ToolUse::Choice::kAuto;
+  if (use.choice == ToolUse::Choice::kNone || (free && !use.strict)) {
     return {};
   }
   Json::Array tags;
@@ -53,8 +70,8 @@ GrammarSpec call_grammar(const ToolUse& use, ToolFormat format) {
     }
     const CallText text = call_text(format, use.functions[i]);
     Json tag;
-    tag.set("begin", text.before);
-    tag.set("schema", schema_of(use.tools[i]));
+    tag.set("begin", (free ? "" : text.mark) + text.before);
+    tag.set("schema", schema_of(use.tools[i], free));
     tag.set("end", text.behind);
     tags.push_back(std::move(tag));
   }
@@ -62,6 +79,9 @@ GrammarSpec call_grammar(const ToolUse& use, ToolFormat format) {
   json.set("tags", std::move(tags));
   json.set("separator", separator(format));
   json.set("least", 1);
+  if (free) {
+    json.set("free", free_text(format));
+  }
   if (named || !use.parallel) {
     json.set("most", 1);
   }

@@ -6,8 +6,12 @@
 
 namespace longship {
 
+/// What stands before a call in the model's format; empty where nothing does.
+std::string call_mark(ToolFormat format);
+
 /// What a reply is that must call functions, in the model's format: one call or more of those that `use` lets be
-/// called, their arguments as their schemas say. kNone where no call is forced. Errors: ApiError, 400, for a schema
+/// called, their arguments as their schemas say. Where the model may call, and a function is strict: text and calls, of
+/// which those of strict functions hold to their schemas. Else kNone. Errors: ApiError, 400, for a schema
 /// that is refused. Takes 100 ms or so at worst.
 GrammarSpec call_grammar(const ToolUse& use, ToolFormat format);
 

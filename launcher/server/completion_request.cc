@@ -105,7 +105,8 @@ CompletionRequest CompletionParser::parse(const Json& body, bool chat) const {
   check_length(request);
   // What a grammar holds begins with the answer.
   request.reply.reasoning_open =
-      chat && request.generation.grammar.kind == GrammarSpec::Kind::kNone &&
+      chat &&
+      (request.generation.grammar.kind == GrammarSpec::Kind::kNone || request.tool_choice == ToolUse::Choice::kAuto) &&
       ends_with_mark(request.prompts[0].ids, reasoning_marks(request.reply.format.reasoning).open);
   return request;
 }
@@ -122,9 +123,17 @@ void CompletionParser::read_reply(const Fields& fields, CompletionRequest& reque
   }
   request.reply.format = {.tools = calls ? model_.reply_format.tools : ToolFormat::kNone,
                           .reasoning = model_.reply_format.reasoning};
+  if (use.choice == ToolUse::Choice::kAuto && use.strict) {
+    const std::optional<int32_t> mark = model_.tokenizer->find(call_mark(request.reply.format.tools));
+    if (mark && model_.tokenizer->is_special(*mark)) {  // no text leads to that token
+      fields.fail("tools",
+                  "are strict, which needs a tool_choice of required or of a function here: this model marks its calls "
+                  "by a special token");
+    }
+  }
   if (GrammarSpec forced = call_grammar(use, request.reply.format.tools); forced.kind != GrammarSpec::Kind::kNone) {
     if (request.generation.grammar.kind != GrammarSpec::Kind::kNone) {
-      fields.fail("tool_choice", "forces a call, and a grammar is there as well");
+      fields.fail("tool_choice", "has calls held to their schemas, and a grammar is there as well");
     }
     request.generation.grammar = std::move(forced);
   }

@@ -55,7 +55,7 @@ void read_tool(const Json& tool, const std::string& place, ToolUse& use) {
   if (function.find("parameters") != nullptr) {
     object_member(function, "parameters");
   }
-  function.flag("strict");
+  use.strict = function.flag("strict").value_or(false) || use.strict;
   use.functions.push_back(name);
   use.tools.push_back(tool);
 }
@@ -84,16 +84,6 @@ void read_choice(const Fields& fields, ToolUse& use) {
   }
 }
 
-// Only a call that is forced is held to its schema.
-void refuse_strict(const ToolUse& use) {
-  for (std::size_t i = 0; i < use.tools.size() && use.choice == ToolUse::Choice::kAuto; ++i) {
-    const Fields function(*use.tools[i].find("function"), "tools[" + std::to_string(i) + "].function.");
-    if (function.flag("strict").value_or(false)) {
-      function.fail("strict", "needs a tool_choice of required or of a function: other calls are not held to a schema");
-    }
-  }
-}
-
 }  // namespace
 
 ToolUse read_tool_use(const Fields& fields) {
@@ -113,7 +103,6 @@ ToolUse read_tool_use(const Fields& fields) {
   }
   use.choice = use.functions.empty() ? ToolUse::Choice::kNone : ToolUse::Choice::kAuto;
   read_choice(fields, use);
-  refuse_strict(use);
   use.parallel = fields.flag("parallel_tool_calls").value_or(true);
   if (use.choice == ToolUse::Choice::kNone) {
     use.tools.clear();

@@ -22,6 +22,7 @@ struct ToolUse {
   std::vector<std::string> functions;  ///< Their names.
   std::string named;                   ///< The function of kNamed.
   bool parallel = true;                ///< More than one call may be answered.
+  bool strict = false;                 ///< Calls that the model chooses to make are held to their schemas.
 };
 
 /// Reads tools, tool_choice and parallel_tool_calls. Errors: ApiError.

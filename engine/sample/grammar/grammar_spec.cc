@@ -10,6 +10,7 @@
 #include "engine/sample/grammar/json_schema.h"
 #include "engine/sample/grammar/json_text.h"
 #include "engine/sample/grammar/regex.h"
+#include "engine/sample/grammar/tagged_text.h"
 
 namespace longship {
 
@@ -64,42 +65,6 @@ Grammar object_grammar() {
   return grammar;
 }
 
-std::string text_of(const Json& object, const char* member) {
-  const Json* text = object.find(member);
-  return text != nullptr && text->is_string() ? text->as_string() : std::string();
-}
-
-uint32_t count_of(const Json& object, const char* member, uint32_t missing) {
-  const Json* count = object.find(member);
-  return count != nullptr && count->is_int() && count->as_int() >= 0 && count->as_int() < kUnbounded
-             ? static_cast<uint32_t>(count->as_int())
-             : missing;
-}
-
-Grammar tagged_grammar(const std::string& text) {
-  const Json spec = parse(text, "the list of tags");
-  const Json* tags = spec.find("tags");
-  Grammar grammar;
-  const RuleId root = grammar.add_rule("root");
-  std::vector<ExprId> alternatives;
-  for (const Json& tag : tags != nullptr && tags->is_array() ? tags->as_array() : Json::Array{}) {
-    const Json* schema = tag.find("schema");
-    alternatives.push_back(grammar.sequence({grammar.literal(text_of(tag, "begin")),
-                                             add_json_schema(grammar, schema == nullptr ? Json(true) : *schema),
-                                             grammar.literal(text_of(tag, "end"))}));
-  }
-  const RuleId tag = grammar.add_rule("tag");
-  grammar.define(tag, grammar.choice(alternatives));
-  const uint32_t least = count_of(spec, "least", 1);
-  const uint32_t most = count_of(spec, "most", kUnbounded);
-  const ExprId more = grammar.sequence({grammar.literal(text_of(spec, "separator")), grammar.call(tag)});
-  const ExprId all =
-      grammar.sequence({grammar.call(tag), grammar.repeat(more, std::max(least, 1U) - 1,
-                                                          most == kUnbounded ? most : std::max(most, 1U) - 1)});
-  grammar.define(root, least == 0 ? grammar.optional(all) : all);
-  return grammar;
-}
-
 Grammar read_grammar(const GrammarSpec& spec) {
   switch (spec.kind) {
     case GrammarSpec::Kind::kGbnf:
@@ -113,7 +78,7 @@ Grammar read_grammar(const GrammarSpec& spec) {
     case GrammarSpec::Kind::kJsonSchema:
       return schema_grammar(spec.text);
     case GrammarSpec::Kind::kTagged:
-      return tagged_grammar(spec.text);
+      return tagged_grammar(parse(spec.text, "the list of tags"));
     case GrammarSpec::Kind::kNone:
       break;
   }

@@ -12,7 +12,9 @@
 #include "engine/sample/grammar/json_number.h"
 #include "engine/sample/grammar/json_text.h"
 #include "engine/sample/grammar/regex.h"
+#include "engine/sample/grammar/schema_facts.h"
 #include "engine/sample/grammar/schema_merge.h"
+#include "engine/sample/grammar/schema_words.h"
 
 namespace longship {
 
@@ -20,66 +22,6 @@ namespace {
 
 constexpr int64_t kMostSchemaNodes = 10'000;
 constexpr int kMostSchemaDepth = 64;
-constexpr uint32_t kMostCount = 1'000'000'000;
-
-// Keywords that describe one type of value; a schema without a type is of those that its keywords are about.
-struct Family {
-  const char* type;
-  std::vector<const char*> keywords;
-};
-const std::vector<Family>& families() {
-  static const std::vector<Family> kFamilies = {
-      {"object", {"properties", "required", "additionalProperties"}},
-      {"array", {"items", "prefixItems", "minItems", "maxItems"}},
-      {"string", {"minLength", "maxLength", "pattern", "format"}},
-      {"number", {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}},
-  };
-  return kFamilies;
-}
-
-bool is_supported(std::string_view keyword) {
-  static const std::set<std::string_view> kOthers = {"type",  "enum", "const",    "anyOf",  "oneOf",
-                                                     "allOf", "$ref", "nullable", "$anchor"};
-  const auto has = [&](const Family& family) {
-    return std::find(family.keywords.begin(), family.keywords.end(), keyword) != family.keywords.end();
-  };
-  return kOthers.contains(keyword) || is_annotation(keyword) || std::any_of(families().begin(), families().end(), has);
-}
-
-// Words of JSON Schema that would change the meaning. Words that are none of its words mean nothing.
-bool is_unsupported(std::string_view keyword, const Json& value) {
-  static const std::set<std::string_view> kKeywords = {"not",
-                                                       "if",
-                                                       "then",
-                                                       "else",
-                                                       "dependencies",
-                                                       "dependentRequired",
-                                                       "dependentSchemas",
-                                                       "patternProperties",
-                                                       "propertyNames",
-                                                       "minProperties",
-                                                       "maxProperties",
-                                                       "unevaluatedProperties",
-                                                       "contains",
-                                                       "minContains",
-                                                       "maxContains",
-                                                       "unevaluatedItems",
-                                                       "uniqueItems",
-                                                       "additionalItems",
-                                                       "multipleOf",
-                                                       "$dynamicRef",
-                                                       "$recursiveRef"};
-  const bool changes_nothing = (keyword == "uniqueItems" || keyword == "additionalItems") && value == Json(false);
-  return kKeywords.contains(keyword) && !changes_nothing && !(keyword == "minProperties" && value == Json(0));
-}
-
-void check_keywords(const Json& schema) {
-  for (const auto& [keyword, value] : schema.as_object()) {
-    if (!is_supported(keyword) && is_unsupported(keyword, value)) {
-      refuse_schema("the keyword \"" + keyword + "\" is not supported");
-    }
-  }
-}
 
 int64_t check_size(const Json& json, int depth) {
   if (depth > kMostSchemaDepth) {
@@ -97,19 +39,10 @@ int64_t check_size(const Json& json, int depth) {
   return nodes;
 }
 
-bool is_whole(const Json& value) {
-  return value.is_int() || (value.is_double() && std::floor(value.as_double()) == value.as_double());
-}
-
-bool is_of_type(const Json& value, const std::string& type) {
-  if (type == "integer") return is_whole(value);
-  if (type == "number") return value.is_number();
-  return value.type_name() == type;
-}
-
 class SchemaReader {
  public:
-  SchemaReader(Grammar& grammar, const Json& root) : root_(root), grammar_(grammar), merge_(root), text_(grammar) {}
+  SchemaReader(Grammar& grammar, const Json& root)
+      : root_(root), grammar_(grammar), merge_(root), facts_(merge_), text_(grammar) {}
 
   ExprId read() {
     check_size(root_, 0);
@@ -159,62 +92,37 @@ class SchemaReader {
     Json rest = schema;
     std::erase_if(rest.as_object(),
                   [&](const Json::Member& member) { return member.first == keyword || is_annotation(member.first); });
+    std::vector<Json> schemas;
     std::vector<ExprId> choices;
     for (const Json& alternative : alternatives.as_array()) {
-      choices.push_back(value(rest.as_object().empty() ? alternative : merge_.both(rest, alternative)));
+      schemas.push_back(rest.as_object().empty() ? alternative : merge_.both(rest, alternative));
+      choices.push_back(value(schemas.back()));
     }
+    if (keyword == "oneOf") check_apart(schemas);
     return grammar_.choice(choices);
+  }
+
+  // A value that is written for one must be none of the others.
+  void check_apart(const std::vector<Json>& schemas) {
+    for (std::size_t i = 0; i < schemas.size(); ++i) {
+      for (std::size_t k = 0; k < schemas.size(); ++k) {
+        if (i != k && !facts_.apart(schemas[i], schemas[k])) {
+          refuse_schema("schemas " + std::to_string(std::min(i, k)) + " and " + std::to_string(std::max(i, k)) +
+                        " of \"oneOf\" may describe the same value, which is not supported; \"anyOf\" allows it");
+        }
+      }
+    }
   }
 
   ExprId one_of_values(const Json& schema, const Json& values) {
     if (!values.is_array()) refuse_schema("\"enum\" is no array");
+    Json rest = schema;
+    std::erase_if(rest.as_object(), [](const Json::Member& member) { return member.first == "enum"; });
     std::vector<std::string> texts;
     for (const Json& value : values.as_array()) {
-      if (allows(schema, value)) texts.push_back(dump_json(value));
+      if (facts_.holds(rest, value)) texts.push_back(dump_json(value));
     }
     return grammar_.one_of(std::move(texts));
-  }
-
-  // Whether a value of an enumeration is what the keywords beside it ask for.
-  bool allows(const Json& schema, const Json& value) const {
-    if (schema.find("type") != nullptr) {
-      const std::vector<std::string> types = types_of(schema);
-      const auto fits = [&](const std::string& type) { return is_of_type(value, type); };
-      if (std::none_of(types.begin(), types.end(), fits)) return false;
-    }
-    for (const auto& [keyword, bound] : schema.as_object()) {
-      const bool about_type = keyword == "type" || keyword == "enum" || keyword == "nullable" || keyword == "$anchor";
-      if (about_type || is_annotation(keyword) || !is_supported(keyword)) continue;
-      const bool number = std::find(families()[3].keywords.begin(), families()[3].keywords.end(), keyword) !=
-                          families()[3].keywords.end();
-      if (!number) refuse_schema("\"" + keyword + "\" beside \"enum\" is not supported");
-      const auto [least, most] = bounds_of(schema);
-      const double x = value.is_number() ? value.as_double() : 0;
-      const bool below = least && (x < least->value || (least->exclusive && x == least->value));
-      const bool above = most && (x > most->value || (most->exclusive && x == most->value));
-      if (value.is_number() && (below || above)) return false;
-    }
-    return true;
-  }
-
-  static std::vector<std::string> types_of(const Json& schema) {
-    std::vector<std::string> types;
-    const Json* type = schema.find("type");
-    if (type == nullptr) {
-      for (const Family& family : families()) {
-        const auto has = [&](const char* keyword) { return schema.find(keyword) != nullptr; };
-        if (std::any_of(family.keywords.begin(), family.keywords.end(), has)) types.emplace_back(family.type);
-      }
-      if (types.empty()) types = {"object", "array", "string", "number", "boolean", "null"};
-    } else {
-      for (const Json& one : type->is_array() ? type->as_array() : Json::Array{*type}) {
-        if (!one.is_string()) refuse_schema("\"type\" is no string and no array of strings");
-        types.push_back(one.as_string());
-      }
-    }
-    const Json* nullable = schema.find("nullable");
-    if (nullable != nullptr && *nullable == Json(true)) types.emplace_back("null");
-    return types;
   }
 
   ExprId of_type(const Json& schema, const std::string& type) {
@@ -226,32 +134,6 @@ class SchemaReader {
     if (type == "boolean") return grammar_.one_of({"true", "false"});
     if (type == "null") return grammar_.literal("null");
     refuse_schema("there is no type \"" + type.substr(0, 60) + "\"");
-  }
-
-  static std::optional<uint32_t> count_of(const Json& schema, const char* keyword) {
-    const Json* count = schema.find(keyword);
-    if (count == nullptr) return std::nullopt;
-    if (!is_whole(*count) || count->as_double() < 0) refuse_schema("\"" + std::string(keyword) + "\" is no count");
-    return static_cast<uint32_t>(std::min<double>(kMostCount, count->as_double()));
-  }
-
-  static std::pair<std::optional<NumberBound>, std::optional<NumberBound>> bounds_of(const Json& schema) {
-    const auto bound = [&](const char* inclusive, const char* exclusive, double sign) {
-      std::optional<NumberBound> result;
-      const auto take = [&](const char* keyword, bool is_exclusive) {
-        const Json* value = schema.find(keyword);
-        if (value == nullptr) return;
-        if (!value->is_number()) refuse_schema("\"" + std::string(keyword) + "\" is no number");
-        const double x = value->as_double();
-        if (!result || sign * x > sign * result->value || (x == result->value && is_exclusive)) {
-          result = {x, is_exclusive};
-        }
-      };
-      take(inclusive, false);
-      take(exclusive, true);
-      return result;
-    };
-    return {bound("minimum", "exclusiveMinimum", 1), bound("maximum", "exclusiveMaximum", -1)};
   }
 
   ExprId number(const Json& schema) {
@@ -418,6 +300,7 @@ class SchemaReader {
   const Json& root_;
   Grammar& grammar_;
   SchemaMerge merge_;
+  SchemaFacts facts_;
   JsonText text_;
   std::map<std::string, RuleId> rules_;
   std::vector<std::pair<RuleId, Json>> pending_;

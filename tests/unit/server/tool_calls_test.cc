@@ -212,6 +212,39 @@ TEST_F(ToolCalls, ThatAreForcedAreAGrammar) {
   EXPECT_EQ(served_.engine().request().grammar, GrammarSpec{});
 }
 
+TEST_F(ToolCalls, OfStrictFunctionsHoldToTheirSchemasWhereTheModelMayCall) {
+  const std::string tools = R"(,"tools":[{"function":{"name":"get_weather","strict":true,"parameters":{"type":"object",
+    "properties":{"city":{"enum":["Oslo"]}},"required":["city"],"additionalProperties":false}}},
+    {"function":{"name":"now","parameters":{"type":"pigeon"}}}])";
+  const Json answer = choice(ask(call_, tools));
+  EXPECT_EQ(*answer.find("finish_reason"), Json("tool_calls"));
+  const GrammarSpec spec = served_.engine().request().grammar;
+  ASSERT_EQ(spec.kind, GrammarSpec::Kind::kTagged);
+  const auto automaton = compile_grammar(spec);
+  const auto accepts = [&](const std::string& text) { return automaton->advance(automaton->start(), text).may_end; };
+  const std::string call = R"(<tool_call>
+{"name": "get_weather", "arguments": {"city": "Oslo"}}
+</tool_call>)";
+  const std::string loose = R"(<tool_call>
+{"name": "now", "arguments": {"anything": [1]}}
+</tool_call>)";
+  for (const std::string& text : {std::string(), std::string("It is <b>fine</b> <tool_cal"), call, call + "\n" + loose,
+                                  "Let me look. " + call + " and " + call + "."}) {
+    EXPECT_TRUE(accepts(text)) << text;
+  }
+  for (const std::string& text :
+       {std::string("<tool_call>"), "Well <tool_call>\n{\"name\": \"other\"" + call, std::string(R"(<tool_call>
+{"name": "get_weather", "arguments": {"city": "Paris"}}
+</tool_call>)"),
+        std::string(R"( {"name": "get_weather", "arguments": {"city": "Paris"}})")}) {
+    EXPECT_FALSE(accepts(text)) << text;
+  }
+  EXPECT_EQ(*choice(ask("Where?</think>Here.", tools + R"(,"chat_template_kwargs":{"thinking":true})"))
+                 .find("message")
+                 ->find("content"),
+            Json("Here."));
+}
+
 TEST_F(ToolCalls, AreRefusedWhereTheyCannotBe) {
   EXPECT_EQ(ask("", tools_ + R"(,"tool_choice":"required","guided_regex":"a")").status, 400);
   const std::string bad = R"(,"tools":[{"function":{"name":"f","parameters":{"type":"pigeon"}}}])";

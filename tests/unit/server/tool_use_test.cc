@@ -45,6 +45,8 @@ TEST(ToolUse, IsWhatTheClientChooses) {
   EXPECT_EQ(named.named, "now");
   EXPECT_EQ(read(R"("tools":[{"function":{"name":"a","strict":true}}],"tool_choice":"required")").choice,
             ToolUse::Choice::kRequired);
+  EXPECT_TRUE(read(R"("tools":[{"function":{"name":"a","strict":true}},{"function":{"name":"b"}}])").strict);
+  EXPECT_FALSE(read(tools).strict);
   EXPECT_FALSE(read(tools + R"(,"parallel_tool_calls":false)").parallel);
   const ToolUse none = read(tools + R"(,"tool_choice":"none")");
   EXPECT_EQ(none.choice, ToolUse::Choice::kNone);
@@ -70,7 +72,6 @@ TEST(ToolUse, WhatIsWrongIsNamed) {
       {tool(R"({"name":"a","description":5})"), "tools[0].function.description"},
       {tool(R"({"name":"a","parameters":[]})"), "tools[0].function.parameters"},
       {tool(R"({"name":"a","strict":"yes"})"), "tools[0].function.strict"},
-      {tool(R"({"name":"a","strict":true})"), "tools[0].function.strict"},
       {R"("tools":[{"function":{"name":"a"}},{"function":{"name":"a"}}])", "tools[1].function.name"},
       {R"("tool_choice":"required")", "tool_choice"},
       {R"("tool_choice":{"type":"function","function":{"name":"now"}})", "tool_choice"},

@@ -107,9 +107,6 @@ TEST(JsonSchema, CombinationsAndReferences) {
   check(
       kSchema,
       {{R"({"anyOf":[{"type":"integer"},{"type":"null"}]})", {"1", "null"}, {"true"}},
-       {R"({"type":"object","properties":{"k":{"type":"string"}},"oneOf":[{"required":["k"]},{"properties":{"n":{"type":"null"}},"required":["n"]}]})",
-        {R"({"k":"x"})", R"({"k":"x","n":null})", R"({"n":null})"},
-        {"{}"}},
        {R"({"allOf":[{"type":"object","properties":{"a":{"type":"integer"}},"required":["a"]},{"properties":{"b":{"type":"null"}},"required":["b"]}]})",
         {R"({"a":1,"b":null})"},
         {R"({"a":1})", R"({"b":null})"}},
@@ -124,6 +121,44 @@ TEST(JsonSchema, CombinationsAndReferences) {
         {R"({"a":9,"b":5})"},
         {R"({"b":6})", R"({"a":-1})"}},
        {R"({"$ref":"#/$defs/a~1b","$defs":{"a/b":{"type":"null"}}})", {"null"}, {"1"}}});
+}
+
+TEST(JsonSchema, OneOfIsExactlyOne) {
+  check(
+      kSchema,
+      {{R"({"oneOf":[{"type":"integer","maximum":3},{"type":"integer","minimum":4},{"type":["string","null"],"maxLength":2},{"type":"string","minLength":3}]})",
+        {"3", "4", "null", "\"ab\"", "\"abc\""},
+        {"true", "3.5"}},
+       {R"({"type":"object","properties":{"k":{"type":"string"}},"required":["k"],"oneOf":[{"properties":{"k":{"const":"a"},"x":{"type":"null"}},"required":["x"]},{"properties":{"k":{"enum":["b","c"]},"y":{"type":"null"}}}]})",
+        {R"({"k":"a","x":null})", R"({"k":"b"})", R"({"k":"c","y":null})"},
+        {R"({"k":"a"})", R"({"k":"b","x":null})"}},
+       {R"({"oneOf":[{"properties":{"a":{"type":"null"}},"required":["a"]},{"properties":{"b":{"type":"null"}},"required":["b"]}]})",
+        {R"({"a":null})", R"({"b":null})"},
+        {R"({"a":null,"b":null})", "{}"}},
+       {R"({"oneOf":[{"anyOf":[{"type":"null"},{"type":"integer"}]},{"$ref":"#/$defs/s"}],"$defs":{"s":{"type":"string"}}})",
+        {"1", "null", "\"s\""},
+        {"true"}}});
+  for (
+      const char* schema :
+      {R"({"oneOf":[{"type":"integer"},{"type":"number"}]})", R"({"oneOf":[{"type":"string"},{}]})",
+       R"({"oneOf":[{"enum":["a"]},{"type":"string","pattern":"a"}]})",
+       R"({"type":"object","properties":{"k":{"type":"string"}},"oneOf":[{"required":["k"]},{"properties":{"n":{"type":"null"}},"required":["n"]}]})"}) {
+    EXPECT_NE(refusal(kSchema, schema).find("may describe the same value"), std::string::npos) << schema;
+  }
+}
+
+TEST(JsonSchema, ValuesOfAnEnumerationAreThoseThatTheOtherKeywordsAllow) {
+  check(
+      kSchema,
+      {{R"({"enum":["a","bcd","größ",5,50,null,[1],[1,2],{"k":1},{}],"type":["string","number","array","object"],"maxLength":3,"minimum":6,"maxItems":1,"required":["k"]})",
+        {"\"a\"", "\"bcd\"", "50", "[1]", R"({"k": 1})"},
+        {"\"größ\"", "5", "null", "[1, 2]", "{}"}},
+       {R"({"enum":["2024-01-01","x1","y"],"pattern":"\\d"})", {"\"2024-01-01\"", "\"x1\""}, {"\"y\""}},
+       {R"({"enum":["2024-01-01","x1"],"format":"date"})", {"\"2024-01-01\""}, {"\"x1\""}},
+       {R"({"enum":[1,"a",true],"anyOf":[{"type":"integer"},{"type":"boolean"}]})", {"1", "true"}, {"\"a\""}},
+       {R"({"enum":[{"a":1},{"a":"x"},{"b":1}],"properties":{"a":{"type":"integer"}},"additionalProperties":false})",
+        {R"({"a": 1})"},
+        {R"({"a": "x"})", R"({"b": 1})"}}});
 }
 
 TEST(JsonSchema, Formats) {
@@ -225,6 +260,22 @@ TEST(TaggedGrammar, IsCallsBetweenTheirTexts) {
         {"", "<g>1</g>", "<g>null</g><g>null</g>", "<g>null</g>\n<g>null</g>\n<g>null</g>"}},
        {R"({"tags":[{"begin":"a","schema":{"type":"null"}}],"least":0})", {"", "anull", "anullanull"}, {"a"}}});
   EXPECT_NE(refusal(GrammarSpec::Kind::kTagged, R"({"tags":[]})"), "");
+}
+
+TEST(TaggedGrammar, OrTextInWhichTagsStandBehindTheirMark) {
+  const std::string tags = R"({"tags":[{"begin":":","schema":{"type":"integer"},"end":";"}],"separator":"+","free":)";
+  check(GrammarSpec::Kind::kTagged,
+        {{tags + R"({"mark":"aab"}})",
+          {"", "a", "aaaa", "{a", "aab:1;", "xaab:1;aaab:22;aa", "aaab:3;", "\xc3\xa9 b"},
+          {"aab", "aaab1", "aab:x;", "xaab:1", "aab:1;aab"}},
+         {tags + R"({"mark":"<c>","first":"text"}})",
+          {"", "  ", "a{", " x", "<", "<c>:1;", " <c>:1; {"},
+          {"{", "  {", "{}", "<c>{"}},
+         {tags + R"({"mark":"<c>","first":"tag"}})",
+          {"", ":1;", ":1;+:2;", " :1;", "<c>:1;+:2;", "a:b"},
+          {"{", "<c>:1;a", "<c>"}},
+         {tags + R"({"mark":"<c>"},"most":1})", {"a<c>:1;", "<"}, {"<c>:1;<c>:1;", "<c>:1; "}}});
+  EXPECT_NE(refusal(GrammarSpec::Kind::kTagged, tags + R"({"mark":""}})"), "");
 }
 
 }  // namespace

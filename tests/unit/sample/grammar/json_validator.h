@@ -33,6 +33,7 @@ class JsonValidator {
     if (keyword == "$ref") return valid(*root_.find("$defs")->find(said.as_string().substr(8)), value);
     if (keyword == "allOf") return std::all_of(said.as_array().begin(), said.as_array().end(), sub);
     if (keyword == "anyOf") return std::any_of(said.as_array().begin(), said.as_array().end(), sub);
+    if (keyword == "oneOf") return std::count_if(said.as_array().begin(), said.as_array().end(), sub) == 1;
     if (keyword == "enum") {
       return std::any_of(said.as_array().begin(), said.as_array().end(),
                          [&](const Json& one) { return same(one, value); });

@@ -32,6 +32,7 @@ class RandomSchema {
     if (kind < 12) return enumeration();
     if (kind < 60) return typed(scalar_type(), depth);
     if (kind < 66) return several("anyOf", depth);
+    if (kind < 68) return one_of(depth);
     if (kind < 72) return all_of(depth);
     if (kind < 78 && depth > 0) return reference();
     if (kind < 82) return types(depth);
@@ -98,6 +99,9 @@ class RandomSchema {
     Json::Array chosen;
     for (int i = 0; i <= below(4); ++i) chosen.push_back(values[static_cast<std::size_t>(below(10))]);
     result.set("enum", chosen);
+    if (chance(30)) result.set("maxLength", 2 + below(6));
+    if (chance(20)) result.set("minimum", below(5) - 2);
+    if (chance(10)) result.set("maxItems", below(4));
     return result;
   }
 
@@ -106,6 +110,28 @@ class RandomSchema {
     for (int i = 0; i < 2 + below(2); ++i) parts.push_back(schema(depth + 1));
     Json result;
     result.set(keyword, parts);
+    return result;
+  }
+
+  // Values of different types, or objects that a property tells apart.
+  Json one_of(int depth) {
+    constexpr const char* kTypes[] = {"integer", "string", "null"};
+    const bool objects = chance(50);
+    Json::Array parts;
+    for (int i = 0; i < 2 + below(2); ++i) {
+      Json part = objects ? open_object(depth) : typed(kTypes[i], depth);
+      if (objects) {
+        Json kind;
+        kind.set("const", i);
+        Json properties = part.find("properties") == nullptr ? Json(Json::Object{}) : *part.find("properties");
+        properties.set("kind", kind);
+        part.set("properties", std::move(properties));
+        part.set("required", Json::Array{"kind"});
+      }
+      parts.push_back(std::move(part));
+    }
+    Json result;
+    result.set("oneOf", parts);
     return result;
   }
 

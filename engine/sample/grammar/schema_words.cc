@@ -1,0 +1,133 @@
+#include "engine/sample/grammar/schema_words.h"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+#include <string_view>
+
+#include "engine/sample/grammar/schema_merge.h"
+
+namespace longship {
+
+namespace {
+
+constexpr uint32_t kMostCount = 1'000'000'000;
+
+// Keywords that describe one type of value; a schema without a type is of those that its keywords are about.
+struct Family {
+  const char* type;
+  std::vector<const char*> keywords;
+};
+const std::vector<Family>& families() {
+  static const std::vector<Family> kFamilies = {
+      {"object", {"properties", "required", "additionalProperties"}},
+      {"array", {"items", "prefixItems", "minItems", "maxItems"}},
+      {"string", {"minLength", "maxLength", "pattern", "format"}},
+      {"number", {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}},
+  };
+  return kFamilies;
+}
+
+bool is_supported(std::string_view keyword) {
+  static const std::set<std::string_view> kOthers = {"type",  "enum", "const",    "anyOf",  "oneOf",
+                                                     "allOf", "$ref", "nullable", "$anchor"};
+  const auto has = [&](const Family& family) {
+    return std::find(family.keywords.begin(), family.keywords.end(), keyword) != family.keywords.end();
+  };
+  return kOthers.contains(keyword) || is_annotation(keyword) || std::any_of(families().begin(), families().end(), has);
+}
+
+// Words of JSON Schema that would change the meaning. Words that are none of its words mean nothing.
+bool is_unsupported(std::string_view keyword, const Json& value) {
+  static const std::set<std::string_view> kKeywords = {"not",
+                                                       "if",
+                                                       "then",
+                                                       "else",
+                                                       "dependencies",
+                                                       "dependentRequired",
+                                                       "dependentSchemas",
+                                                       "patternProperties",
+                                                       "propertyNames",
+                                                       "minProperties",
+                                                       "maxProperties",
+                                                       "unevaluatedProperties",
+                                                       "contains",
+                                                       "minContains",
+                                                       "maxContains",
+                                                       "unevaluatedItems",
+                                                       "uniqueItems",
+                                                       "additionalItems",
+                                                       "multipleOf",
+                                                       "$dynamicRef",
+                                                       "$recursiveRef"};
+  const bool changes_nothing = (keyword == "uniqueItems" || keyword == "additionalItems") && value == Json(false);
+  return kKeywords.contains(keyword) && !changes_nothing && !(keyword == "minProperties" && value == Json(0));
+}
+
+bool is_whole(const Json& value) {
+  return value.is_int() || (value.is_double() && std::floor(value.as_double()) == value.as_double());
+}
+
+}  // namespace
+
+void check_keywords(const Json& schema) {
+  for (const auto& [keyword, value] : schema.as_object()) {
+    if (!is_supported(keyword) && is_unsupported(keyword, value)) {
+      refuse_schema("the keyword \"" + keyword + "\" is not supported");
+    }
+  }
+}
+
+bool is_of_type(const Json& value, const std::string& type) {
+  if (type == "integer") return is_whole(value);
+  if (type == "number") return value.is_number();
+  return value.type_name() == type;
+}
+
+std::vector<std::string> types_of(const Json& schema) {
+  std::vector<std::string> types;
+  const Json* type = schema.find("type");
+  if (type == nullptr) {
+    for (const Family& family : families()) {
+      const auto has = [&](const char* keyword) { return schema.find(keyword) != nullptr; };
+      if (std::any_of(family.keywords.begin(), family.keywords.end(), has)) types.emplace_back(family.type);
+    }
+    if (types.empty()) types = {"object", "array", "string", "number", "boolean", "null"};
+  } else {
+    for (const Json& one : type->is_array() ? type->as_array() : Json::Array{*type}) {
+      if (!one.is_string()) refuse_schema("\"type\" is no string and no array of strings");
+      types.push_back(one.as_string());
+    }
+  }
+  const Json* nullable = schema.find("nullable");
+  if (nullable != nullptr && *nullable == Json(true)) types.emplace_back("null");
+  return types;
+}
+
+std::optional<uint32_t> count_of(const Json& schema, const char* keyword) {
+  const Json* count = schema.find(keyword);
+  if (count == nullptr) return std::nullopt;
+  if (!is_whole(*count) || count->as_double() < 0) refuse_schema("\"" + std::string(keyword) + "\" is no count");
+  return static_cast<uint32_t>(std::min<double>(kMostCount, count->as_double()));
+}
+
+std::pair<std::optional<NumberBound>, std::optional<NumberBound>> bounds_of(const Json& schema) {
+  const auto bound = [&](const char* inclusive, const char* exclusive, double sign) {
+    std::optional<NumberBound> result;
+    const auto take = [&](const char* keyword, bool is_exclusive) {
+      const Json* value = schema.find(keyword);
+      if (value == nullptr) return;
+      if (!value->is_number()) refuse_schema("\"" + std::string(keyword) + "\" is no number");
+      const double x = value->as_double();
+      if (!result || sign * x > sign * result->value || (x == result->value && is_exclusive)) {
+        result = {x, is_exclusive};
+      }
+    };
+    take(inclusive, false);
+    take(exclusive, true);
+    return result;
+  };
+  return {bound("minimum", "exclusiveMinimum", 1), bound("maximum", "exclusiveMaximum", -1)};
+}
+
+}  // namespace longship

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/json.h"
+#include "engine/sample/grammar/json_number.h"
+
+namespace longship {
+
+/// Refuses a keyword that would change the meaning of a schema and is not supported. Errors: kUsage.
+void check_keywords(const Json& schema);
+
+/// The types of a schema's values; of one that names none, those that its keywords are about, or all. Errors: kUsage.
+std::vector<std::string> types_of(const Json& schema);
+bool is_of_type(const Json& value, const std::string& type);
+
+/// The number of minLength and the like, if it is there. Errors: kUsage.
+std::optional<uint32_t> count_of(const Json& schema, const char* keyword);
+
+/// The least and the most number. Errors: kUsage.
+std::pair<std::optional<NumberBound>, std::optional<NumberBound>> bounds_of(const Json& schema);
+
+}  // namespace longship
