@@ -256,16 +256,22 @@ class Rank {
            std::to_string(kv_.pages) + (options_.exact ? " exact" : "");
   }
 
-  // The leader's account of what is in the keys and values that all ranks have kept.
+  // The leader's account of what is in the keys and values: for the ranks that follow, if all of these keep theirs, and
+  // from those before, if all of them did.
   void adopt_pages() {
-    const bool known = smallest_over_ranks(kept_keys_values_ && kept_keys_values_->known() ? 1 : 0) != 0;
-    if (!transport_.leads() || !kept_keys_values_) {
+    constexpr int64_t kKept = 1;
+    constexpr int64_t kKnown = 2;
+    const int64_t mine = kept_keys_values_ ? (kept_keys_values_->known() ? kKnown : kKept) : 0;
+    const int64_t all = smallest_over_ranks(mine);
+    const int64_t bytes = KeptPages::bytes(kv_.pages, kPageTokens);
+    kept_pages_file_ = transport_.leads() ? open_kept(options_.kept.pages, bytes) : std::nullopt;
+    if (!kept_pages_file_) {
       return;
     }
-    const int64_t bytes = KeptPages::bytes(kv_.pages, kPageTokens);
-    kept_pages_file_ = open_kept(options_.kept.pages, bytes);
-    if (kept_pages_file_) {
-      if (!known) std::memset(kept_pages_file_->data(), 0, static_cast<std::size_t>(bytes));
+    if (all != kKnown) {
+      std::memset(kept_pages_file_->data(), 0, static_cast<std::size_t>(bytes));
+    }
+    if (all != 0) {
       kept_pages_.emplace(kept_pages_file_->data(), kv_.pages, kPageTokens);
     }
   }

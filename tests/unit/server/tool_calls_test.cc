@@ -1,6 +1,7 @@
 // Calls of functions and reasoning through the API, from a model that says what the test lets it say.
 #include <gtest/gtest.h>
 
+#include "engine/sample/grammar/automaton.h"
 #include "engine/text/chat_template.h"
 #include "tests/support/served_api.h"
 #include "tests/unit/server/model.h"

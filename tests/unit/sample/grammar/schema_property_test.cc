@@ -103,7 +103,7 @@ Outcome run(const std::shared_ptr<const TokenTrie>& trie, unsigned first, unsign
         EXPECT_TRUE(JsonValidator(schema).valid(std::get<Json>(parsed))) << *text;
       }
     }
-    if (testing::Test::HasFailure()) return outcome;
+    if (::testing::Test::HasFailure()) return outcome;
   }
   return outcome;
 }
