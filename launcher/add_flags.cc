@@ -81,9 +81,9 @@ void add_size_flags(CLI::App& command, EngineOptions& options) {
   command
       .add_option_function<std::string>(
           "--speculative-config",
-          [&options](const std::string& config) { options.lookup = parse_speculative_config(config); },
-          "Guess next tokens from what stood before, and check them together: the same tokens in fewer steps "
-          "(default: off)")
+          [&options](const std::string& config) { options.speculation = parse_speculative_config(config); },
+          "Guess next tokens, from what stood before or by a smaller model, and check them together: the same tokens "
+          "in fewer steps (default: off)")
       ->type_name("JSON")
       ->group("Engine");
   command.add_flag("--fill-kv-cache", options.fill_kv_cache)->group("");

@@ -12,15 +12,14 @@
 #include "engine/backend/kv_page.h"
 #include "engine/kv/kept_file.h"
 #include "engine/local_engine.h"
-#include "engine/models/families.h"
 #include "engine/rank_loop.h"
 #include "engine/reporter.h"
-#include "engine/sample/row_sampler.h"
 #include "engine/text/tokenizer.h"
 #include "launcher/device_choice.h"
 #include "launcher/host_memory.h"
 #include "launcher/host_name.h"
 #include "launcher/kv_size.h"
+#include "launcher/rank_model.h"
 
 namespace longship {
 
@@ -28,49 +27,53 @@ namespace {
 
 namespace fs = std::filesystem;
 
-DType kv_dtype(const EngineOptions& options) {
-  const std::string& name = options.kv_cache_dtype;
-  if (name == "auto") {
-    return options.exact ? DType::kF32 : DType::kF16;
-  }
-  if (name == "f16") return DType::kF16;
-  if (name == "bf16") return DType::kBF16;
-  if (name == "q8_0") return DType::kQ8_0;
-  if (name == "f32") return DType::kF32;
-  throw Error(ErrorKind::kUsage, "there is no key/value type \"" + name + "\"",
-              "Use --kv-cache-dtype auto, f32, f16, bf16 or q8_0.");
-}
-
-// Guessed tokens of a step: more would take memory for their logits.
-constexpr int64_t kMostGuesses = 128;
-
-StageLimits stage_limits(const EngineOptions& options, int64_t kv_pages) {
-  const int64_t guesses = std::min(options.max_num_seqs * options.lookup.draft_tokens, kMostGuesses);
-  const int64_t rows = std::max(options.max_batched_tokens, options.max_num_seqs + guesses);
-  return {.step = {.rows = rows, .logit_rows = options.prompt_logits ? rows : options.max_num_seqs + guesses},
-          .kv_pages = kv_pages,
-          .kv_dtype = kv_dtype(options)};
-}
-
-void check_options(const EngineOptions& options, const ModelConfig& config) {
+void check_options(const EngineOptions& options, const ModelConfig& config, const std::string& model = "model") {
   if (kv_dtype(options) == DType::kQ8_0 && config.head_dim % kKvBlock != 0) {
     throw Error(ErrorKind::kUsage,
-                "--kv-cache-dtype q8_0 needs heads that are a multiple of 32 wide; this model's have " +
+                "--kv-cache-dtype q8_0 needs heads that are a multiple of 32 wide; this " + model + "'s have " +
                     std::to_string(config.head_dim),
                 "Use f16 or bf16.");
   }
   if (options.pp > config.layers) {
     throw Error(ErrorKind::kUsage,
-                "-pp " + std::to_string(options.pp) + " asks for more stages than the model's " +
+                "-pp " + std::to_string(options.pp) + " asks for more stages than the " + model + "'s " +
                     std::to_string(config.layers) + " layers",
                 "Use -pp " + std::to_string(config.layers) + " or less, and -tp for more ranks.");
   }
   if (config.learned_positions && options.max_model_len > config.max_positions) {
     throw Error(ErrorKind::kUsage,
-                "--max-model-len " + std::to_string(options.max_model_len) + " is above the model's " +
+                "--max-model-len " + std::to_string(options.max_model_len) + " is above the " + model + "'s " +
                     std::to_string(config.max_positions) + " learned positions",
                 "Use --max-model-len " + std::to_string(config.max_positions) + " or less.");
   }
+}
+
+// Guesses are tokens of the vocabulary, at the positions of the model that is served.
+void check_draft(const EngineOptions& options, const ModelConfig& target, const ModelConfig& draft) {
+  check_options(options, draft, "draft model");
+  if (draft.vocab != target.vocab) {
+    throw Error(ErrorKind::kUsage,
+                "the draft model has a vocabulary of " + std::to_string(draft.vocab) + " tokens, the model one of " +
+                    std::to_string(target.vocab),
+                "Use a draft model of the same family.");
+  }
+  const int64_t length = options.max_model_len != 0 ? options.max_model_len : target.max_positions;
+  if (draft.learned_positions && draft.max_positions < length) {
+    throw Error(ErrorKind::kUsage,
+                "the draft model has " + std::to_string(draft.max_positions) + " learned positions, fewer than the " +
+                    std::to_string(length) + " of a sequence",
+                "Use --max-model-len " + std::to_string(draft.max_positions) + " or less.");
+  }
+}
+
+// The draft model of the options, if they name one.
+std::optional<Checkpoint> open_draft(const EngineOptions& options, const ModelConfig& target) {
+  if (options.speculation.draft_tokens == 0) {
+    return std::nullopt;
+  }
+  Checkpoint draft = open_checkpoint(options.speculation.draft_model);
+  check_draft(options, target, draft.config);
+  return draft;
 }
 
 // Runs one phase of start-up on every rank, then lets all agree on its outcome.
@@ -95,45 +98,47 @@ double key_cost(const StageCost& cost) {
          static_cast<double>(std::max<int64_t>(1, cost.ops_per_token));
 }
 
+// A model of this rank with what it runs in.
+struct RunningModel {
+  RankModel& model;
+  RankContext ctx;
+
+  StepResult run(const StepPlan& plan) {
+    const Tensor logits = model.stage().execute(plan, ctx);
+    RowSampler* sampler = model.sampler();
+    return sampler != nullptr ? sampler->sample(plan, logits, ctx.tp, ctx.ops.kernels(), ctx.stream)
+                              : StepResult{.step = plan.step};
+  }
+};
+
 class StageExecutor : public StepExecutor {
  public:
-  /// `sampler`: of the last stage, else null.
-  StageExecutor(Stage& stage, RowSampler* sampler, RankContext& ctx, SpanLog& spans, Reporter& reporter)
-      : stage_(stage), sampler_(sampler), ctx_(ctx), spans_(spans), reporter_(reporter) {}
+  /// `draft`: null for none.
+  StageExecutor(RunningModel& target, RunningModel* draft, SpanLog& spans, Reporter& reporter)
+      : target_(target), draft_(draft), spans_(spans), reporter_(reporter) {}
 
   StepResult execute(const StepPlan& plan) override {
     if (plan.report != ReportKind::kNone) {
       return {.step = plan.step, .reports = reporter_.gather(plan.report)};
     }
-    const ScopedSpan span(&spans_, "step", SpanKind::kStep, static_cast<int64_t>(plan.tokens.size()));
-    const Tensor logits = stage_.execute(plan, ctx_);
-    return sampler_ != nullptr ? sampler_->sample(plan, logits, ctx_.tp, ctx_.ops.kernels(), ctx_.stream)
-                               : StepResult{.step = plan.step};
+    const bool guesses = plan.model == PlanModel::kDraft;
+    const ScopedSpan span(&spans_, "step", SpanKind::kStep, guesses ? 0 : std::ssize(plan.tokens));
+    if (guesses) {
+      LONGSHIP_CHECK(draft_ != nullptr, "only a draft model is planned for");
+      return draft_->run(plan);
+    }
+    if (const StepPlan part = plan.draft_part(); draft_ != nullptr && !part.slices.empty()) {
+      draft_->run(part);
+    }
+    return target_.run(plan);
   }
 
  private:
-  Stage& stage_;
-  RowSampler* sampler_;
-  RankContext& ctx_;
+  RunningModel& target_;
+  RunningModel* draft_;
   SpanLog& spans_;
   Reporter& reporter_;
 };
-
-// What chooses tokens on this rank; nothing but on the last stage.
-std::optional<RowSampler> make_sampler(const ModelConfig& config, const Mesh& mesh, const Coord& me,
-                                       const StageLimits& limits) {
-  if (me.pp != mesh.extent(Axis::kPp) - 1) {
-    return std::nullopt;
-  }
-  return RowSampler(vocabulary_shares(config, mesh.extent(Axis::kTp)), me.tp, limits.step.logit_rows);
-}
-
-// Of the memory that the kernels compute in; the sampler's is the host's.
-MemoryUse memory_of(const Stage& stage, const std::optional<RowSampler>& sampler, const Kernels& kernels) {
-  MemoryUse use = stage.memory();
-  use.workspace_bytes += sampler && kernels.in_host_memory() ? sampler->bytes() : 0;
-  return use;
-}
 
 // Spans of all ranks together that are kept: some 32 bytes each.
 constexpr std::size_t kMostSpans = std::size_t{1} << 22U;
@@ -161,6 +166,7 @@ class Rank {
     phase(control, "configuration", [&] {
       checkpoint_ = open_model(options_);
       check_options(options_, checkpoint_->config);
+      draft_ = open_draft(options_, checkpoint_->config);
       device_.emplace(options_, all_have_devices, transport_.host_place());
       kernels_ = device_->make_kernels();
     });
@@ -179,9 +185,16 @@ class Rank {
     SpanLog* recorded = options_.recording == Recording::kNothing ? nullptr : &spans_;
     Ops ops(*kernels_, options_.recording == Recording::kOperations ? recorded : nullptr);
     const std::unique_ptr<Stream> stream = kernels_->make_stream();
-    RankContext ctx{mesh_, me_, *tp_, *pp_, ops, stage_->workspace(), *stream};
-    Reporter reporter({mesh_, stage_->cost(), *kernels_, recorded, *world_});
-    StageExecutor executor(*stage_, sampler_ ? &*sampler_ : nullptr, ctx, spans_, reporter);
+    const auto running = [&](RankModel& model) {
+      return RunningModel{model, {mesh_, me_, *tp_, *pp_, ops, model.stage().workspace(), *stream}};
+    };
+    RunningModel target = running(models_->target());
+    std::optional<RunningModel> draft;
+    if (models_->draft() != nullptr) {
+      draft.emplace(running(*models_->draft()));
+    }
+    Reporter reporter({mesh_, models_->target().stage().cost(), *kernels_, recorded, *world_});
+    StageExecutor executor(target, draft ? &*draft : nullptr, spans_, reporter);
     ActivityNews news(facts(), spans_);
     if (transport_.leads()) {
       return lead(executor, news, front_end);
@@ -191,15 +204,13 @@ class Rank {
   }
 
  private:
-  void make_stage() {
-    stage_.emplace(checkpoint_->config, family_of(checkpoint_->config), *checkpoint_->weights, *kernels_, mesh_, me_,
-                   stage_limits(options_, kv_.pages));
-    sampler_ = make_sampler(checkpoint_->config, mesh_, me_, stage_limits(options_, kv_.pages));
+  void make_models() {
+    models_.emplace(options_, *checkpoint_, draft_ ? &*draft_ : nullptr, *kernels_, mesh_, me_, kv_.pages);
   }
 
   void choose_sizes() {
     kv_ = usual_kv_size(options_, checkpoint_->config);
-    make_stage();
+    make_models();
   }
 
   std::unique_ptr<Communicator> make_group(int color, int key) {
@@ -214,7 +225,7 @@ class Rank {
     return KvBudget::of_host(options_, available_memory_bytes(), *std::max_element(hosts.begin(), hosts.end()));
   }
 
-  RankMemory memory() const { return {budget(), memory_of(*stage_, sampler_, *kernels_), kv_.pages}; }
+  RankMemory memory() const { return {budget(), models_->memory(), kv_.pages}; }
 
   int64_t smallest_over_ranks(int64_t value) {
     constexpr int64_t kMost = int64_t{1} << 23;  // whole numbers up to here are exact in f32
@@ -232,16 +243,12 @@ class Rank {
   void fit_into(int64_t affordable, int64_t wanted) {
     kv_ = options_.kv_pages != 0 ? KvSize{.pages = options_.kv_pages, .max_model_len = options_.max_model_len}
                                  : fitting_kv_size(options_, kv_, affordable, wanted, memory());
-    make_stage();
+    make_models();
   }
 
   void allocate() {
-    if (!options_.pack_cache.empty()) {
-      packed_.emplace(PackFile::open_or_create(options_.pack_cache, pack_identity(), stage_->memory().weights_bytes));
-    }
-    kept_keys_values_ = open_kept(options_.kept.keys_values, stage_->memory().kv_bytes);
-    stage_->allocate(packed_ ? &*packed_ : nullptr, kept_keys_values_ ? kept_keys_values_->data() : nullptr);
-    if (sampler_) sampler_->allocate();
+    kept_keys_values_ = open_kept(options_.kept.keys_values, models_->memory().kv_bytes);
+    models_->allocate(kept_keys_values_ ? kept_keys_values_->data() : nullptr);
   }
 
   std::optional<KeptFile> open_kept(const fs::path& file, int64_t bytes) const {
@@ -251,7 +258,7 @@ class Rank {
 
   // Other keys and values than those of the same weights and sizes are of no use.
   std::string kept_identity() const {
-    const std::string facts = checkpoint_facts(checkpoint_->path) + stage_->weights_facts();
+    const std::string facts = models_->weights_facts();
     return std::to_string(std::hash<std::string>()(facts)) + ' ' + options_.kv_cache_dtype + ' ' +
            std::to_string(kv_.pages) + (options_.exact ? " exact" : "");
   }
@@ -276,18 +283,10 @@ class Rank {
     }
   }
 
-  PackIdentity pack_identity() const {
-    const fs::path path = fs::canonical(checkpoint_->path);
-    return {.name = path.filename().native() + (options_.exact ? ".exact" : "") + ".tp" + std::to_string(me_.tp) +
-                    "of" + std::to_string(options_.tp) + ".pp" + std::to_string(me_.pp) + "of" +
-                    std::to_string(options_.pp),
-            .facts = checkpoint_facts(path) + stage_->weights_facts()};
-  }
-
   void load() {
     int64_t done = 0;
-    const int64_t total = stage_->source_bytes();
-    stage_->load([&](int64_t bytes) { report_(done += bytes, total); });
+    const int64_t total = models_->source_bytes();
+    models_->load([&](int64_t bytes) { report_(done += bytes, total); });
   }
 
   // Called by a thread of the front end, while the loop runs.
@@ -304,7 +303,7 @@ class Rank {
   }
 
   RankActivity facts() const {
-    const MemoryUse use = memory_of(*stage_, sampler_, *kernels_);
+    const MemoryUse use = models_->memory();
     RankActivity facts;
     facts.rank = transport_.rank();
     facts.tp = me_.tp;
@@ -333,9 +332,10 @@ class Rank {
                                      .kv_pages = kv_.pages,
                                      .page_tokens = kPageTokens,
                                      .window = options_.pp,
-                                     .key_cost = key_cost(stage_->cost()),
+                                     .key_cost = key_cost(models_->target().stage().cost()),
                                      .prefix_cache = options_.prefix_cache,
-                                     .lookup = options_.lookup};
+                                     .lookup = options_.speculation.lookup,
+                                     .draft_tokens = options_.speculation.draft_tokens};
     LocalEngine engine(
         info, scheduling, transport_.control(), [this] { return load_vocabulary(); }, &news,
         kept_pages_ ? &*kept_pages_ : nullptr);
@@ -371,16 +371,15 @@ class Rank {
   SpanLog spans_;
   std::unique_ptr<Communicator> world_;
   std::optional<Checkpoint> checkpoint_;
+  std::optional<Checkpoint> draft_;
   std::optional<DeviceChoice> device_;
   std::unique_ptr<Kernels> kernels_;
   std::unique_ptr<Communicator> tp_;
   std::unique_ptr<Communicator> pp_;
-  std::optional<PackFile> packed_;
   std::optional<KeptFile> kept_keys_values_;
   std::optional<KeptFile> kept_pages_file_;
   std::optional<KeptPages> kept_pages_;
-  std::optional<Stage> stage_;
-  std::optional<RowSampler> sampler_;
+  std::optional<RankModels> models_;
   KvSize kv_;
 };
 
@@ -406,19 +405,15 @@ MemoryPlan plan_memory(const EngineOptions& options, const Checkpoint& checkpoin
   const std::unique_ptr<Kernels> kernels = DeviceChoice::for_plan(options, auto_is_cuda).make_kernels();
   const Mesh mesh(1, options.pp, 1, options.tp);
   KvSize kv = usual_kv_size(options, checkpoint.config);
-  const auto stage_of = [&](const Coord& me) {
-    return Stage(checkpoint.config, family_of(checkpoint.config), *checkpoint.weights, *kernels, mesh, me,
-                 stage_limits(options, kv.pages));
-  };
-  const auto memory_at = [&](const Coord& me) {
-    return memory_of(stage_of(me), make_sampler(checkpoint.config, mesh, me, stage_limits(options, kv.pages)),
-                     *kernels);
+  const std::optional<Checkpoint> draft = open_draft(options, checkpoint.config);
+  const auto models_of = [&](const Coord& me) {
+    return RankModels(options, checkpoint, draft ? &*draft : nullptr, *kernels, mesh, me, kv.pages);
   };
   if (budget) {
     std::optional<RankMemory> tightest;
     int64_t wanted = std::numeric_limits<int64_t>::max();
     for (int rank = 0; rank < mesh.size(); ++rank) {
-      const RankMemory memory(*budget, memory_at(mesh.coord(rank)), kv.pages);
+      const RankMemory memory(*budget, models_of(mesh.coord(rank)).memory(), kv.pages);
       wanted = std::min(wanted, memory.wanted_pages(options));
       if (!tightest || memory.affordable_pages() < tightest->affordable_pages()) tightest = memory;
     }
@@ -429,8 +424,9 @@ MemoryPlan plan_memory(const EngineOptions& options, const Checkpoint& checkpoin
   plan.kv_tokens = kv.pages * kPageTokens;
   for (int rank = 0; rank < mesh.size(); ++rank) {
     const Coord me = mesh.coord(rank);
-    plan.ranks.push_back({rank, me, stage_layers(checkpoint.config.layers, options.pp, me.pp), memory_at(me),
-                          stage_of(me).source_bytes()});
+    const RankModels models = models_of(me);
+    plan.ranks.push_back(
+        {rank, me, stage_layers(checkpoint.config.layers, options.pp, me.pp), models.memory(), models.source_bytes()});
   }
   return plan;
 }

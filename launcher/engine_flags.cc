@@ -36,7 +36,7 @@ std::vector<std::string> engine_arguments(const EngineFlags& flags) {
   if (options.exact) words.emplace_back("--exact");
   if (options.deterministic) words.emplace_back("--deterministic");
   if (!options.prefix_cache) words.emplace_back("--no-enable-prefix-caching");
-  if (options.lookup.draft_tokens != 0) add("--speculative-config", speculative_config_text(options.lookup));
+  if (options.speculation.tokens() != 0) add("--speculative-config", speculative_config_text(options.speculation));
   if (options.prompt_logits) words.emplace_back("--prompt-logits");
   if (options.kv_pages != 0) add_number("--kv-pages", options.kv_pages);
   add_number("--recording", static_cast<int64_t>(options.recording));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -18,6 +19,15 @@ enum class Recording : uint8_t { kNothing, kSteps, kOperations };  ///< kSteps: 
 struct KeptFiles {
   std::filesystem::path keys_values{};
   std::filesystem::path pages{};  ///< What the pages of keys and values hold: the leader's.
+};
+
+/// How next tokens are guessed, which changes no token: not at all, or in one of two ways.
+struct Speculation {
+  PromptLookup lookup{};                ///< From what stood before.
+  std::filesystem::path draft_model{};  ///< By a smaller model of the same vocabulary, on the same mesh ...
+  int64_t draft_tokens = 0;             ///< ... so many at a time; 0: off.
+
+  int64_t tokens() const { return std::max(lookup.draft_tokens, draft_tokens); }
 };
 
 /// What a user may say about the engine, the same for every command that runs one.
@@ -45,8 +55,8 @@ struct EngineOptions {
   int64_t max_batched_tokens = 512;  ///< Tokens of a step: the size of a prefill chunk.
   int64_t least_model_len = 0;       ///< Without max_model_len: at least this, where positions are not learned.
   bool prefix_cache = true;          ///< Requests that begin alike share keys and values.
-  PromptLookup lookup{};             ///< Guesses of next tokens.
-  bool prompt_logits = false;        ///< Requests may ask for the logits of their prompts.
+  Speculation speculation{};
+  bool prompt_logits = false;  ///< Requests may ask for the logits of their prompts.
   Recording recording = Recording::kNothing;
   int64_t kv_pages = 0;  ///< Exactly so many, as ranks before had, with that max_model_len; 0: what fits.
   KeptFiles kept{};      ///< Of this rank; empty: it keeps nothing.

@@ -135,6 +135,7 @@ class Kernels {
   /// Bytes of scratch memory that calls with up to `max_rows` rows need, where no matrix has more than
   /// `max_columns` columns; allocated by reserve().
   virtual int64_t scratch_bytes(int64_t max_rows, int64_t max_columns) const = 0;
+  /// Of several calls the largest numbers count: models may share the object.
   virtual void reserve(int64_t max_rows, int64_t max_columns) = 0;
 
   // Activations.

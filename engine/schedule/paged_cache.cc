@@ -130,6 +130,9 @@ void PagedCache::skip_to(Sequence& sequence, int64_t end) {
     sequence.cached += std::min(end, sequence.prompt_tokens()) - std::min(sequence.computed, sequence.prompt_tokens());
   }
   sequence.computed = end;
+  if (sequence.draft_run) {
+    sequence.draft_run->computed = end;
+  }
 }
 
 int64_t PagedCache::to_page_end(const Sequence& sequence, int64_t tokens, int64_t most) const {
@@ -160,7 +163,7 @@ void PagedCache::forget(int32_t page) {
 }
 
 void PagedCache::offer(Sequence& sequence) {
-  while (share_ && (sequence.known_pages + 1) * page_tokens_ <= sequence.computed) {
+  while (share_ && (sequence.known_pages + 1) * page_tokens_ <= sequence.known()) {
     const int32_t page = sequence.pages[static_cast<std::size_t>(sequence.known_pages)];
     const PrefixCache::Page known =
         prefixes_.insert(sequence.prefix, tokens_of_page(sequence, sequence.known_pages), page, sequence.last_step);
@@ -177,6 +180,7 @@ void PagedCache::offer(Sequence& sequence) {
 }
 
 void PagedCache::note_written(const Sequence& sequence, int64_t end) {
+  end = sequence.draft_run ? std::min(end, sequence.draft_run->computed) : end;
   const int64_t page = end / page_tokens_;
   if (kept_ != nullptr && page == sequence.known_pages && end % page_tokens_ != 0) {
     const auto tokens = std::span(sequence.tokens).first(static_cast<std::size_t>(end));
@@ -194,6 +198,9 @@ void PagedCache::note_done(uint64_t steps) {
 void PagedCache::release(Sequence& sequence) {
   pool_.give_back(sequence.pages);
   sequence.computed = 0;
+  if (sequence.draft_run) {
+    sequence.draft_run.emplace();
+  }
   sequence.prefix = PrefixCache::kBeginning;
   sequence.known_pages = 0;
 }

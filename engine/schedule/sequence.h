@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -12,6 +13,13 @@
 #include "engine/schedule/prompt_lookup.h"
 
 namespace longship {
+
+/// How far a draft model is with a sequence.
+struct DraftRun {
+  int64_t computed = 0;             ///< Positions [0, computed) are in its cache: tokens, and guesses behind them.
+  std::optional<int64_t> wanted{};  ///< Guesses of the round that is under way.
+  bool in_flight = false;           ///< A plan of the draft model runs.
+};
 
 /// A request on its way through the scheduler. Positions [0, computed) are in its pages, or will be once the published
 /// plans have run.
@@ -30,8 +38,9 @@ struct Sequence {
   uint32_t epoch = 0;               ///< Counts preemptions: results of an older epoch are dropped.
   uint64_t last_step = UINT64_MAX;  ///< The latest step that it was planned in.
   std::vector<int32_t> pages;
-  std::vector<int32_t> drafts;  ///< Guesses that the plan in flight runs behind the last token.
+  std::vector<int32_t> drafts;  ///< Guesses that the next plan, or the one in flight, runs behind the last token.
   DraftLength draft_length{0};
+  std::optional<DraftRun> draft_run{};  ///< If guesses are a draft model's.
   int64_t known_pages = 0;  ///< Of its pages, the full ones at its beginning that the prefix cache knows ...
   PrefixCache::Id prefix = PrefixCache::kBeginning;  ///< ... and its name for them.
   std::optional<Guide> guide;  ///< Behind the tokens generated so far, if the request has a grammar.
@@ -43,8 +52,12 @@ struct Sequence {
   bool reports_prompt() const { return request.prompt_logits || request.prompt_logprobs >= 0; }
   int64_t length() const { return static_cast<int64_t>(tokens.size()); }
   int64_t generated() const { return length() - prompt_tokens(); }
+  /// Positions [0, known()) are in its pages for every model that guesses or decides.
+  int64_t known() const { return draft_run ? std::min(computed, draft_run->computed) : computed; }
   /// Tokens that can be planned now: a generated token is planned after the commit that chose it.
   int64_t plannable() const { return length() - computed; }
+  /// Whether it has just one token to run, and nothing of it runs.
+  bool decodes() const { return plannable() == 1 && computed > 0 && !(draft_run && draft_run->in_flight); }
   /// Whether it has more to run than the token that was generated last.
   bool in_prompt() const { return plannable() > 1 || (plannable() == 1 && computed == 0); }
 };

@@ -18,10 +18,31 @@ int64_t StepPlan::whole_rows() const {
   return rows;
 }
 
+StepPlan StepPlan::draft_part() const {
+  StepPlan part;
+  part.step = step;
+  part.model = PlanModel::kDraft;
+  auto next = tokens.begin();
+  for (const PlanSlice& slice : slices) {
+    const auto end = next + static_cast<std::ptrdiff_t>(slice.rows);
+    if (slice.with_draft) {
+      part.tokens.insert(part.tokens.end(), next, end);
+      part.slices.push_back({.sequence = slice.sequence,
+                             .epoch = slice.epoch,
+                             .begin = slice.begin,
+                             .rows = slice.rows,
+                             .pages = slice.pages});
+    }
+    next = end;
+  }
+  return part;
+}
+
 Bytes StepPlan::serialize() const {
   ByteWriter out;
   out.put(step);
   out.put(report);
+  out.put(model);
   out.put_span(std::span<const int32_t>(tokens));
   out.put(static_cast<uint64_t>(slices.size()));
   for (const PlanSlice& slice : slices) {
@@ -30,6 +51,7 @@ Bytes StepPlan::serialize() const {
     out.put(slice.begin);
     out.put(slice.rows);
     out.put(slice.logit_rows);
+    out.put(static_cast<uint8_t>(slice.with_draft));
     out.put(static_cast<uint8_t>(slice.whole_rows));
     out.put_span(std::span<const int32_t>(slice.pages));
     out.put(static_cast<uint64_t>(slice.sampled.size()));
@@ -57,6 +79,8 @@ StepPlan StepPlan::parse(std::span<const std::byte> frame) {
   plan.step = in.get<uint64_t>();
   plan.report = in.get<ReportKind>();
   require(plan.report <= ReportKind::kRoofline);
+  plan.model = in.get<PlanModel>();
+  require(plan.model <= PlanModel::kDraft);
   plan.tokens = in.get_vector<int32_t>();
   auto rows_left = static_cast<int64_t>(plan.tokens.size());
   const auto count = in.get<uint64_t>();
@@ -67,6 +91,7 @@ StepPlan StepPlan::parse(std::span<const std::byte> frame) {
     slice.begin = in.get<int64_t>();
     slice.rows = in.get<int64_t>();
     slice.logit_rows = in.get<int64_t>();
+    slice.with_draft = in.get<uint8_t>() != 0;
     slice.whole_rows = in.get<uint8_t>() != 0;
     slice.pages = in.get_vector<int32_t>();
     const auto sampled = in.get<uint64_t>();

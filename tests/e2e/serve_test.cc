@@ -98,6 +98,19 @@ TEST(Serve, SharedPromptsAndGuessesChangeNoAnswer) {
   EXPECT_TRUE(server.wait_for_metric("longship:kv_cache_usage_perc", 0));
 }
 
+TEST(Serve, ADraftModelChangesNoAnswer) {
+  const std::string text =
+      run(longship({"run", served_model(), "--raw", "--greedy", "-p", "The ship", "-n", "24"})).out;
+  const Server server({"-tp", "2", "--speculative-config",
+                       R"({"num_speculative_tokens":3,"model":)" + dump_json(Json(served_model())) + "}"});
+  const Json answer =
+      server.post("/v1/completions", R"({"max_tokens":24,"temperature":0,"ignore_eos":true,"prompt":"The ship"})");
+  EXPECT_EQ(at(answer, {"choices", "0", "text"}).as_string() + "\n", text);
+  EXPECT_GT(server.metric("vllm:spec_decode_num_draft_tokens_total"), 10);
+  EXPECT_EQ(server.metric("vllm:spec_decode_num_accepted_tokens_total"),
+            server.metric("vllm:spec_decode_num_draft_tokens_total"));
+}
+
 TEST(Serve, ChoicesStopsBiasesAndLogprobs) {
   const Server server;
   const Json choices = server.post(

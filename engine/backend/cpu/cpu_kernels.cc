@@ -81,9 +81,14 @@ class CpuKernels : public Kernels {
   }
 
   void reserve(int64_t max_rows, int64_t max_columns) override {
-    quants_ = Tensor::allocate(DType::kU8, {quant_bytes(max_rows, max_columns)});
-    blocks_ = Tensor::allocate(DType::kU8, {block_bytes(max_rows, max_columns)});
-    partials_ = Tensor::allocate(DType::kU8, {partial_bytes()});
+    const auto grow = [](Tensor& memory, int64_t bytes) {
+      if (memory.bytes() < bytes) {
+        memory = Tensor::allocate(DType::kU8, {bytes});
+      }
+    };
+    grow(quants_, quant_bytes(max_rows, max_columns));
+    grow(blocks_, block_bytes(max_rows, max_columns));
+    grow(partials_, partial_bytes());
   }
 
   void embed(const StoredMatrix& table, const Tensor& ids, Tensor& out, Stream&) override {

@@ -3,6 +3,8 @@
 
 #include <fstream>
 
+#include "comm/transport.h"
+#include "launcher/assemble.h"
 #include "tests/support/engine_run.h"
 #include "tests/support/fixtures.h"
 
@@ -69,8 +71,83 @@ TEST_P(Scheduling, SharedPagesChangeNoBit) {
 
 TEST_P(Scheduling, GuessesChangeNoBit) {
   EngineOptions guessing = options(GetParam());
-  guessing.lookup = {.draft_tokens = 4, .most_match = 3, .least_match = 1};
+  guessing.speculation.lookup = {.draft_tokens = 4, .most_match = 3, .least_match = 1};
   expect_equal(testing::run_on_threads(guessing, requests()), plain(GetParam()));
+}
+
+struct DraftCase {
+  const char* draft;
+  int tp;
+  int pp;
+};
+
+class DraftModel : public ::testing::TestWithParam<DraftCase> {};
+
+TEST_P(DraftModel, ChangesNoBit) {
+  const auto& [draft, tp, pp] = GetParam();
+  EngineOptions guessing = options(pp);
+  guessing.tp = tp;
+  const std::vector<RequestResult> plain = testing::run_on_threads(guessing, requests());
+  guessing.speculation = {.draft_model = testing::data_path(draft), .draft_tokens = 3};
+  expect_equal(testing::run_on_threads(guessing, requests()), plain);
+}
+
+INSTANTIATE_TEST_SUITE_P(Layouts, DraftModel,
+                         ::testing::Values(DraftCase{"models/llama", 1, 1}, DraftCase{"models/llama", 2, 1},
+                                           DraftCase{"models/llama", 1, 2}, DraftCase{"models/qwen3", 1, 1},
+                                           DraftCase{"models/qwen3", 2, 1}, DraftCase{"models/qwen3", 1, 2}));
+
+// What the engine counts, at the end of a run.
+EngineStats stats_of(const EngineOptions& options) {
+  EngineStats stats;
+  run_thread_ranks(options.tp * options.pp, [&](Transport& transport) {
+    run_rank(
+        options, transport, [](int64_t, int64_t) {},
+        [&](Engine& engine) {
+          for (const GenerationRequest& request : requests()) engine.submit(request);
+          for (std::size_t finished = 0; finished < requests().size();) {
+            const auto event = engine.next_event(std::chrono::steady_clock::now() + std::chrono::seconds(60));
+            if (!event) throw Error(ErrorKind::kInternal, "no event within a minute");
+            if (event->kind == EngineEvent::Kind::kStats) stats = event->stats;
+            finished += event->kind == EngineEvent::Kind::kFinished ? 1 : 0;
+          }
+          return 0;
+        });
+  });
+  return stats;
+}
+
+TEST(DraftModels, OneThatEqualsTheTargetIsRight) {
+  for (const auto& [tp, pp] : {std::pair{1, 1}, {2, 1}, {1, 2}}) {
+    EngineOptions guessing = options(pp);
+    guessing.tp = tp;
+    guessing.speculation = {.draft_model = testing::data_path("models/llama"), .draft_tokens = 3};
+    const EngineStats stats = stats_of(guessing);
+    EXPECT_GT(stats.draft_tokens, 6 * 25);
+    EXPECT_EQ(stats.accepted_tokens, stats.draft_tokens) << tp << " x " << pp;
+  }
+}
+
+TEST(DraftModels, AnotherVocabularyIsRefused) {
+  EngineOptions guessing = options(1);
+  guessing.speculation = {.draft_model = testing::data_path("models/qwen2"), .draft_tokens = 3};
+  try {
+    testing::run_on_threads(guessing, requests());
+    ADD_FAILURE() << "it was taken";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kUsage);
+    EXPECT_NE(error.cause().find("vocabulary of 337"), std::string::npos) << error.cause();
+  }
+}
+
+TEST(DraftModels, ArePartOfThePlannedMemory) {
+  const EngineOptions plain = options(1);
+  EngineOptions guessing = plain;
+  guessing.speculation = {.draft_model = plain.model, .draft_tokens = 3};
+  const MemoryUse alone = plan_memory(plain, open_model(plain)).ranks[0].memory;
+  const MemoryUse both = plan_memory(guessing, open_model(guessing)).ranks[0].memory;
+  EXPECT_EQ(both.weights_bytes, 2 * alone.weights_bytes);
+  EXPECT_EQ(both.kv_bytes, 2 * alone.kv_bytes);
 }
 
 // A model with a vocabulary of several blocks, which ranks share block by block.

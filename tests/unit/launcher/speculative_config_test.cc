@@ -7,8 +7,9 @@
 namespace longship {
 namespace {
 
-std::vector<int64_t> numbers(const PromptLookup& options) {
-  return {options.draft_tokens, options.most_match, options.least_match};
+std::vector<int64_t> numbers(const Speculation& options) {
+  EXPECT_EQ(options.draft_tokens, 0);
+  return {options.lookup.draft_tokens, options.lookup.most_match, options.lookup.least_match};
 }
 
 TEST(SpeculativeConfig, IsReadAsVllmReadsIt) {
@@ -19,9 +20,22 @@ TEST(SpeculativeConfig, IsReadAsVllmReadsIt) {
       {R"({"prompt_lookup_min":1,"prompt_lookup_max":8,"num_speculative_tokens":64})", {64, 8, 1}},
   };
   for (const auto& [text, expected] : cases) {
-    const PromptLookup options = parse_speculative_config(text);
+    const Speculation options = parse_speculative_config(text);
     EXPECT_EQ(numbers(options), expected) << text;
     EXPECT_EQ(numbers(parse_speculative_config(speculative_config_text(options))), expected);
+  }
+}
+
+TEST(SpeculativeConfig, NamesADraftModel) {
+  for (const char* text : {R"({"model":"small.gguf","num_speculative_tokens":3})",
+                           R"({"method":"draft_model","model":"small.gguf","num_speculative_tokens":3})"}) {
+    const Speculation options = parse_speculative_config(text);
+    EXPECT_EQ(options.draft_model, "small.gguf");
+    EXPECT_EQ(options.draft_tokens, 3);
+    EXPECT_EQ(options.lookup.draft_tokens, 0);
+    const Speculation again = parse_speculative_config(speculative_config_text(options));
+    EXPECT_EQ(again.draft_model, std::filesystem::absolute("small.gguf")) << "ranks may start elsewhere";
+    EXPECT_EQ(again.draft_tokens, 3);
   }
 }
 
@@ -30,7 +44,11 @@ TEST(SpeculativeConfig, WhatItDoesNotKnowIsRefusedByName) {
       {"ngram", "JSON object"},
       {"[5]", "JSON object"},
       {R"({"method":"eagle","num_speculative_tokens":5})", "ngram"},
-      {R"({"model":"x","num_speculative_tokens":5})", "\"model\""},
+      {R"({"method":"ngram","model":"x","num_speculative_tokens":5})", "model"},
+      {R"({"method":"draft_model","num_speculative_tokens":5})", "model"},
+      {R"({"model":"x","num_speculative_tokens":5,"prompt_lookup_max":3})", "prompt_lookup"},
+      {R"({"model":7,"num_speculative_tokens":5})", "text"},
+      {R"({"modle":"x","num_speculative_tokens":5})", "\"modle\""},
       {R"({"method":"ngram"})", "num_speculative_tokens"},
       {R"({"num_speculative_tokens":0})", "num_speculative_tokens"},
       {R"({"num_speculative_tokens":2.5})", "num_speculative_tokens"},

@@ -32,10 +32,10 @@ struct History {
 };
 
 /// Mostly the same token follows a token, so that texts repeat themselves as real ones do.
-inline std::vector<float> logits(const History& history, int64_t vocab) {
+inline std::vector<float> logits(const History& history, int64_t vocab, uint64_t salt = 0) {
   std::vector<float> row;
   for (int64_t token = 0; token < vocab; ++token) {
-    row.push_back(static_cast<float>(mix(history.state, static_cast<uint64_t>(token)) >> 40U) * 0x1p-21F);
+    row.push_back(static_cast<float>(mix(history.state + salt, static_cast<uint64_t>(token)) >> 40U) * 0x1p-21F);
   }
   if (mix(history.state, 0) % 4 != 0) {
     row[static_cast<std::size_t>((7 * history.last + 3) % vocab)] += 8;
@@ -47,8 +47,12 @@ inline std::vector<float> logits(const History& history, int64_t vocab) {
 /// pages of the plan and nothing has overwritten it.
 class Model : public StepExecutor {
  public:
-  Model(int64_t vocab, int64_t pages, int64_t page_tokens)
-      : vocab_(vocab), page_tokens_(page_tokens), cache_(static_cast<std::size_t>(pages * page_tokens), kGarbage) {}
+  /// Models of another `salt` say mostly the same.
+  Model(int64_t vocab, int64_t pages, int64_t page_tokens, uint64_t salt = 0)
+      : vocab_(vocab),
+        page_tokens_(page_tokens),
+        salt_(salt),
+        cache_(static_cast<std::size_t>(pages * page_tokens), kGarbage) {}
 
   StepResult execute(const StepPlan& plan) override {
     StepResult result{.step = plan.step, .rows = Tensor::allocate(DType::kF32, {plan.whole_rows(), vocab_})};
@@ -62,7 +66,7 @@ class Model : public StepExecutor {
       for (int64_t row = 0; row < slice.rows; ++row) {
         cell(slice, slice.begin + row) = history.value(*token);
         history.extend(*token++);
-        const std::vector<float> values = logits(history, vocab_);
+        const std::vector<float> values = logits(history, vocab_, salt_);
         if (slice.whole_rows && row >= slice.rows - slice.logit_rows) {
           out = std::copy(values.begin(), values.end(), out);
         }
@@ -85,6 +89,7 @@ class Model : public StepExecutor {
 
   int64_t vocab_;
   int64_t page_tokens_;
+  uint64_t salt_;
   std::vector<uint64_t> cache_;
 };
 

@@ -50,9 +50,10 @@ int64_t run_with_kills(const SchedulerLimits& limits, int life, bool tell_last) 
   std::vector<GenerationRequest> all = requests();
   std::vector<bool> finished(all.size());
   std::optional<Model> model(std::in_place, limits.vocab, limits.kv_pages, limits.page_tokens);
+  std::optional<Model> draft_model(model);
   int64_t rows = 0;
   for (int lives = 0; lives < 1000 && std::count(finished.begin(), finished.end(), false) > 0; ++lives) {
-    Runner runner(limits, memory.pages(), std::move(*model));
+    Runner runner(limits, memory.pages(), std::move(*model), std::move(*draft_model));
     std::map<std::size_t, RequestId> ids;
     for (std::size_t i = 0; i < all.size(); ++i) {
       if (!finished[i]) ids[i] = runner.submit(all[i]);
@@ -67,7 +68,12 @@ int64_t run_with_kills(const SchedulerLimits& limits, int life, bool tell_last) 
       finished[i] = report.finished;
     }
     rows += runner.rows_run();
+    if (limits.draft_tokens > 0) {
+      const EngineStats stats = runner.scheduler().stats();
+      EXPECT_EQ(stats.accepted_tokens, stats.draft_tokens) << "the draft model goes on with what it had";
+    }
     model.emplace(runner.take_model());
+    draft_model.emplace(runner.take_draft_model());
   }
   const std::vector<GenerationRequest> plain = requests();
   for (std::size_t i = 0; i < plain.size(); ++i) {
@@ -86,6 +92,17 @@ TEST(KeptPages, AnswersAreThoseOfARunWithoutKills) {
       SchedulerLimits scarce = kLimits;
       scarce.kv_pages = 55;
       run_with_kills(scarce, life, tell_last);
+    }
+  }
+}
+
+// A round of guesses takes several steps, and a life is longer than one.
+TEST(KeptPages, ADraftModelGoesOnWithWhatItHad) {
+  SchedulerLimits drafting = kLimits;
+  drafting.draft_tokens = 3;
+  for (const int life : {17, 18, 19, 25, 40}) {
+    for (const bool tell_last : {true, false}) {
+      run_with_kills(drafting, life, tell_last);
     }
   }
 }

@@ -27,13 +27,18 @@ struct Report {
 /// through its serialised form.
 class Runner {
  public:
-  explicit Runner(const SchedulerLimits& limits)
-      : Runner(limits, nullptr, {limits.vocab, limits.kv_pages, limits.page_tokens}) {}
+  /// A draft model, if the limits want one, is the same, or another if it has a `salt`.
+  explicit Runner(const SchedulerLimits& limits, uint64_t salt = 0)
+      : Runner(limits, nullptr, {limits.vocab, limits.kv_pages, limits.page_tokens},
+               {limits.vocab, limits.kv_pages, limits.page_tokens, salt}) {}
   /// Goes on with what an earlier one left.
   Runner(const SchedulerLimits& limits, KeptPages* kept, Model model)
+      : Runner(limits, kept, std::move(model), {limits.vocab, limits.kv_pages, limits.page_tokens}) {}
+  Runner(const SchedulerLimits& limits, KeptPages* kept, Model model, Model draft_model)
       : limits_(limits),
         scheduler_(limits, kept),
         model_(std::move(model)),
+        draft_model_(std::move(draft_model)),
         next_step_(kept == nullptr ? 0 : kept->steps_done()) {}
 
   RequestId submit(GenerationRequest request, std::optional<Guide> guide = {}) {
@@ -71,8 +76,14 @@ class Runner {
     const StepPlan plan = std::move(in_flight_.front());
     in_flight_.pop_front();
     ++steps_;
-    rows_run_ += static_cast<int64_t>(plan.tokens.size());
-    scheduler_.commit(model_.execute(plan));
+    if (plan.model == PlanModel::kDraft) {
+      scheduler_.commit(draft_model_.execute(plan));
+      ++draft_steps_;
+    } else {
+      rows_run_ += static_cast<int64_t>(plan.tokens.size());
+      draft_model_.execute(plan.draft_part());
+      scheduler_.commit(model_.execute(plan));
+    }
     collect();
     return true;
   }
@@ -89,12 +100,15 @@ class Runner {
   }
 
   Model take_model() { return std::move(model_); }
+  Model take_draft_model() { return std::move(draft_model_); }
   Scheduler& scheduler() { return scheduler_; }
   const std::deque<StepPlan>& in_flight() const { return in_flight_; }
   const Report& report(RequestId id) { return reports_[id]; }
   /// Requests that finished since the last call.
   std::vector<RequestId> take_finished() { return std::exchange(finished_, {}); }
   int64_t steps() const { return steps_; }
+  /// Those of them that the draft model ran.
+  int64_t draft_steps() const { return draft_steps_; }
   int64_t rows_run() const { return rows_run_; }
   int64_t preemptions() const { return preemptions_; }
 
@@ -117,7 +131,9 @@ class Runner {
         EXPECT_TRUE(page >= 0 && page < limits_.kv_pages);
         ++users[page];
       }
-      check_position(slice);
+      if (plan.model == PlanModel::kTarget) {
+        check_position(slice);
+      }
     }
     for (const PlanSlice& slice : plan.slices) {
       for (int64_t position = slice.begin; position < slice.begin + slice.rows; ++position) {
@@ -132,8 +148,7 @@ class Runner {
   void check_position(const PlanSlice& slice) {
     const auto [place, is_new] = next_position_.try_emplace({slice.sequence, slice.epoch}, slice.begin);
     EXPECT_LE(place->second, slice.begin);
-    place->second =
-        slice.begin + slice.rows - (limits_.lookup.draft_tokens > 0 && slice.logit_rows > 1 ? slice.logit_rows - 1 : 0);
+    place->second = slice.begin + slice.rows - std::max<int64_t>(0, std::ssize(slice.sampled) - 1);
     preemptions_ += is_new && slice.epoch > 0 ? 1 : 0;
   }
 
@@ -166,6 +181,7 @@ class Runner {
   SchedulerLimits limits_;
   Scheduler scheduler_;
   Model model_;
+  Model draft_model_;
   std::deque<StepPlan> in_flight_;
   std::map<RequestId, Report> reports_;
   std::map<std::pair<uint64_t, uint32_t>, int64_t> next_position_;
@@ -173,6 +189,7 @@ class Runner {
   RequestId last_id_ = 0;
   uint64_t next_step_ = 0;
   int64_t steps_ = 0;
+  int64_t draft_steps_ = 0;
   int64_t rows_run_ = 0;
   int64_t preemptions_ = 0;
 };

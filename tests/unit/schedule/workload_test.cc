@@ -11,7 +11,7 @@ namespace {
 // another.
 class Workload {
  public:
-  Workload(const SchedulerLimits& limits, uint64_t seed) : limits_(limits), runner_(limits), random_(seed) {}
+  Workload(const SchedulerLimits& limits, uint64_t seed) : limits_(limits), runner_(limits, seed % 3), random_(seed) {}
 
   void run(int requests) {
     for (int submitted = 0; submitted < requests || !runner_.scheduler().idle(); ++steps_) {
@@ -148,7 +148,8 @@ class Workload {
 TEST(Workload, EveryRequestGetsWhatItWouldGetAlone) {
   int64_t preemptions = 0;
   int64_t cached_tokens = 0;
-  int64_t accepted_tokens = 0;
+  int64_t accepted_by_lookup = 0;
+  int64_t accepted_by_model = 0;
   uint64_t seed = 0;
   for (const int window : {1, 2, 3, 4}) {
     for (const int64_t max_num_seqs : {1, 3, 8}) {
@@ -164,7 +165,8 @@ TEST(Workload, EveryRequestGetsWhatItWouldGetAlone) {
               .page_tokens = 8,
               .window = window,
               .prefix_cache = seed % 4 != 0,
-              .lookup = {.draft_tokens = static_cast<int64_t>(seed % 3) * 3, .most_match = 3, .least_match = 1}};
+              .lookup = {.draft_tokens = seed % 4 == 1 ? 3 : 0, .most_match = 3, .least_match = 1},
+              .draft_tokens = seed % 4 >= 2 ? 4 : 0};
           SCOPED_TRACE("seed " + std::to_string(seed));
           Workload workload(limits, seed++);
           workload.run(150);
@@ -173,14 +175,16 @@ TEST(Workload, EveryRequestGetsWhatItWouldGetAlone) {
           }
           preemptions += workload.runner().preemptions();
           cached_tokens += workload.cached_tokens();
-          accepted_tokens += workload.runner().scheduler().stats().accepted_tokens;
+          (limits.draft_tokens > 0 ? accepted_by_model : accepted_by_lookup) +=
+              workload.runner().scheduler().stats().accepted_tokens;
         }
       }
     }
   }
   EXPECT_GT(preemptions, 500);
   EXPECT_GT(cached_tokens, 1000);
-  EXPECT_GT(accepted_tokens, 1000);
+  EXPECT_GT(accepted_by_lookup, 1000);
+  EXPECT_GT(accepted_by_model, 1000);
 }
 
 // The least pool that a request fits in, and a page of one token.
@@ -196,7 +200,8 @@ TEST(Workload, PagesOfOneTokenAndAPoolOfOneSequence) {
                        .page_tokens = 1,
                        .window = 2,
                        .prefix_cache = true,
-                       .lookup = {.draft_tokens = 4, .most_match = 2, .least_match = 1}},
+                       .lookup = {.draft_tokens = seed % 2 == 0 ? 4 : 0, .most_match = 2, .least_match = 1},
+                       .draft_tokens = seed % 2 == 0 ? 0 : 3},
                       seed);
     workload.run(150);
   }

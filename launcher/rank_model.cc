@@ -1,0 +1,126 @@
+#include "launcher/rank_model.h"
+
+#include <algorithm>
+
+#include "engine/models/families.h"
+
+namespace longship {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+// Guessed tokens of a step: more would take memory for their logits.
+constexpr int64_t kMostGuesses = 128;
+
+std::optional<RowSampler> make_sampler(const ModelConfig& config, const Mesh& mesh, const Coord& me,
+                                       const StageLimits& limits) {
+  if (me.pp != mesh.extent(Axis::kPp) - 1) {
+    return std::nullopt;
+  }
+  return RowSampler(vocabulary_shares(config, mesh.extent(Axis::kTp)), me.tp, limits.step.logit_rows);
+}
+
+StageLimits draft_limits(const EngineOptions& options, int64_t kv_pages) {
+  StageLimits limits = stage_limits(options, kv_pages);
+  limits.step.logit_rows = options.max_num_seqs;
+  return limits;
+}
+
+}  // namespace
+
+DType kv_dtype(const EngineOptions& options) {
+  const std::string& name = options.kv_cache_dtype;
+  if (name == "auto") {
+    return options.exact ? DType::kF32 : DType::kF16;
+  }
+  if (name == "f16") return DType::kF16;
+  if (name == "bf16") return DType::kBF16;
+  if (name == "q8_0") return DType::kQ8_0;
+  if (name == "f32") return DType::kF32;
+  throw Error(ErrorKind::kUsage, "there is no key/value type \"" + name + "\"",
+              "Use --kv-cache-dtype auto, f32, f16, bf16 or q8_0.");
+}
+
+StageLimits stage_limits(const EngineOptions& options, int64_t kv_pages) {
+  const int64_t guesses = std::min(options.max_num_seqs * options.speculation.tokens(), kMostGuesses);
+  const int64_t rows = std::max(options.max_batched_tokens, options.max_num_seqs + guesses);
+  return {.step = {.rows = rows, .logit_rows = options.prompt_logits ? rows : options.max_num_seqs + guesses},
+          .kv_pages = kv_pages,
+          .kv_dtype = kv_dtype(options)};
+}
+
+RankModel::RankModel(const EngineOptions& options, const Checkpoint& checkpoint, Kernels& kernels, const Mesh& mesh,
+                     const Coord& me, const StageLimits& limits)
+    : options_(options),
+      checkpoint_(checkpoint),
+      kernels_(kernels),
+      me_(me),
+      stage_(checkpoint.config, family_of(checkpoint.config), *checkpoint.weights, kernels, mesh, me, limits),
+      sampler_(make_sampler(checkpoint.config, mesh, me, limits)) {}
+
+MemoryUse RankModel::memory() const {
+  MemoryUse use = stage_.memory();
+  use.workspace_bytes += sampler_ && kernels_.in_host_memory() ? sampler_->bytes() : 0;
+  return use;
+}
+
+void RankModel::allocate(std::byte* keys_values) {
+  if (!options_.pack_cache.empty()) {
+    packed_.emplace(PackFile::open_or_create(options_.pack_cache, pack_identity(), stage_.memory().weights_bytes));
+  }
+  stage_.allocate(packed_ ? &*packed_ : nullptr, keys_values);
+  if (sampler_) {
+    sampler_->allocate();
+  }
+}
+
+PackIdentity RankModel::pack_identity() const {
+  const fs::path path = fs::canonical(checkpoint_.path);
+  return {.name = path.filename().native() + (options_.exact ? ".exact" : "") + ".tp" + std::to_string(me_.tp) + "of" +
+                  std::to_string(options_.tp) + ".pp" + std::to_string(me_.pp) + "of" + std::to_string(options_.pp),
+          .facts = checkpoint_facts(path) + stage_.weights_facts()};
+}
+
+RankModels::RankModels(const EngineOptions& options, const Checkpoint& checkpoint, const Checkpoint* draft,
+                       Kernels& kernels, const Mesh& mesh, const Coord& me, int64_t kv_pages)
+    : target_(options, checkpoint, kernels, mesh, me, stage_limits(options, kv_pages)) {
+  if (draft != nullptr) {
+    draft_.emplace(options, *draft, kernels, mesh, me, draft_limits(options, kv_pages));
+  }
+}
+
+MemoryUse RankModels::memory() const {
+  MemoryUse use = target_.memory();
+  if (draft_) {
+    const MemoryUse more = draft_->memory();
+    use.weights_bytes += more.weights_bytes;
+    use.kv_bytes += more.kv_bytes;
+    use.workspace_bytes += more.workspace_bytes;
+  }
+  return use;
+}
+
+int64_t RankModels::source_bytes() const {
+  return target_.source_bytes() + (draft_ ? draft_->source_bytes() : 0);
+}
+
+std::string RankModels::weights_facts() const {
+  return target_.weights_facts() + (draft_ ? draft_->weights_facts() : std::string());
+}
+
+void RankModels::allocate(std::byte* keys_values) {
+  target_.allocate(keys_values);
+  if (draft_) {
+    draft_->allocate(keys_values != nullptr ? keys_values + target_.memory().kv_bytes : nullptr);
+  }
+}
+
+void RankModels::load(const LoadProgress& progress) {
+  target_.load(progress);
+  if (draft_) {
+    draft_->load(progress);
+  }
+}
+
+}  // namespace longship

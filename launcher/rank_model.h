@@ -1,0 +1,75 @@
+#pragma once
+
+#include <functional>
+#include <optional>
+
+#include "engine/model/checkpoint.h"
+#include "engine/model/stage.h"
+#include "engine/sample/row_sampler.h"
+#include "engine/weights/pack_file.h"
+#include "launcher/engine_options.h"
+
+namespace longship {
+
+/// One model on one rank: its checkpoint, the rank's stage of it, and on the last stage what chooses tokens.
+/// Constructing it declares everything and allocates nothing.
+class RankModel {
+ public:
+  /// `options`, checkpoint and kernels outlive it. Errors: kModelFile.
+  RankModel(const EngineOptions& options, const Checkpoint& checkpoint, Kernels& kernels, const Mesh& mesh,
+            const Coord& me, const StageLimits& limits);
+
+  /// Of the device.
+  MemoryUse memory() const;
+  /// Bytes that load() reads.
+  int64_t source_bytes() const { return stage_.source_bytes(); }
+  Stage& stage() { return stage_; }
+  /// Null but on the last stage.
+  RowSampler* sampler() { return sampler_ ? &*sampler_ : nullptr; }
+
+  /// What its keys and values depend on beside their number and type.
+  std::string weights_facts() const { return checkpoint_facts(checkpoint_.path) + stage_.weights_facts(); }
+  /// `keys_values`: memory of memory().kv_bytes for them that outlives it, or null.
+  void allocate(std::byte* keys_values);
+  void load(const LoadProgress& progress) { stage_.load(progress); }
+
+ private:
+  PackIdentity pack_identity() const;
+
+  const EngineOptions& options_;
+  const Checkpoint& checkpoint_;
+  const Kernels& kernels_;
+  Coord me_;
+  std::optional<PackFile> packed_;
+  Stage stage_;
+  std::optional<RowSampler> sampler_;
+};
+
+/// The models of one rank: the one that is served, and maybe one that guesses. Both run on the same mesh, and their
+/// caches have pages of the same numbers.
+class RankModels {
+ public:
+  /// `draft`: null for none. All arguments but the last two outlive it. Errors: kModelFile.
+  RankModels(const EngineOptions& options, const Checkpoint& checkpoint, const Checkpoint* draft, Kernels& kernels,
+             const Mesh& mesh, const Coord& me, int64_t kv_pages);
+
+  RankModel& target() { return target_; }
+  /// Null for none.
+  RankModel* draft() { return draft_ ? &*draft_ : nullptr; }
+  /// Of all of them.
+  MemoryUse memory() const;
+  int64_t source_bytes() const;
+  std::string weights_facts() const;
+  void allocate(std::byte* keys_values);
+  void load(const LoadProgress& progress);
+
+ private:
+  RankModel target_;
+  std::optional<RankModel> draft_;
+};
+
+/// Errors: kUsage for an unknown type.
+DType kv_dtype(const EngineOptions& options);
+StageLimits stage_limits(const EngineOptions& options, int64_t kv_pages);
+
+}  // namespace longship
