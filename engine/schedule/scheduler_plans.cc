@@ -25,16 +25,18 @@ void cut_drafts(Sequence& sequence, int64_t most) {
 
 }  // namespace
 
-// Whether the free pages suffice for all tokens of those that run and of this one, with a page more for each. Without
-// this, what a preempted sequence has recomputed is soon taken from it again.
+// For all tokens of the sequence, and a page more.
+int64_t Scheduler::missing_pages(const Sequence& sequence) const {
+  const int64_t all = cache_.pages_for(sequence.length()) + 1;
+  return std::max<int64_t>(0, all - static_cast<int64_t>(sequence.pages.size()));
+}
+
+// Whether the free pages suffice for all that run and this one. Without this, what a preempted sequence has recomputed
+// is soon taken from it again.
 bool Scheduler::has_room_for(const Sequence& next) const {
-  const auto missing = [&](const Sequence& sequence) {
-    const int64_t all = cache_.pages_for(sequence.length()) + 1;
-    return std::max<int64_t>(0, all - static_cast<int64_t>(sequence.pages.size()));
-  };
-  int64_t rest = cache_.free_pages() - missing(next);
+  int64_t rest = cache_.free_pages() - missing_pages(next);
   for (const SequencePtr& running : running_) {
-    rest -= missing(*running);
+    rest -= missing_pages(*running);
   }
   return running_.empty() || rest >= 0 || rest + cache_.adoptable_in_use(next) >= 0;
 }
@@ -44,8 +46,14 @@ void Scheduler::wait(SequencePtr sequence) {
 }
 
 void Scheduler::admit() {
-  while (!waiting_.empty() && static_cast<int64_t>(running_.size()) < limits_.max_num_seqs &&
-         has_room_for(*waiting_.front())) {
+  while (!waiting_.empty()) {
+    const bool fits = std::ssize(running_) < limits_.max_num_seqs && has_room_for(*waiting_.front());
+    if (!fits && make_way_for(*waiting_.front())) {
+      continue;
+    }
+    if (!fits) {
+      return;
+    }
     turn_ = std::max(turn_, waiting_.front()->turn);
     std::erase_if(turns_, [&](const auto& last) { return last.second <= turn_; });
     Sequence& next = *waiting_.front();
@@ -57,6 +65,34 @@ void Scheduler::admit() {
   }
 }
 
+// The last of the running sequences that are less urgent than `next`, by priority alone, waits again; but only if it
+// and others like it can make enough room.
+bool Scheduler::make_way_for(const Sequence& next) {
+  const auto less_urgent = std::find_if(running_.begin(), running_.end(), [&](const SequencePtr& running) {
+    return running->request.priority > next.request.priority;
+  });
+  int64_t rest = cache_.free_pages() - missing_pages(next);
+  std::for_each(running_.begin(), less_urgent, [&](const SequencePtr& stays) { rest -= missing_pages(*stays); });
+  std::for_each(less_urgent, running_.end(), [&](const SequencePtr& goes) { rest += std::ssize(goes->pages); });
+  const std::ptrdiff_t stay = less_urgent - running_.begin();
+  if (less_urgent == running_.end() || stay >= limits_.max_num_seqs || (stay > 0 && rest < 0)) {
+    return false;
+  }
+  preempt(running_.size() - 1);
+  return true;
+}
+
+// A running sequence gives up its place and pages, and waits again.
+void Scheduler::preempt(std::size_t place) {
+  SequencePtr victim = std::move(running_[place]);
+  running_.erase(running_.begin() + static_cast<std::ptrdiff_t>(place));
+  cache_.release(*victim);
+  ++victim->epoch;
+  victim->drafts.clear();
+  ++counts_.preemptions;
+  wait(std::move(victim));
+}
+
 // The last running sequence that holds pages and stands behind `sequence` gives them up and waits again.
 bool Scheduler::preempt_one_behind(const Sequence& sequence) {
   for (std::size_t i = running_.size(); i-- > 0 && running_[i].get() != &sequence;) {
@@ -64,13 +100,7 @@ bool Scheduler::preempt_one_behind(const Sequence& sequence) {
     if (running_[i]->pages.empty() || running_[i]->last_step == next_step_) {
       continue;
     }
-    SequencePtr victim = std::move(running_[i]);
-    running_.erase(running_.begin() + static_cast<std::ptrdiff_t>(i));
-    cache_.release(*victim);
-    ++victim->epoch;
-    victim->drafts.clear();
-    ++counts_.preemptions;
-    wait(std::move(victim));
+    preempt(i);
     return true;
   }
   return false;

@@ -137,5 +137,47 @@ TEST(Order, TheLeastUrgentGivesWayWhenThePagesRunOut) {
   EXPECT_EQ(runner.report(young).tokens, answer_alone(urgent, limits).tokens);
 }
 
+TEST(Order, AnUrgentRequestTakesThePlaceOfOneThatRuns) {
+  for (const int window : {1, 3}) {
+    SchedulerLimits limits = kLimits;
+    limits.max_num_seqs = 2;
+    limits.window = window;
+    Runner runner(limits);
+    const GenerationRequest patient = request(8, 50, 1, 1);
+    const GenerationRequest usual = request(8, 50, 2, 0);
+    const GenerationRequest urgent = request(8, 20, 3, -1);
+    const RequestId first = runner.submit(patient);
+    const RequestId second = runner.submit(usual);
+    for (int i = 0; i < 10; ++i) runner.step();
+    const RequestId third = runner.submit(urgent);
+    const RequestId same = runner.submit(usual);
+    runner.run();
+    EXPECT_EQ(runner.take_finished(), (std::vector<RequestId>{third, second, same, first}));
+    EXPECT_EQ(runner.scheduler().stats().preemptions, 1) << "none of the same priority";
+    EXPECT_EQ(runner.report(first).tokens, answer_alone(patient, limits).tokens);
+    EXPECT_EQ(runner.report(third).tokens, answer_alone(urgent, limits).tokens);
+  }
+}
+
+TEST(Order, AnUrgentRequestTakesThePagesOfThoseThatRun) {
+  SchedulerLimits limits = kLimits;
+  limits.max_model_len = 60;
+  limits.kv_pages = 24;
+  Runner runner(limits);
+  const GenerationRequest patient = request(30, 20, 1, 1);
+  std::vector<RequestId> patients = {runner.submit(patient), runner.submit(patient)};
+  for (int i = 0; i < 8; ++i) runner.step();
+  const GenerationRequest urgent = request(40, 4, 2);
+  const RequestId id = runner.submit(urgent);
+  runner.run();
+  EXPECT_EQ(runner.take_finished().front(), id);
+  EXPECT_EQ(runner.scheduler().stats().preemptions, 1) << "one makes room enough";
+  EXPECT_EQ(runner.report(id).tokens, answer_alone(urgent, limits).tokens);
+  for (const RequestId one : patients) {
+    EXPECT_EQ(runner.report(one).tokens, answer_alone(patient, limits).tokens);
+  }
+  EXPECT_EQ(runner.scheduler().free_pages(), limits.kv_pages);
+}
+
 }  // namespace
 }  // namespace longship::fake
