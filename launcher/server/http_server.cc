@@ -42,11 +42,13 @@ void close_on_exec(int fd) {
 }
 
 int most_connections(int wanted) {
+  constexpr rlim_t kOwnFiles = 40;  // pipes and memory of the ranks, sockets that listen, logs
   rlimit files{};
   if (getrlimit(RLIMIT_NOFILE, &files) != 0) {
     return wanted;
   }
-  return static_cast<int>(std::min<rlim_t>(files.rlim_cur / 5 * 4, static_cast<rlim_t>(wanted)));
+  const rlim_t left = files.rlim_cur > kOwnFiles ? files.rlim_cur - kOwnFiles : 1;
+  return static_cast<int>(std::clamp<rlim_t>(left / 5 * 4, 1, static_cast<rlim_t>(wanted)));
 }
 
 }  // namespace

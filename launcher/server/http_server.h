@@ -71,7 +71,7 @@ struct HttpLimits {
   std::chrono::seconds send_idle_time{30};           ///< Without progress of what is sent.
   std::chrono::seconds keep_alive{75};
   int requests_per_connection = 10000;
-  int connections = 4096;  ///< Never more than 80 % of the files that the process may open.
+  int connections = 4096;  ///< Never more than 80 % of the files that the process may open beside 40 of its own.
 };
 
 /// What is said of a request before its body is read.

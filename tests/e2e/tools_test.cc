@@ -53,7 +53,8 @@ TEST(Tools, ACallThatIsForcedIsHeldToItsSchema) {
     "tools":[{"type":"function","function":{"name":"get_weather","strict":true,"parameters":{"type":"object",
       "properties":{"city":{"enum":["Oslo","Bergen"]},"days":{"type":"integer","minimum":1,"maximum":9}},
       "required":["city","days"],"additionalProperties":false}}},
-      {"type":"function","function":{"name":"now"}}],)";
+      {"type":"function","function":{"name":"now","strict":true,"parameters":{"type":"object","properties":{},
+      "additionalProperties":false}}}],)";
   for (const char* format : {"hermes", "llama3_json", "mistral"}) {
     Server server({"--tool-call-parser", format});
     for (const bool named : {false, true}) {
