@@ -153,6 +153,19 @@ void Block::activate(Thread& thread) {
   thread.state = Thread::State::kRuns;
   current_thread = &thread;
   threadIdx = thread.index;
+  refresh(thread);
+}
+
+/// Barriers and __syncwarp change what the accesses of a thread carry.
+void Block::refresh(Thread& thread) {
+  const WarpClock& clock = warps_[thread.number / 32].clock;
+  thread.accessor = {first_epoch_,
+                     epoch_,
+                     clock.stamp(thread.lane()),
+                     bit_of(thread.lane()),
+                     thread.number,
+                     static_cast<uint16_t>(thread.number / 32),
+                     &clock};
 }
 
 void Block::suspend(Thread& thread, Thread::State state, const std::source_location& where) {
@@ -187,6 +200,7 @@ void Block::barrier(const std::source_location& where) {
   }
   at_barrier_ = 0;
   ++epoch_;
+  refresh(me);
   for (int number = 0; number < count_; ++number) {
     if (number != me.number) {
       release(threads_[number]);
@@ -231,6 +245,7 @@ void Block::meet(WarpOp op, unsigned mask, void* deposit, void (*resolve)(void* 
   warp.waiting &= ~mask;
   if (op == WarpOp::kSync) {
     warp.clock.synchronise(mask);
+    refresh(me);
   } else {
     resolve(deposits.data(), mask);
   }
@@ -271,10 +286,6 @@ Piece& Block::piece(int begin, int bytes, int element_bytes) {
     piece.cells.resize(cells);
   }
   return piece;
-}
-
-Accessor Block::accessor(const Thread& thread) const {
-  return {first_epoch_, epoch_, thread.number, &warps_[thread.number / 32].clock};
 }
 
 void Block::report_deadlock() const {

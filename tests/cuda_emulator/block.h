@@ -40,6 +40,7 @@ struct Thread {
   WarpOp op = WarpOp::kSync;
   unsigned mask = 0;
   void* deposit = nullptr;
+  Accessor accessor;  ///< Of the thread while it runs.
   std::vector<AsyncCopy> copies;
   std::vector<std::size_t> copy_groups;  ///< Copies in each committed group, oldest first.
 
@@ -95,7 +96,6 @@ class Block {
             const std::source_location& where);
   void spin();
   Piece& piece(int begin, int bytes, int element_bytes);
-  Accessor accessor(const Thread& thread) const;
 
   const Launch& launch() const { return *launch_; }
   uint3 index() const { return index_; }
@@ -108,6 +108,7 @@ class Block {
   void suspend(Thread& thread, Thread::State state, const std::source_location& where);
   void release(Thread& thread);
   void activate(Thread& thread);
+  void refresh(Thread& thread);
   [[noreturn]] void report_deadlock() const;
 
   FiberPool* pool_;

@@ -23,6 +23,11 @@ Status enqueue(const char* name, StreamHandle stream, std::function<void()> work
 /// go on and the host may look at the stream.
 Status enqueue_until_done(const char* name, StreamHandle stream, std::function<bool()> work);
 
+/// Lets work of this host thread's streams run, on a thread of its own, also while the host thread is away for long:
+/// for transports, as other ranks may wait for work whose host thread waits for something else. A second call does
+/// nothing.
+void run_without_host();
+
 /// Restarts the random order of streams and blocks, which begins from LONGSHIP_EMULATOR_SEED.
 void reseed(uint64_t seed);
 

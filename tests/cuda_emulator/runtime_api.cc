@@ -195,7 +195,11 @@ Api make_api() {
   };
   api.ipc_get_handle = [](IpcHandle* handle, void* address) { return memory().export_handle(*handle, address); };
   api.ipc_open_handle = [](void** address, const IpcHandle* handle) {
-    return memory().import_handle(address, *handle);
+    const Status status = memory().import_handle(address, *handle);
+    if (status == kSuccess) {
+      run_without_host();
+    }
+    return status;
   };
   api.ipc_close_handle = [](void* address) {
     scheduler().synchronize_thread();
@@ -217,6 +221,10 @@ Status enqueue(const char*, StreamHandle stream, std::function<void()> work) {
 
 Status enqueue_until_done(const char*, StreamHandle stream, std::function<bool()> work) {
   return scheduler().enqueue_until_done(stream_of(stream), std::move(work));
+}
+
+void run_without_host() {
+  scheduler().run_without_host();
 }
 
 void reseed(uint64_t seed) {

@@ -34,17 +34,17 @@ void WarpClock::synchronise(unsigned mask) {
 
 bool ShadowCell::follows_write(const Accessor& who) const {
   return write_epoch_ != who.epoch || writer_ == who.thread ||
-         (writer_ >> 5 == who.warp() && who.clock->ordered(who.lane(), writer_ & 31, write_stamp_));
+         (writer_ >> 5 == who.warp && who.clock->ordered(who.lane(), writer_ & 31, write_stamp_));
 }
 
 bool ShadowCell::follows_reads(const Accessor& who) const {
   if (read_epoch_ != who.epoch) {
     return true;
   }
-  if (reader_warp_ != who.warp()) {
+  if (reader_warp_ != who.warp) {
     return false;
   }
-  for (uint32_t others = readers_ & ~(1U << who.lane()); others != 0; others &= others - 1) {
+  for (uint32_t others = readers_ & ~who.lane_bit; others != 0; others &= others - 1) {
     if (!who.clock->ordered(who.lane(), std::countr_zero(others), read_stamp_)) {
       return false;
     }
@@ -52,7 +52,10 @@ bool ShadowCell::follows_reads(const Accessor& who) const {
   return true;
 }
 
-Hazard ShadowCell::first_read(const Accessor& who, uint32_t stamp, uint32_t bit) {
+Hazard ShadowCell::read(const Accessor& who) {
+  if (knows_read(who)) {
+    return Hazard::kNone;
+  }
   if (write_epoch_ < who.first_epoch) {
     return Hazard::kNeverWritten;
   }
@@ -64,18 +67,18 @@ Hazard ShadowCell::first_read(const Accessor& who, uint32_t stamp, uint32_t bit)
   }
   if (read_epoch_ != who.epoch) {
     read_epoch_ = who.epoch;
-    reader_warp_ = static_cast<uint16_t>(who.warp());
-    read_stamp_ = stamp;
-    readers_ = bit;
+    reader_warp_ = who.warp;
+    read_stamp_ = who.stamp;
+    readers_ = who.lane_bit;
   } else if (reader_warp_ == kManyWarps) {
     // Only a barrier orders these reads, so who reads no longer matters.
-  } else if (reader_warp_ != who.warp()) {
+  } else if (reader_warp_ != who.warp) {
     reader_warp_ = kManyWarps;
-  } else if (read_stamp_ == stamp) {
-    readers_ |= bit;
-  } else if (read_stamp_ < stamp) {
-    read_stamp_ = stamp;
-    readers_ = bit;
+  } else if (read_stamp_ == who.stamp) {
+    readers_ |= who.lane_bit;
+  } else if (read_stamp_ < who.stamp) {
+    read_stamp_ = who.stamp;
+    readers_ = who.lane_bit;
   }
   return Hazard::kNone;
 }
@@ -93,7 +96,7 @@ Hazard ShadowCell::write(const Accessor& who, Write kind) {
   }
   read_epoch_ = 0;
   write_epoch_ = who.epoch;
-  write_stamp_ = who.clock->stamp(who.lane());
+  write_stamp_ = who.stamp;
   writer_ = who.thread;
   kind_ = kind;
   return Hazard::kNone;
@@ -103,7 +106,7 @@ int ShadowCell::reader(const Accessor& who) const {
   if (reader_warp_ == kManyWarps) {
     return -1;
   }
-  const uint32_t others = reader_warp_ == who.warp() ? readers_ & ~(1U << who.lane()) : readers_;
+  const uint32_t others = reader_warp_ == who.warp ? readers_ & ~who.lane_bit : readers_;
   return reader_warp_ * 32 + std::countr_zero(others);
 }
 

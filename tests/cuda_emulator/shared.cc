@@ -37,16 +37,13 @@ std::string thread_name(int thread) {
 /// Checks the bounds, then calls `visit` for each cell of an access.
 template <class Visit>
 void visit_cells(Piece& piece, int offset, int bytes, const char* verb, Visit visit) {
-  if (current_thread == nullptr) {
-    fail("shared memory is used outside a kernel");
-  }
   if (offset < 0 || offset + bytes > piece.bytes) {
     fail(format("%s %d bytes at byte %d of a shared array of %d bytes", verb, bytes, offset, piece.bytes));
   }
-  if (offset % bytes != 0 && bytes <= 16) {
+  if (offset % bytes != 0) {
     fail(format("%s %d bytes of shared memory at byte %d, which is not aligned", verb, bytes, offset));
   }
-  const Accessor who = current_thread->block->accessor(*current_thread);
+  const Accessor& who = current_thread->accessor;
   const int last = (offset + bytes - 1) >> piece.shift;
   for (int cell = offset >> piece.shift; cell <= last; ++cell) {
     const Hazard hazard = visit(piece.cells[cell], who);
@@ -58,7 +55,7 @@ void visit_cells(Piece& piece, int offset, int bytes, const char* verb, Visit vi
 
 }  // namespace
 
-void check_shared_read(Piece& piece, int offset, int bytes) {
+void check_shared_read_slowly(Piece& piece, int offset, int bytes) {
   visit_cells(piece, offset, bytes, "reads", [](ShadowCell& cell, const Accessor& who) { return cell.read(who); });
 }
 

@@ -11,8 +11,21 @@ namespace longship::cuda {
 namespace emulator {
 
 /// Checks an access of the running thread to bytes [offset, offset + bytes) of a piece.
-void check_shared_read(Piece& piece, int offset, int bytes);
+void check_shared_read_slowly(Piece& piece, int offset, int bytes);
 void check_shared_write(Piece& piece, int offset, int bytes, ShadowCell::Write kind);
+
+inline void check_shared_read(Piece& piece, int offset, int bytes) {
+  if (offset >= 0 && offset + bytes <= piece.bytes && offset % bytes == 0) {
+    const Accessor& who = current_thread->accessor;
+    const int last = (offset + bytes - 1) >> piece.shift;
+    for (int cell = offset >> piece.shift; piece.cells[cell].knows_read(who); ++cell) {
+      if (cell == last) {
+        return;
+      }
+    }
+  }
+  check_shared_read_slowly(piece, offset, bytes);
+}
 
 /// The address of an element, for atomics.
 template <class T>

@@ -11,6 +11,12 @@ namespace longship::cuda::emulator {
 
 namespace {
 
+/// How long a thread may wait for work that another one runs.
+constexpr std::chrono::seconds kDeadline{300};
+/// How long a host thread is away before its work runs without it.
+constexpr std::chrono::milliseconds kPatience{20};
+constexpr std::chrono::milliseconds kPoll{5};
+
 uint64_t seed_from_environment() {
   const char* text = std::getenv("LONGSHIP_EMULATOR_SEED");
   return text == nullptr ? 1 : std::strtoull(text, nullptr, 10);
@@ -76,6 +82,7 @@ Status Scheduler::enqueue_until_done(Stream* stream, std::function<bool()> work)
   if (!streams_.contains(stream)) {
     return kInvalidHandle;
   }
+  see(stream->owner);
   if (stream->capture) {
     stream->capture->graph.nodes.push_back({stream->capture_lane, std::move(work), -1, -1});
   } else {
@@ -157,7 +164,9 @@ Stream* Scheduler::choose(std::thread::id owner) {
 void Scheduler::step(std::unique_lock<std::mutex>& lock, std::thread::id owner) {
   Stream* stream = choose(owner);
   if (stream == nullptr) {
-    changed_.wait(lock);  // another host thread runs what is waited for, with deadlines of its own
+    if (changed_.wait_for(lock, kDeadline) == std::cv_status::timeout) {  // another host thread runs what is waited for
+      fail("work of another host thread that is waited for does not end");
+    }
     return;
   }
   Stream::Entry entry = std::move(stream->queue.front());
@@ -194,8 +203,46 @@ void Scheduler::run_until(std::unique_lock<std::mutex>& lock, std::thread::id ow
   lock.unlock();
   const DeviceMemory::Access access;
   lock.lock();
+  if (const auto found = absences_.find(owner); found != absences_.end()) {
+    ++found->second.inside;
+  }
   while (!done()) {
     step(lock, owner);
+  }
+  if (const auto found = absences_.find(owner); found != absences_.end()) {
+    --found->second.inside;
+    see(owner);
+  }
+}
+
+void Scheduler::see(std::thread::id owner) {
+  if (const auto found = absences_.find(owner); found != absences_.end()) {
+    found->second.last_seen = std::chrono::steady_clock::now();
+  }
+}
+
+void Scheduler::run_without_host() {
+  const std::lock_guard lock(mutex_);
+  const auto owner = std::this_thread::get_id();
+  if (absences_.try_emplace(owner, Absence{std::chrono::steady_clock::now(), 0}).second) {
+    std::thread([this, owner] { run_in_background(owner); }).detach();  // lives as long as the process
+  }
+}
+
+void Scheduler::run_in_background(std::thread::id owner) {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    changed_.wait_for(lock, kPoll);
+    const Absence& absence = absences_[owner];
+    const bool away = absence.inside == 0 && std::chrono::steady_clock::now() - absence.last_seen > kPatience;
+    if (away && choose(owner) != nullptr) {
+      lock.unlock();
+      const DeviceMemory::Access access;
+      lock.lock();
+      while (absences_[owner].inside == 0 && choose(owner) != nullptr) {
+        step(lock, owner);
+      }
+    }
   }
 }
 

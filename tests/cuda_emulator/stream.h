@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -80,11 +81,23 @@ class Scheduler {
   bool capturing();
   bool capturing(Stream* stream);
 
+  /// See emulator.h.
+  void run_without_host();
+
   void reseed(uint64_t seed);
   uint64_t draw();
 
  private:
+  /// What is known of a host thread whose streams run without it.
+  struct Absence {
+    std::chrono::steady_clock::time_point last_seen;
+    int inside = 0;  ///< Calls of it that run work.
+  };
+
   Scheduler();
+
+  void run_in_background(std::thread::id owner);
+  void see(std::thread::id owner);
 
   template <class Done>
   void run_until(std::unique_lock<std::mutex>& lock, std::thread::id owner, Done done);
@@ -97,6 +110,7 @@ class Scheduler {
   std::condition_variable changed_;
   std::set<Stream*> streams_;
   std::set<Event*> events_;
+  std::map<std::thread::id, Absence> absences_;
   Random random_;
 };
 
