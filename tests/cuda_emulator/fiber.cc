@@ -63,7 +63,8 @@ Fiber::Fiber() {
 #endif
 }
 
-Fiber::Fiber(std::size_t stack_bytes, void (*body)()) : mapping_bytes_(stack_bytes + page_bytes()), body_(body) {
+Fiber::Fiber(std::size_t stack_bytes, void (*body)(), std::size_t number)
+    : mapping_bytes_(stack_bytes + page_bytes()), body_(body) {
   void* mapping =
       ::mmap(nullptr, mapping_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (mapping == MAP_FAILED) {
@@ -72,8 +73,9 @@ Fiber::Fiber(std::size_t stack_bytes, void (*body)()) : mapping_bytes_(stack_byt
   mapping_ = static_cast<std::byte*>(mapping);
   ::mprotect(mapping_, page_bytes(), PROT_NONE);
   bottom_ = mapping_ + page_bytes();
-  bytes_ = stack_bytes;
-  context_ = context::make_fcontext(mapping_ + mapping_bytes_, stack_bytes, &Entry::run);
+  constexpr std::size_t kLine = 64;
+  bytes_ = stack_bytes - number * 3 * kLine % page_bytes();
+  context_ = context::make_fcontext(mapping_ + page_bytes() + bytes_, bytes_, &Entry::run);
 #if defined(LONGSHIP_FIBERS_TSAN)
   thread_ = __tsan_create_fiber(0);
 #endif
@@ -108,7 +110,7 @@ bool Fiber::guards(const void* address) const {
 
 Fiber& FiberPool::take() {
   if (idle_.empty()) {
-    all_.push_back(std::make_unique<Fiber>(kStackBytes, body_));
+    all_.push_back(std::make_unique<Fiber>(kStackBytes, body_, all_.size()));
     return *all_.back();
   }
   Fiber* fiber = idle_.back();

@@ -12,8 +12,10 @@ class Fiber {
  public:
   /// The stack that the host thread runs on.
   Fiber();
-  /// A new stack with a guard page below it. `body` is called at the first switch and never returns.
-  Fiber(std::size_t stack_bytes, void (*body)());
+  /// A new stack with a guard page below it. `body` is called at the first switch and never returns. Stacks of
+  /// different `number` begin at different places of a page, or the same few sets of the caches would hold the ends of
+  /// all.
+  Fiber(std::size_t stack_bytes, void (*body)(), std::size_t number);
   ~Fiber();
   Fiber(const Fiber&) = delete;
   Fiber& operator=(const Fiber&) = delete;
