@@ -1,7 +1,7 @@
 #include "tests/cuda_emulator/stream.h"
 
+#include <algorithm>
 #include <cstdlib>
-#include <optional>
 
 #include "tests/cuda_emulator/device_memory.h"
 #include "tests/cuda_emulator/emulator.h"
@@ -43,7 +43,7 @@ uint64_t Scheduler::draw() {
 
 Stream* Scheduler::make_stream() {
   const std::lock_guard lock(mutex_);
-  return *streams_.insert(new Stream).first;
+  return streams_.emplace_back(new Stream);
 }
 
 Status Scheduler::destroy(Stream* stream) {
@@ -51,7 +51,7 @@ Status Scheduler::destroy(Stream* stream) {
     return status;
   }
   const std::lock_guard lock(mutex_);
-  streams_.erase(stream);
+  std::erase(streams_, stream);
   delete stream;
   return kSuccess;
 }
@@ -79,7 +79,7 @@ Status Scheduler::enqueue(Stream* stream, std::function<void()> work) {
 
 Status Scheduler::enqueue_until_done(Stream* stream, std::function<bool()> work) {
   const std::lock_guard lock(mutex_);
-  if (!streams_.contains(stream)) {
+  if (!knows(stream)) {
     return kInvalidHandle;
   }
   see(stream->owner);
@@ -93,7 +93,7 @@ Status Scheduler::enqueue_until_done(Stream* stream, std::function<bool()> work)
 
 Status Scheduler::record(Event* event, Stream* stream) {
   const std::lock_guard lock(mutex_);
-  if (!streams_.contains(stream) || !events_.contains(event)) {
+  if (!knows(stream) || !events_.contains(event)) {
     return kInvalidHandle;
   }
   event->last = std::make_shared<EventRecord>();
@@ -112,7 +112,7 @@ Status Scheduler::record(Event* event, Stream* stream) {
 
 Status Scheduler::wait(Stream* stream, Event* event) {
   const std::lock_guard lock(mutex_);
-  if (!streams_.contains(stream) || !events_.contains(event)) {
+  if (!knows(stream) || !events_.contains(event)) {
     return kInvalidHandle;
   }
   const std::shared_ptr<EventRecord>& record = event->last;
@@ -134,6 +134,10 @@ Status Scheduler::wait(Stream* stream, Event* event) {
   record->capture->slot_joined[record->capture_slot] = true;
   record->capture->graph.nodes.push_back({stream->capture_lane, {}, record->capture_slot, -1});
   return kSuccess;
+}
+
+bool Scheduler::knows(const Stream* stream) const {
+  return std::find(streams_.begin(), streams_.end(), stream) != streams_.end();
 }
 
 bool Scheduler::runnable(const Stream& stream) {
@@ -248,7 +252,7 @@ void Scheduler::run_in_background(std::thread::id owner) {
 
 Status Scheduler::synchronize(Stream* stream) {
   std::unique_lock lock(mutex_);
-  if (!streams_.contains(stream)) {
+  if (!knows(stream)) {
     return kInvalidHandle;
   }
   if (stream->capture) {
@@ -276,7 +280,7 @@ Status Scheduler::synchronize(Event* event) {
 
 Status Scheduler::query(Stream* stream) {
   std::unique_lock lock(mutex_);
-  if (!streams_.contains(stream)) {
+  if (!knows(stream)) {
     return kInvalidHandle;
   }
   if (stream->capture) {
@@ -333,7 +337,7 @@ Status Scheduler::synchronize_thread() {
 
 Status Scheduler::begin_capture(Stream* stream) {
   const std::lock_guard lock(mutex_);
-  if (!streams_.contains(stream) || stream->capture) {
+  if (!knows(stream) || stream->capture) {
     return kInvalidHandle;
   }
   stream->capture = std::make_shared<Capture>();
@@ -344,7 +348,7 @@ Status Scheduler::begin_capture(Stream* stream) {
 
 Status Scheduler::end_capture(Stream* stream, std::shared_ptr<const Graph>& graph) {
   const std::lock_guard lock(mutex_);
-  if (!streams_.contains(stream) || !stream->capture || stream->capture_lane != 0) {
+  if (!knows(stream) || !stream->capture || stream->capture_lane != 0) {
     return kInvalidHandle;
   }
   const std::shared_ptr<Capture> capture = stream->capture;
@@ -373,7 +377,7 @@ bool Scheduler::capturing() {
 
 bool Scheduler::capturing(Stream* stream) {
   const std::lock_guard lock(mutex_);
-  return streams_.contains(stream) && stream->capture != nullptr;
+  return knows(stream) && stream->capture != nullptr;
 }
 
 }  // namespace longship::cuda::emulator

@@ -105,10 +105,11 @@ class Scheduler {
   Stream* choose(std::thread::id owner);
   static bool runnable(const Stream& stream);
   bool idle(const Stream& stream) const { return stream.queue.empty() && !stream.busy; }
+  bool knows(const Stream* stream) const;
 
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::set<Stream*> streams_;
+  std::vector<Stream*> streams_;  ///< As they were made, so that a seed gives the same order in every process.
   std::set<Event*> events_;
   std::map<std::thread::id, Absence> absences_;
   Random random_;
