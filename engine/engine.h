@@ -69,7 +69,7 @@ struct EngineEvent {
   std::vector<PositionLogprobs> prompt_logprobs;  ///< kPromptLogprobs: of the tokens from first_position on.
   FinishReason reason = FinishReason::kStop;      ///< kFinished
   std::string error;                              ///< kFinished with kError: why the request was refused.
-  int64_t cached_tokens = 0;           ///< kFinished: prompt tokens that were not run, as their pages were there.
+  int64_t cached_tokens = 0;           ///< kToken, kFinished: prompt tokens not run, as their pages were there.
   std::vector<RankReport> reports;     ///< kReport: of all ranks, in their order.
   EngineStats stats;                   ///< kStats
   std::vector<RankActivity> activity;  ///< kActivity: of those that had something to say.

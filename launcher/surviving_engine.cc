@@ -107,6 +107,13 @@ std::optional<EngineEvent> SurvivingEngine::translate(EngineEvent event) {
   event.request = outer->second;
   const auto found = journal_.find(event.request);
   const bool finished = event.kind == EngineEvent::Kind::kFinished;
+  if (event.kind == EngineEvent::Kind::kToken || finished) {
+    Entry& entry = found->second;
+    if (!entry.cached_tokens) {
+      entry.cached_tokens = entry.losses == 0 ? event.cached_tokens : 0;
+    }
+    event.cached_tokens = *entry.cached_tokens;
+  }
   if (event.kind == EngineEvent::Kind::kToken) {
     found->second.request.output.push_back(event.token);
     found->second.losses = 0;

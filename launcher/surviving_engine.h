@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <unordered_map>
 
 #include "core/error.h"
@@ -44,7 +45,9 @@ class SurvivingEngine : public Engine {
     RequestId inner = 0;        ///< Its id in the present engine; 0: it waits.
     bool cancelled = false;     ///< Its end is on its way.
     int64_t prompt_end = 0;     ///< Prompt positions before this were reported.
-    int losses = 0;             ///< In a row, without a token in between.
+    /// Of its prompt, before the first token; what kept pages spare after a loss is not the prefix cache's merit.
+    std::optional<int64_t> cached_tokens{};
+    int losses = 0;  ///< In a row, without a token in between.
   };
 
   std::optional<EngineEvent> translate(EngineEvent event);

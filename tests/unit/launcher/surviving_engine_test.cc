@@ -12,7 +12,8 @@ constexpr int32_t kPoison = 7;
 // `life` looks.
 class MortalEngine : public Engine {
  public:
-  MortalEngine(int life, int fuse) : life_(life), fuse_(fuse) {}
+  MortalEngine(int life, int fuse, int64_t cached_tokens = 0)
+      : life_(life), fuse_(fuse), cached_tokens_(cached_tokens) {}
 
   EngineInfo info() const override { return {}; }
   RequestId submit(GenerationRequest request) override {
@@ -35,6 +36,7 @@ class MortalEngine : public Engine {
     running_.pop_front();
     EngineEvent event;
     event.request = r.id;
+    event.cached_tokens = cached_tokens_;
     std::vector<int32_t>& output = r.request.output;
     if (static_cast<int64_t>(output.size()) == r.request.max_tokens) {
       event.kind = EngineEvent::Kind::kFinished;
@@ -56,6 +58,7 @@ class MortalEngine : public Engine {
   };
   int life_;
   int fuse_;
+  int64_t cached_tokens_;
   RequestId last_id_ = 0;
   std::deque<Running> running_;
 };
@@ -64,6 +67,7 @@ struct Answer {
   std::vector<int32_t> tokens;
   bool finished = false;
   FinishReason reason = FinishReason::kStop;
+  int64_t cached_tokens = 0;
 };
 
 GenerationRequest request(int32_t first, int64_t max_tokens) {
@@ -85,6 +89,7 @@ std::map<RequestId, Answer> run(SurvivingEngine& engine) {
     } else {
       answer.finished = true;
       answer.reason = event->reason;
+      answer.cached_tokens = event->cached_tokens;
     }
   }
   return answers;
@@ -109,6 +114,22 @@ TEST(SurvivingEngine, RequestsGoOnWhereTheyWere) {
       EXPECT_EQ(answer.tokens[static_cast<std::size_t>(i)], 100 * static_cast<int32_t>(id) + i + 1);
     }
   }
+}
+
+// Engines find 3, 4, 5 ... cached tokens; the first gives a token to two requests of three.
+TEST(SurvivingEngine, CachedTokensAreThoseBeforeALoss) {
+  int64_t cached = 2;
+  const auto start = [&] {
+    ++cached;
+    return std::make_shared<MortalEngine>(cached == 3 ? 2 : 20, 1000, cached);
+  };
+  SurvivingEngine engine(start, [](const Error&, std::size_t) {});
+  for (int32_t i = 0; i < 3; ++i) engine.submit(request(100 * (i + 1), 4));
+  const auto answers = run(engine);
+  ASSERT_EQ(answers.size(), 3U);
+  EXPECT_EQ(answers.at(1).cached_tokens, 3);
+  EXPECT_EQ(answers.at(2).cached_tokens, 3);
+  EXPECT_EQ(answers.at(3).cached_tokens, 0);
 }
 
 // Reports the logprobs of a prompt, two positions at a look, then ends; lost after `life` looks.
