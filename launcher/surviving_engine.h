@@ -14,8 +14,9 @@
 namespace longship {
 
 /// An engine whose ranks may be lost: it starts them again and lets every request go on where it was. What a request
-/// has emitted is journaled here and given to the new ranks, which compute its keys and values again; as a token is the
-/// same function of the tokens before it and of the request on any ranks, the stream is that of a run without the loss.
+/// has emitted is journaled here and given to the new ranks, which compute its keys and values again where they found
+/// none that the lost ranks have left; as a token is the same function of the tokens before it and of the request on
+/// any ranks, the stream is that of a run without the loss.
 ///
 /// A request that is among those running at three losses in a row without a new token in between is refused. Before
 /// its third, suspects are tried one at a time, so that those beside it are spared.
