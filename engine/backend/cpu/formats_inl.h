@@ -33,6 +33,7 @@ template <cpu::Layout kLayout>
 struct PlainFormat {
   static constexpr int64_t kUnit = 1;
   static constexpr int64_t kFewTokens = 1;  // see BlockFormat
+  static constexpr int kTileTokens = kRegisters >= 32 ? 4 : 2;
   static constexpr int64_t kBytes = kLayout == cpu::Layout::kF32 ? 4 : 2;
 
   static LONGSHIP_INLINE F32 column(const std::byte* from) {
@@ -85,6 +86,7 @@ struct BlockFormat {
   static constexpr int64_t kRunBytes = kShape.run_bytes();
   // Up to so many tokens memory, read straight on, is the limit: they take single row blocks.
   static constexpr int64_t kFewTokens = kNibbles ? 4 : 2;
+  static constexpr int kTileTokens = 4;
   // How far ahead of its use a pass over single row blocks, which memory limits, asks for nibbles. Bytes take longer to
   // arrive than to compute with: there the machine's own prefetching keeps up.
   static constexpr int64_t kPrefetchBytes = 6144;
@@ -120,25 +122,40 @@ struct BlockFormat {
     return value;
   }
 
+  /// Adds the products of a block to `dots`, the words in between (see first_products) folded in as often as need be.
   template <int R, int T>
   static LONGSHIP_INLINE void dot_block(const std::byte* const (&w)[R], const int8_t* x, int64_t stride,
                                         I32 (&dots)[kDots][R][T]) {
+    constexpr int kMost = most_added(kShape.table ? 5 : kShape.bits);
+    constexpr int kFold = kMost < 8 / kDots ? kMost : 8 / kDots;
+    constexpr bool kLowFirst = kLowNibblesFirst && T > 1;
+    I32 words[kDots][R][T];
 #pragma GCC unroll 8
-    for (int step = 0; step < (kNibbles ? 4 : 8); ++step) {
-#pragma GCC unroll 2
-      for (int high = 0; high < (kNibbles ? 2 : 1); ++high) {
-        Bytes values[R];
+    for (int i = 0; i < 8; ++i) {
+      const bool high = kNibbles && (kLowFirst ? i >= 4 : i % 2 != 0);
+      const int step = !kNibbles ? i : kLowFirst ? i % 4 : i / 2;
+      const int dot = kDots == 2 && high ? 1 : 0;
+      const int added = kDots == 2 ? step : i;
+      Bytes values[R];
+#pragma GCC unroll 8
+      for (int r = 0; r < R; ++r) {
+        values[r] = integers(w[r], step, high);
+      }
+#pragma GCC unroll 8
+      for (int t = 0; t < T; ++t) {
+        const Bytes activations = broadcast_bytes(x + t * stride + (high ? 16 : 0) + 4 * step);
 #pragma GCC unroll 8
         for (int r = 0; r < R; ++r) {
-          values[r] = integers(w[r], step, high != 0);
-        }
-#pragma GCC unroll 8
-        for (int t = 0; t < T; ++t) {
-          const Bytes activations = broadcast_bytes(x + t * stride + 16 * high + 4 * step);
-#pragma GCC unroll 8
-          for (int r = 0; r < R; ++r) {
-            I32& dot = dots[kDots == 2 ? high : 0][r][t];
-            dot = kNibbles ? dot_u6(dot, values[r], activations) : dot_u8(dot, values[r], activations);
+          I32& sum = dots[dot][r][t];
+          if constexpr (!kNibbles) {
+            sum = dot_u8(sum, values[r], activations);
+          } else {
+            I32& word = words[dot][r][t];
+            word = added % kFold == 0 ? first_products(sum, values[r], activations)
+                                      : add_products(word, values[r], activations);
+            if ((added + 1) % kFold == 0) {
+              sum = fold_products(sum, word);
+            }
           }
         }
       }

@@ -6,7 +6,6 @@ namespace longship::LONGSHIP_CPU_NAMESPACE {
 constexpr int64_t kTokenChunk = 128;
 // Most bytes of the next row blocks that are fetched while the present ones are used: they must stay in the cache.
 constexpr int64_t kMostAhead = 262144;
-constexpr int kTileTokens = kRegisters >= 32 ? 4 : 2;
 
 template <int R, int T>
 LONGSHIP_INLINE void store_tile(const TileSource& source, int64_t node, const Tile<R, T>& tile) {
@@ -55,10 +54,10 @@ void run_tile(const TileSource& source) {
   }
 }
 
-/// A tile of the last tokens, fewer than kTileTokens.
+/// A tile of the last tokens, fewer than Format::kTileTokens.
 template <class Format, int R>
 void run_last_tokens(const TileSource& source, int64_t tokens) {
-  static_assert(kTileTokens <= 4);
+  static_assert(Format::kTileTokens <= 4);
   if (tokens == 3) {
     run_tile<Format, R, 3>(source);
   } else if (tokens == 2) {
@@ -68,10 +67,11 @@ void run_last_tokens(const TileSource& source, int64_t tokens) {
   }
 }
 
-/// Tokens [begin, end) of R row blocks, kTileTokens at a time. Meanwhile the R row blocks after them are fetched,
-/// spread evenly over the tiles.
+/// Tokens [begin, end) of R row blocks, Format::kTileTokens at a time. Meanwhile the R row blocks after them are
+/// fetched, spread evenly over the tiles.
 template <class Format, int R>
 void run_tokens(TileSource source, int64_t begin, int64_t end) {
+  constexpr int kTileTokens = Format::kTileTokens;
   const int64_t units = source.task.columns / Format::kUnit;
   const int64_t tiles = (end - begin + kTileTokens - 1) / kTileTokens;
   const int64_t lines = R * source.part.row_block_bytes / cpu::kCacheLine;

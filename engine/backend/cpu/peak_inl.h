@@ -65,7 +65,7 @@ inline int64_t multiply_int8(int64_t rounds) {
     hide(values);
 #pragma GCC unroll 24
     for (int i = 0; i < kChains; ++i) {
-      sums[i] = dot_u8(sums[i], weights, values);
+      sums[i] = add_products(sums[i], weights, values);
     }
   }
 #pragma GCC unroll 24

@@ -20,6 +20,8 @@ using Bytes = I32;  // 64 bytes, 4 a lane
 constexpr int kRegisters = 8;
 /// dot_u8 takes the 128 off by itself.
 constexpr bool kDotU8IsBiased = false;
+/// Integers below 2^6 are multiplied with few sums under way: low nibbles first, then high ones.
+constexpr bool kLowNibblesFirst = true;
 
 inline F32 zero() {
   return {_mm256_setzero_ps(), _mm256_setzero_ps()};
@@ -208,20 +210,31 @@ inline Bytes broadcast_bytes(const int8_t* from) {
   return broadcast_i32(word);
 }
 
-// Pairs of products stay below 2^15, so that maddubs never saturates: 2 x 63 x 128 here, 2 x 128 x 127 below.
-inline __m256i dot_u6(__m256i sum, __m256i w, __m256i x) {
-  return _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(w, x), _mm256_set1_epi16(1)));
-}
+// Pairs of products stay below 2^15, so that maddubs never saturates: 2 x 128 x 127.
 inline __m256i dot_u8(__m256i sum, __m256i w, __m256i x) {
   const __m256i centred = _mm256_xor_si256(w, _mm256_set1_epi8(-128));
   const __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(centred), _mm256_sign_epi8(x, centred));
   return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 }
-/// sum + the 4 products of each lane; w unsigned, at most 63; x signed.
-inline I32 dot_u6(I32 sum, Bytes w, Bytes x) {
-  return {dot_u6(sum.low, w.low, x.low), dot_u6(sum.high, w.high, x.high)};
+/// sum + the 4 products of each lane, w unsigned and below 2^6, x signed and >= -127, in three steps: the first
+/// products, up to most_added(bits) - 1 more, the sum. Here two words of a lane take the products for as long as they
+/// fit.
+constexpr int most_added(int bits) {
+  return 32767 / (2 * ((1 << bits) - 1) * 127);
 }
-/// The same for any unsigned w that stand for w - 128; see kDotU8IsBiased. x >= -127.
+inline I32 first_products(I32 /*sum*/, Bytes w, Bytes x) {
+  return {_mm256_maddubs_epi16(w.low, x.low), _mm256_maddubs_epi16(w.high, x.high)};
+}
+inline I32 add_products(I32 words, Bytes w, Bytes x) {
+  const I32 more = first_products(words, w, x);
+  return {_mm256_add_epi16(words.low, more.low), _mm256_add_epi16(words.high, more.high)};
+}
+inline I32 fold_products(I32 sum, I32 words) {
+  const __m256i ones = _mm256_set1_epi16(1);
+  return {_mm256_add_epi32(sum.low, _mm256_madd_epi16(words.low, ones)),
+          _mm256_add_epi32(sum.high, _mm256_madd_epi16(words.high, ones))};
+}
+/// sum + the 4 products of each lane, for any unsigned w that stand for w - 128; see kDotU8IsBiased. x >= -127.
 inline I32 dot_u8(I32 sum, Bytes w, Bytes x) {
   return {dot_u8(sum.low, w.low, x.low), dot_u8(sum.high, w.high, x.high)};
 }

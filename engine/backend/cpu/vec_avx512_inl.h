@@ -14,6 +14,8 @@ using Bytes = __m512i;  // 64 bytes, 4 a lane
 constexpr int kRegisters = 32;
 /// dot_u8 adds (w + 128) x: the caller starts from -128 times the sum of x.
 constexpr bool kDotU8IsBiased = true;
+/// Low and high nibbles are multiplied in turn.
+constexpr bool kLowNibblesFirst = false;
 
 inline F32 zero() {
   return _mm512_setzero_ps();
@@ -169,11 +171,21 @@ inline Bytes broadcast_bytes(const int8_t* from) {
   __builtin_memcpy(&word, from, sizeof(word));
   return _mm512_set1_epi32(word);
 }
-/// sum + the 4 products of each lane; w unsigned, at most 63; x signed.
-inline I32 dot_u6(I32 sum, Bytes w, Bytes x) {
+/// sum + the 4 products of each lane, w unsigned and below 2^6, x signed, in three steps: the first products, up to
+/// most_added(bits) - 1 more, the sum. One instruction adds four products here, so that the last has nothing to do.
+constexpr int most_added(int /*bits*/) {
+  return 8;
+}
+inline I32 first_products(I32 sum, Bytes w, Bytes x) {
   return _mm512_dpbusd_epi32(sum, w, x);
 }
-/// The same for any unsigned w that stand for w - 128; see kDotU8IsBiased. x >= -127.
+inline I32 add_products(I32 sum, Bytes w, Bytes x) {
+  return _mm512_dpbusd_epi32(sum, w, x);
+}
+inline I32 fold_products(I32 /*before*/, I32 sum) {
+  return sum;
+}
+/// sum + the 4 products of each lane, for any unsigned w that stand for w - 128; see kDotU8IsBiased. x >= -127.
 inline I32 dot_u8(I32 sum, Bytes w, Bytes x) {
   return _mm512_dpbusd_epi32(sum, w, x);
 }
