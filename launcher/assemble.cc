@@ -248,7 +248,7 @@ class Rank {
 
   void allocate() {
     kept_keys_values_ = open_kept(options_.kept.keys_values, models_->memory().kv_bytes);
-    models_->allocate(kept_keys_values_ ? kept_keys_values_->data() : nullptr);
+    models_->allocate(kept_keys_values_ ? kept_keys_values_->data() : nullptr, options_.kept);
   }
 
   std::optional<KeptFile> open_kept(const fs::path& file, int64_t bytes) const {

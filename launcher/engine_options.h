@@ -18,6 +18,8 @@ enum class Recording : uint8_t { kNothing, kSteps, kOperations };  ///< kSteps: 
 /// Files of a process that outlives this rank, for what the rank that follows it can go on with.
 struct KeptFiles {
   std::filesystem::path keys_values{};
+  std::filesystem::path weights{};        ///< Packed, of the model ...
+  std::filesystem::path draft_weights{};  ///< ... and of the one that guesses.
   std::filesystem::path pages{};  ///< What the pages of keys and values hold: the leader's.
 };
 

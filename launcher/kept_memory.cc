@@ -3,20 +3,31 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <random>
 #include <sstream>
 #include <string>
 
 namespace longship {
 
+namespace fs = std::filesystem;
+
 namespace {
 
-// A folder, then the names of the files in it.
+// A folder, what the files in it are links to, then their names.
 constexpr const char* kVariable = "LONGSHIP_KEPT_MEMORY";
+// Keys and values, weights, those of the model that guesses.
+constexpr int kFilesOfRank = 3;
+
+std::string unique_name() {
+  std::random_device random;
+  return "longship-" + std::to_string(random()) + '-' + std::to_string(random());
+}
 
 }  // namespace
 
-KeptMemory::KeptMemory(int ranks) : ranks_(ranks) {
+KeptMemory::KeptMemory(int ranks) : ranks_(ranks), name_(unique_name()) {
   make();
 }
 
@@ -25,8 +36,8 @@ KeptMemory::~KeptMemory() {
 }
 
 void KeptMemory::make() {
-  for (int i = 0; i <= ranks_; ++i) {
-    const int file = memfd_create("longship", MFD_CLOEXEC);
+  for (int i = 0; i < kFilesOfRank * ranks_ + 1; ++i) {
+    const int file = memfd_create(name_.c_str(), MFD_CLOEXEC);
     if (file < 0) {
       close_all();
       return;
@@ -48,7 +59,7 @@ void KeptMemory::drop() {
 }
 
 ChildProcess::Variable KeptMemory::variable() const {
-  std::string value = "/proc/" + std::to_string(getpid()) + "/fd";
+  std::string value = "/proc/" + std::to_string(getpid()) + "/fd " + name_;
   for (const int file : files_) {
     value += ' ' + std::to_string(file);
   }
@@ -58,16 +69,25 @@ ChildProcess::Variable KeptMemory::variable() const {
 KeptFiles kept_files(int rank) {
   const char* value = std::getenv(kVariable);
   std::istringstream words(value == nullptr ? "" : value);
-  std::filesystem::path folder;
-  words >> folder;
+  fs::path folder;
+  std::string target;
+  words >> folder >> target;
   std::vector<std::string> names;
   for (std::string name; words >> name;) {
     names.push_back(std::move(name));
   }
-  if (rank < 0 || static_cast<std::size_t>(rank) + 1 >= names.size()) {
+  const auto first = static_cast<std::size_t>(std::max(rank, 0)) * kFilesOfRank;
+  if (rank < 0 || first + kFilesOfRank >= names.size()) {
     return {};
   }
-  return {.keys_values = folder / names[static_cast<std::size_t>(rank)], .pages = folder / names.back()};
+  std::error_code error;
+  if (fs::read_symlink(folder / names[first], error) != "/memfd:" + target + " (deleted)") {
+    return {};  // they are on another host
+  }
+  return {.keys_values = folder / names[first],
+          .weights = folder / names[first + 1],
+          .draft_weights = folder / names[first + 2],
+          .pages = folder / names.back()};
 }
 
 }  // namespace longship

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <optional>
+#include <string>
 #include <vector>
 
 #include "launcher/child_process.h"
@@ -28,7 +28,8 @@ class KeptMemory {
   void close_all();
 
   int ranks_;
-  std::vector<int> files_;  ///< Keys and values of each rank, then the leader's account of them; or empty.
+  std::string name_;        ///< Of the files, unique: a process of the same number may run on another host.
+  std::vector<int> files_;  ///< kFilesOfRank of each rank, then the leader's account of the keys and values; or empty.
 };
 
 /// The files of this rank, by its environment.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/models/families.h"
+#include "launcher/kept_weights.h"
 
 namespace longship {
 
@@ -65,14 +66,24 @@ MemoryUse RankModel::memory() const {
   return use;
 }
 
-void RankModel::allocate(std::byte* keys_values) {
-  if (!options_.pack_cache.empty()) {
-    packed_.emplace(PackFile::open_or_create(options_.pack_cache, pack_identity(), stage_.memory().weights_bytes));
-  }
-  stage_.allocate(packed_ ? &*packed_ : nullptr, keys_values);
+void RankModel::allocate(std::byte* keys_values, const fs::path& kept_weights) {
+  packed_ = packed_copy(kept_weights);
+  stage_.allocate(packed_.get(), keys_values);
   if (sampler_) {
     sampler_->allocate();
   }
+}
+
+std::unique_ptr<PackedCopy> RankModel::packed_copy(const fs::path& kept_weights) const {
+  const int64_t bytes = stage_.memory().weights_bytes;
+  if (!options_.pack_cache.empty()) {
+    return std::make_unique<PackFile>(PackFile::open_or_create(options_.pack_cache, pack_identity(), bytes));
+  }
+  if (!kept_weights.empty() && kernels_.in_host_memory()) {
+    const PackIdentity identity = pack_identity();
+    return KeptWeights::open(kept_weights, identity.name + '\n' + identity.facts, bytes);
+  }
+  return nullptr;
 }
 
 PackIdentity RankModel::pack_identity() const {
@@ -109,10 +120,10 @@ std::string RankModels::weights_facts() const {
   return target_.weights_facts() + (draft_ ? draft_->weights_facts() : std::string());
 }
 
-void RankModels::allocate(std::byte* keys_values) {
-  target_.allocate(keys_values);
+void RankModels::allocate(std::byte* keys_values, const KeptFiles& kept) {
+  target_.allocate(keys_values, kept.weights);
   if (draft_) {
-    draft_->allocate(keys_values != nullptr ? keys_values + target_.memory().kv_bytes : nullptr);
+    draft_->allocate(keys_values != nullptr ? keys_values + target_.memory().kv_bytes : nullptr, kept.draft_weights);
   }
 }
 

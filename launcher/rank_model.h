@@ -1,6 +1,8 @@
 #pragma once
 
+#include <filesystem>
 #include <functional>
+#include <memory>
 #include <optional>
 
 #include "engine/model/checkpoint.h"
@@ -29,18 +31,20 @@ class RankModel {
 
   /// What its keys and values depend on beside their number and type.
   std::string weights_facts() const { return checkpoint_facts(checkpoint_.path) + stage_.weights_facts(); }
-  /// `keys_values`: memory of memory().kv_bytes for them that outlives it, or null.
-  void allocate(std::byte* keys_values);
+  /// `keys_values`: memory of memory().kv_bytes for them that outlives it, or null. `kept_weights`: a file that keeps
+  /// its packed weights unless a folder does, or empty.
+  void allocate(std::byte* keys_values, const std::filesystem::path& kept_weights);
   void load(const LoadProgress& progress) { stage_.load(progress); }
 
  private:
+  std::unique_ptr<PackedCopy> packed_copy(const std::filesystem::path& kept_weights) const;
   PackIdentity pack_identity() const;
 
   const EngineOptions& options_;
   const Checkpoint& checkpoint_;
   const Kernels& kernels_;
   Coord me_;
-  std::optional<PackFile> packed_;
+  std::unique_ptr<PackedCopy> packed_;
   Stage stage_;
   std::optional<RowSampler> sampler_;
 };
@@ -60,7 +64,8 @@ class RankModels {
   MemoryUse memory() const;
   int64_t source_bytes() const;
   std::string weights_facts() const;
-  void allocate(std::byte* keys_values);
+  /// Each model's part of `keys_values` and its file of `kept`: see RankModel.
+  void allocate(std::byte* keys_values, const KeptFiles& kept);
   void load(const LoadProgress& progress);
 
  private:

@@ -14,11 +14,33 @@ namespace longship {
 
 namespace {
 
+constexpr std::size_t kPageBytes = 4096;
+
 // Makes the file so long, of zeros. A file above the process's limit would end it with a signal.
 bool clear(int file, std::size_t size) {
   rlimit limit{};
   return getrlimit(RLIMIT_FSIZE, &limit) == 0 && size <= limit.rlim_cur && ftruncate(file, 0) == 0 &&
          ftruncate(file, static_cast<off_t>(size)) == 0;
+}
+
+// Address 0 of the file at a multiple of a huge page, which only then can be mapped as one.
+void* map_aligned(int file, std::size_t size) {
+  constexpr std::size_t kHugePageBytes = std::size_t{1} << 21U;
+  void* reserved = mmap(nullptr, size + kHugePageBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (reserved == MAP_FAILED) {
+    return MAP_FAILED;
+  }
+  auto* begin = static_cast<std::byte*>(reserved);
+  const std::size_t before = -reinterpret_cast<uintptr_t>(begin) % kHugePageBytes;
+  void* memory = mmap(begin + before, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file, 0);
+  if (memory == MAP_FAILED) {
+    munmap(reserved, size + kHugePageBytes);
+    return MAP_FAILED;
+  }
+  if (before != 0) munmap(begin, before);
+  const std::size_t used = before + (size + kPageBytes - 1) / kPageBytes * kPageBytes;
+  munmap(begin + used, size + kHugePageBytes - used);
+  return memory;
 }
 
 std::size_t size_of(int file) {
@@ -35,7 +57,7 @@ std::optional<KeptFile> KeptFile::open(const std::filesystem::path& file, std::s
   }
   const std::size_t size = kHeaderBytes + static_cast<std::size_t>(bytes);
   const bool fits = size_of(descriptor) == size || clear(descriptor, size);
-  void* memory = fits ? mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0) : MAP_FAILED;
+  void* memory = fits ? map_aligned(descriptor, size) : MAP_FAILED;
   const std::string name = "longship kept memory\n" + std::string(identity) + "\nend\n";
   if (memory == MAP_FAILED || name.size() > kHeaderBytes) {
     close(descriptor);

@@ -21,7 +21,7 @@ class KeptFile {
 
   /// An earlier process left the contents, under the same name; else they are zeros.
   bool known() const { return known_; }
-  /// 4096-byte aligned.
+  /// 4096-byte aligned; huge pages of the file are such of memory.
   std::byte* data() const { return memory_ + kHeaderBytes; }
 
  private:

@@ -149,7 +149,7 @@ std::string ParamTable::facts() const {
   return text;
 }
 
-void ParamTable::allocate(PackFile* packed) {
+void ParamTable::allocate(PackedCopy* packed) {
   LONGSHIP_CHECK(packed == nullptr || kernels_.in_host_memory(), "packed weights are mapped into host memory");
   packed_ = packed;
   if (packed == nullptr) {

@@ -7,7 +7,7 @@
 
 #include "core/tensor.h"
 #include "engine/backend/kernels.h"
-#include "engine/weights/pack_file.h"
+#include "engine/weights/packed_copy.h"
 #include "engine/weights/weight_source.h"
 #include "parallel/shard.h"
 
@@ -60,8 +60,8 @@ class ParamTable {
 
   /// Takes memory of the device, or, where that is the host's, that of `packed`, of bytes() bytes, which outlives the
   /// table.
-  void allocate(PackFile* packed = nullptr);
-  /// Reads exactly this rank's slices, unless a complete pack file has them; publishes one that had not. Errors:
+  void allocate(PackedCopy* packed = nullptr);
+  /// Reads exactly this rank's slices, unless a complete copy has them; publishes one that had not. Errors:
   /// kModelFile, kUsage.
   void load(const LoadProgress& progress);
 
@@ -80,7 +80,7 @@ class ParamTable {
   std::deque<StoredMatrix> tables_;
   std::byte* copied_tables_ = nullptr;  // where load() puts them, one after the other
   Tensor memory_;
-  PackFile* packed_ = nullptr;
+  PackedCopy* packed_ = nullptr;
 };
 
 }  // namespace longship

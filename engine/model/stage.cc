@@ -83,7 +83,7 @@ StageCost Stage::cost() const {
   return cost;
 }
 
-void Stage::allocate(PackFile* packed, std::byte* keys_values) {
+void Stage::allocate(PackedCopy* packed, std::byte* keys_values) {
   params_.allocate(packed);
   kv_.allocate(kernels_, keys_values);
   workspace_.allocate();

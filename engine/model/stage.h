@@ -42,7 +42,7 @@ class Stage {
   /// What its packed weights depend on, and where they may be kept: see ParamTable.
   std::string weights_facts() const { return params_.facts(); }
   /// `keys_values`: see KvStore.
-  void allocate(PackFile* packed = nullptr, std::byte* keys_values = nullptr);
+  void allocate(PackedCopy* packed = nullptr, std::byte* keys_values = nullptr);
   void load(const LoadProgress& progress);
 
   const Workspace& workspace() const { return workspace_; }

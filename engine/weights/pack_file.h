@@ -7,6 +7,8 @@
 #include <span>
 #include <string>
 
+#include "engine/weights/packed_copy.h"
+
 namespace longship {
 
 /// What a rank's packed weights are kept as: a file that names all that they depend on.
@@ -19,7 +21,7 @@ struct PackIdentity {
 std::string checkpoint_facts(const std::filesystem::path& path);
 
 /// Packed weights on disk, mapped. Movable; the memory lives as long as the object.
-class PackFile {
+class PackFile final : public PackedCopy {
  public:
   /// A complete copy that was published before, mapped for reading and in memory as far as the page cache has it;
   /// nothing if there is none of exactly this identity and size.
@@ -33,15 +35,14 @@ class PackFile {
   PackFile(PackFile&& other) noexcept;
   PackFile& operator=(PackFile&&) = delete;
   /// Deletes the file if it was never published.
-  ~PackFile();
+  ~PackFile() override;
 
-  /// It holds the weights.
-  bool complete() const { return temporary_.empty(); }
-  /// The weights, 4096-byte aligned; only for reading once complete.
-  std::byte* data() const { return memory_ + kHeaderBytes; }
+  bool complete() const override { return temporary_.empty(); }
+  /// 4096-byte aligned.
+  std::byte* data() const override { return memory_ + kHeaderBytes; }
   /// Puts the filled copy, once it is on the disk, where open() finds it, in place of what other checkpoints left under
   /// the same name. Errors: kUsage.
-  void publish();
+  void publish() override;
 
  private:
   static constexpr std::size_t kHeaderBytes = std::size_t{1} << 16U;

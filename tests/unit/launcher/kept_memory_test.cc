@@ -42,6 +42,21 @@ TEST(KeptMemory, OutlivesTheProcessThatFillsIt) {
   EXPECT_FALSE(KeptFile::open(files_of(memory, 0).pages, "pages", kBytes)->known()) << "nobody wrote to it";
 }
 
+TEST(KeptMemory, FilesOfAProcessOnAnotherHostAreNotTouched) {
+  const KeptMemory memory(1);
+  const KeptMemory other(1);
+  const auto [name, value] = memory.variable();
+  const auto [same, others] = other.variable();
+  // The same process and files, but of another name.
+  const std::size_t begin = value.find(' ') + 1;
+  const std::string elsewhere = value.substr(0, begin) + "longship-1-2" + value.substr(value.find(' ', begin));
+  setenv(name.c_str(), elsewhere.c_str(), 1);
+  EXPECT_TRUE(kept_files(0).keys_values.empty());
+  setenv(name.c_str(), others.c_str(), 1);
+  EXPECT_FALSE(kept_files(0).keys_values.empty());
+  EXPECT_TRUE(kept_files(1).keys_values.empty());
+}
+
 TEST(KeptMemory, UnderAnotherNameOrSizeItIsZeros) {
   const KeptMemory memory(1);
   const KeptFiles files = files_of(memory, 0);
