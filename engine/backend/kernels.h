@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -65,7 +66,8 @@ struct BatchSlice {
   std::vector<int32_t> pages;  ///< Page p of the sequence holds keys [64 p, 64 p + 64).
 };
 
-/// The tokens of one step. Tensors are in the device's memory, slices in the host's.
+/// The tokens of one step. Tensors are in the device's memory, slices in the host's. Rows behind those of the slices
+/// (see Kernels::decode_rows()) belong to no sequence: what is computed for them means nothing.
 struct Batch {
   Tensor tokens;     ///< [T] i32; only the first stage looks at it.
   Tensor positions;  ///< [T] i32
@@ -86,6 +88,16 @@ struct AttentionSpec {
   float scale = 1.0F;
   int64_t window = 0;            ///< Keys that a token sees, itself included; 0: all before it.
   std::vector<int32_t> kv_head;  ///< For each local query head its local key/value head.
+};
+
+/// What the operations of a step depend on beside what begin_step() is told of it: the same key, the same operations
+/// on the same tensors.
+struct StepKey {
+  const void* owner = nullptr;  ///< Whose tensors and weights they are.
+  int64_t rows = 0;
+  int64_t logit_rows = 0;
+
+  friend bool operator==(const StepKey&, const StepKey&) = default;
 };
 
 /// Memory of a device, shared by all who use it.
@@ -122,6 +134,12 @@ class Kernels {
   /// Called once a step before its operations, when tokens and positions are written: what they need of the slices is
   /// copied to the device.
   virtual void begin_step(const Batch&, Stream&) {}
+  /// As how many rows a step of `rows` sequences with one row each is run, where that can be replayed: no fewer.
+  virtual int64_t decode_rows(int64_t rows) const { return rows; }
+  /// Puts the operations of `work`, which has none that waits for the host, on the stream: calls it, or repeats what a
+  /// call with the same key put there, its reads of what the host writes before included. Returns what the call
+  /// returned. After reserve() nothing is repeated of what was before.
+  virtual Tensor replay(const StepKey& /*key*/, const std::function<Tensor()>& work, Stream&) { return work(); }
 
   // Weights.
   /// Names the layouts of packed weights: another name whenever pack() gives other bytes.
@@ -163,6 +181,7 @@ class Kernels {
   /// y [n, D]: rows `rows` [n] i32 of x [T, D].
   virtual void gather_rows(const Tensor& x, const Tensor& rows, Tensor& y, Stream&) = 0;
 
+
   // Attention.
   /// Stores keys and values of the batch's tokens into their pages.
   virtual void kv_write(const HeadsView& keys, const HeadsView& values, const Batch& batch, KvLayer& kv, Stream&) = 0;
@@ -181,6 +200,7 @@ struct BackendOptions {
   int threads = 1;
   bool exact = false;          ///< Dequantised weights and f32 activations everywhere; no tensor cores.
   bool deterministic = false;  ///< On CUDA: own kernels at every size. Implied by `exact`.
+  bool graphs = true;          ///< On CUDA: steps of one row a sequence are recorded and replayed.
   int device = 0;              ///< Of CUDA; -1: none, the object only counts bytes.
 };
 

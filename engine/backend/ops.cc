@@ -182,4 +182,20 @@ void Ops::attention(const HeadsView& query, const KvLayer& kv, const Batch& batc
   }
 }
 
+Tensor Ops::replay(const StepKey& key, const std::function<Tensor()>& work, Stream& stream) {
+  bool called = false;
+  const int64_t begin_ns = spans_ == nullptr ? 0 : now_ns();
+  Tensor result = kernels_.replay(
+      key,
+      [&] {
+        called = true;
+        return work();
+      },
+      stream);
+  if (spans_ != nullptr && !called) {
+    spans_->add({"replay", SpanKind::kOp, begin_ns, now_ns(), key.rows});
+  }
+  return result;
+}
+
 }  // namespace longship

@@ -31,6 +31,8 @@ class Ops {
   void kv_write(const HeadsView& keys, const HeadsView& values, const Batch& batch, KvLayer& kv, Stream& stream);
   void attention(const HeadsView& query, const KvLayer& kv, const Batch& batch, const AttentionSpec& spec, Tensor& out,
                  Stream& stream);
+  /// As Kernels::replay(); what is repeated is recorded as one operation.
+  Tensor replay(const StepKey& key, const std::function<Tensor()>& work, Stream& stream);
 
  private:
   Kernels& kernels_;

@@ -24,6 +24,13 @@ std::vector<int64_t> kv_heads(const std::vector<Block>& blocks) {
   return heads;
 }
 
+// Whether the operations of a step can be repeated for other tokens: each sequence has one row, and no other rank takes
+// part.
+bool can_be_replayed(const StepPlan& plan, const RankContext& ctx) {
+  return ctx.tp.size() == 1 && ctx.pp.size() == 1 &&
+         std::all_of(plan.slices.begin(), plan.slices.end(), [](const PlanSlice& slice) { return slice.rows == 1; });
+}
+
 }  // namespace
 
 Stage::Stage(const ModelConfig& config, const ModelFamily& family, WeightSource& weights, Kernels& kernels,
@@ -97,8 +104,18 @@ void Stage::load(const LoadProgress& progress) {
   }
 }
 
-Batch Stage::make_batch(const StepPlan& plan, Stream& stream) {
-  const auto rows = static_cast<int64_t>(plan.tokens.size());
+StepKey Stage::key_of(const StepPlan& plan, bool replayed) const {
+  const auto rounded = [&](int64_t rows, int64_t most) {
+    return replayed ? std::min(kernels_.decode_rows(rows), most) : rows;
+  };
+  const int64_t logit_rows = plan.logit_rows();
+  return {.owner = this,
+          .rows = rounded(std::ssize(plan.tokens), limits_.step.rows),
+          .logit_rows = logit_rows == 0 ? 0 : rounded(logit_rows, limits_.step.logit_rows)};
+}
+
+// Rows behind those of the plan look like the first token of a sequence.
+Batch Stage::make_batch(const StepPlan& plan, int64_t rows, Stream& stream) {
   for (const int32_t token : plan.tokens) {
     LONGSHIP_CHECK(token >= 0 && token < config_.vocab, "every token of a plan is in the vocabulary");
   }
@@ -113,14 +130,17 @@ Batch Stage::make_batch(const StepPlan& plan, Stream& stream) {
     }
   }
   LONGSHIP_CHECK(positions_.size() == plan.tokens.size(), "slices of a plan hold its tokens");
-  kernels_.write(plan.tokens.data(), batch.tokens, stream);
+  tokens_ = plan.tokens;
+  tokens_.resize(static_cast<std::size_t>(rows));
+  positions_.resize(static_cast<std::size_t>(rows));
+  kernels_.write(tokens_.data(), batch.tokens, stream);
   kernels_.write(positions_.data(), batch.positions, stream);
   kernels_.begin_step(batch, stream);
   return batch;
 }
 
-Tensor Stage::logit_rows(const StepPlan& plan, Stream& stream) {
-  Tensor rows = workspace_.take(Slot::kLogitRows, {plan.logit_rows()}, DType::kI32);
+Tensor Stage::logit_rows(const StepPlan& plan, int64_t count, Stream& stream) {
+  Tensor rows = workspace_.take(Slot::kLogitRows, {count}, DType::kI32);
   logit_rows_.clear();
   int64_t end = 0;
   for (const PlanSlice& slice : plan.slices) {
@@ -129,6 +149,7 @@ Tensor Stage::logit_rows(const StepPlan& plan, Stream& stream) {
       logit_rows_.push_back(static_cast<int32_t>(row));
     }
   }
+  logit_rows_.resize(static_cast<std::size_t>(count));
   kernels_.write(logit_rows_.data(), rows, stream);
   return rows;
 }
@@ -148,9 +169,17 @@ RotaryAngles Stage::angles(Stream& stream) {
 }
 
 Tensor Stage::execute(const StepPlan& plan, RankContext& ctx) {
-  const Batch batch = make_batch(plan, ctx.stream);
+  const bool replayed = can_be_replayed(plan, ctx);
+  const StepKey key = key_of(plan, replayed);
+  const Batch batch = make_batch(plan, key.rows, ctx.stream);
   const RotaryAngles rotary = angles(ctx.stream);
-  const Tensor wanted = logit_rows(plan, ctx.stream);
+  const Tensor wanted = logit_rows(plan, key.logit_rows, ctx.stream);
+  const auto work = [&] { return forward(batch, rotary, wanted, ctx); };
+  const Tensor logits = replayed ? ctx.ops.replay(key, work, ctx.stream) : work();
+  return key.logit_rows == plan.logit_rows() ? logits : logits.slice(0, plan.logit_rows());
+}
+
+Tensor Stage::forward(const Batch& batch, const RotaryAngles& rotary, const Tensor& wanted, RankContext& ctx) {
   Tensor hidden = workspace_.take(Slot::kHidden, {batch.rows(), config_.width});
   inlet_->take(batch, hidden, ctx);
   for (std::size_t i = 0; i < blocks_.size(); ++i) {

@@ -51,9 +51,11 @@ class Stage {
   Tensor execute(const StepPlan& plan, RankContext& ctx);
 
  private:
-  Batch make_batch(const StepPlan& plan, Stream& stream);
-  Tensor logit_rows(const StepPlan& plan, Stream& stream);
+  StepKey key_of(const StepPlan& plan, bool replayed) const;
+  Batch make_batch(const StepPlan& plan, int64_t rows, Stream& stream);
+  Tensor logit_rows(const StepPlan& plan, int64_t count, Stream& stream);
   RotaryAngles angles(Stream& stream);
+  Tensor forward(const Batch& batch, const RotaryAngles& rotary, const Tensor& wanted, RankContext& ctx);
 
   const ModelConfig& config_;
   WeightSource& weights_;
@@ -66,7 +68,8 @@ class Stage {
   std::vector<Block> blocks_;
   std::unique_ptr<Outlet> outlet_;
   KvStore kv_;
-  std::vector<int32_t> positions_;  // of the step, in host memory
+  std::vector<int32_t> tokens_;  // of the step, in host memory
+  std::vector<int32_t> positions_;
   std::vector<int32_t> logit_rows_;
   std::vector<float> cos_;
   std::vector<float> sin_;

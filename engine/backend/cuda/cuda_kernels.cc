@@ -1,6 +1,7 @@
 #include "engine/backend/cuda/cuda_kernels.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "core/thread_pool.h"
 #include "cuda/memory.h"
@@ -8,6 +9,7 @@
 #include "engine/backend/cuda/blas_linear.h"
 #include "engine/backend/cuda/cuda_roofline.h"
 #include "engine/backend/cuda/cuda_stream.h"
+#include "engine/backend/cuda/decode_graphs.h"
 #include "engine/backend/cuda/kernels/attention.h"
 #include "engine/backend/cuda/kernels/embed.h"
 #include "engine/backend/cuda/kernels/norm.h"
@@ -70,6 +72,7 @@ class CudaKernels : public Kernels {
       : device_(use_device(device)),
         exact_(options.exact),
         fast_(!options.exact && !options.deterministic),
+        replays_(options.graphs),
         pool_(options.threads) {
     if (device >= 0) {
       staging_ = std::make_unique<Staging>();
@@ -114,6 +117,14 @@ class CudaKernels : public Kernels {
 
   void begin_step(const Batch& batch, Stream& stream) override { step_.upload(batch, *staging_, handle_of(stream)); }
 
+  int64_t decode_rows(int64_t rows) const override {
+    return replays_ ? static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(rows))) : rows;
+  }
+
+  Tensor replay(const StepKey& key, const std::function<Tensor()>& work, Stream& stream) override {
+    return replays_ ? graphs_.run({key, step_.memory(), step_.chunks()}, work, handle_of(stream)) : work();
+  }
+
   std::string_view packing() const override { return exact_ ? "cuda exact 1" : "cuda 1"; }
 
   int64_t packed_bytes(DType dtype, int64_t rows, int64_t columns) const override {
@@ -128,6 +139,7 @@ class CudaKernels : public Kernels {
   }
 
   void reserve(int64_t max_rows, int64_t max_columns) override {
+    graphs_.clear();  // they know the memory that is replaced
     if (blas_ != nullptr) {
       blas_->reserve(max_rows, max_columns);
     }
@@ -215,6 +227,7 @@ class CudaKernels : public Kernels {
   DeviceProperties device_;
   bool exact_;
   bool fast_;  // products of many tokens may differ in bits from those of few
+  bool replays_;
   ThreadPool pool_;
   std::unique_ptr<Staging> staging_;  // null, as the next, for a device that only a plan has
   std::unique_ptr<CudaStream> packing_stream_;
@@ -224,6 +237,7 @@ class CudaKernels : public Kernels {
   AttentionPlans attention_plans_;
   std::unique_ptr<BlasLinear> blas_;  // null where not wanted or not there
   std::shared_ptr<void> partials_;    // of attention
+  DecodeGraphs graphs_;
 };
 
 // A few row blocks at a time, as many as a slot of pinned memory holds.

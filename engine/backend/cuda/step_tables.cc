@@ -12,6 +12,8 @@ namespace longship::cuda {
 namespace {
 
 constexpr std::size_t kAlignment = 16;
+// Few steps need more: where the tables are is seldom another place.
+constexpr std::size_t kLeastBytes = std::size_t{64} << 10;
 
 std::size_t aligned(std::size_t bytes) {
   return (bytes + kAlignment - 1) / kAlignment * kAlignment;
@@ -19,6 +21,11 @@ std::size_t aligned(std::size_t bytes) {
 
 int64_t chunks_of(const BatchSlice& slice) {
   return (slice.begin + slice.rows + kPageTokens - 1) / kPageTokens;
+}
+
+int64_t rounded_chunks(int64_t chunks) {
+  const auto step = std::max<int64_t>(1, static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(chunks)) / 4));
+  return (chunks + step - 1) / step * step;
 }
 
 int64_t tiles_of(const BatchSlice& slice, int rows) {
@@ -36,7 +43,7 @@ void StepTables::upload(const Batch& batch, Staging& staging, StreamHandle strea
   fill(batch);
   if (host_.size() > device_bytes_) {
     wait(stream);  // which may still read the tables
-    device_bytes_ = std::max(host_.size(), 2 * device_bytes_);
+    device_bytes_ = std::max(kLeastBytes, 2 * host_.size());
     device_ = allocate_device(device_bytes_);
   }
   staging.copy(host_.data(), device_.get(), host_.size(), stream);
@@ -58,7 +65,13 @@ void StepTables::place(const Batch& batch) {
       tile_counts_[size] += static_cast<int>(tiles_of(slice, 1 << size));
     }
   }
-  std::size_t at = aligned(batch.slices.size() * sizeof(StepSlice));
+  padding_ = batch.rows() - rows_;
+  rows_ = batch.rows();
+  chunks_ = one_row_each_ ? rounded_chunks(chunks_) : chunks_;
+  for (int& count : tile_counts_) {
+    count += static_cast<int>(padding_);
+  }
+  std::size_t at = aligned((batch.slices.size() + static_cast<std::size_t>(padding_)) * sizeof(StepSlice));
   for (std::size_t size = 0; size < kTileSizes; ++size) {
     tiles_at_[size] = at;
     at = aligned(at + static_cast<std::size_t>(tile_counts_[size]) * sizeof(RowTile));
@@ -71,6 +84,10 @@ void StepTables::fill(const Batch& batch) {
   std::array<std::size_t, kTileSizes> next_tile = tiles_at_;
   std::size_t next_slice = 0;
   int32_t page = 0;
+  const auto add_tile = [&](std::size_t size, const RowTile& tile) {
+    std::memcpy(host_.data() + next_tile[size], &tile, sizeof(tile));
+    next_tile[size] += sizeof(tile);
+  };
   for (const BatchSlice& slice : batch.slices) {
     const StepSlice entry{static_cast<int32_t>(slice.first_row), static_cast<int32_t>(slice.rows),
                           static_cast<int32_t>(slice.begin), page};
@@ -84,9 +101,16 @@ void StepTables::fill(const Batch& batch) {
         const RowTile tile{static_cast<int32_t>(slice.first_row + row),
                            static_cast<int32_t>(std::min<int64_t>(1 << size, slice.rows - row)),
                            static_cast<int32_t>(next_slice)};
-        std::memcpy(host_.data() + next_tile[size], &tile, sizeof(tile));
-        next_tile[size] += sizeof(tile);
+        add_tile(size, tile);
       }
+    }
+    ++next_slice;
+  }
+  for (int64_t row = rows_ - padding_; row < rows_; ++row) {
+    const StepSlice entry{.first_row = static_cast<int32_t>(row)};
+    std::memcpy(host_.data() + next_slice * sizeof(StepSlice), &entry, sizeof(entry));
+    for (std::size_t size = 0; size < kTileSizes; ++size) {
+      add_tile(size, {static_cast<int32_t>(row), 0, static_cast<int32_t>(next_slice)});
     }
     ++next_slice;
   }

@@ -11,19 +11,22 @@
 namespace longship::cuda {
 
 /// What kernels need to know of a step's slices, copied to the device once a step: so no operation copies anything, and
-/// the operations of a step may be captured as a graph.
+/// the operations of a step may be recorded as a graph. Of steps of one row a sequence, with as many rows and chunks(),
+/// everything is at the same place of memory(). A row of no sequence has a slice and tiles of its own, of no rows.
 class StepTables {
  public:
   /// In the order of the stream.
   void upload(const Batch& batch, Staging& staging, StreamHandle stream);
 
   StepView view() const;
+  const void* memory() const { return device_.get(); }
   /// Tiles of up to `rows` rows, a power of two up to kMaxQueries.
   const RowTile* tiles(int rows) const;
   int tile_count(int rows) const;
   int64_t rows() const { return rows_; }
   bool one_row_each() const { return one_row_each_; }  ///< Of every slice.
-  int64_t chunks() const { return chunks_; }           ///< Of keys, of the longest sequence.
+  /// Of keys, of the longest sequence; with one row each up to a quarter more, so that few sizes take turns.
+  int64_t chunks() const { return chunks_; }
 
  private:
   static constexpr std::size_t kTileSizes = 4;  // 1, 2, 4, 8
@@ -39,6 +42,7 @@ class StepTables {
   std::array<std::size_t, kTileSizes> tiles_at_ = {};
   std::array<int, kTileSizes> tile_counts_ = {};
   int64_t rows_ = 0;
+  int64_t padding_ = 0;  // rows of no sequence
   int64_t chunks_ = 0;
   bool one_row_each_ = true;
 };

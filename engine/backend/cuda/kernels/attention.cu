@@ -17,6 +17,9 @@ __global__ void __launch_bounds__(kMergeThreads)
   const Shared<float> sums = memory.take<float>(levels * kMergeThreads) + threadIdx.x;
   const Shared<float> outs = memory.take<float>(levels * kMergeThreads) + threadIdx.x;
   const int64_t row = blockIdx.x;
+  if (task.step.rows[row].rows == 0) {
+    return;
+  }
   const int64_t query = row * task.heads + blockIdx.y;
   const StepSlice slice = task.step.slices[task.step.rows[row].slice];
   const int64_t end_key = slice.begin + row - slice.first_row + 1;

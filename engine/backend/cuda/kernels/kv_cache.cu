@@ -41,7 +41,7 @@ __global__ void kv_write_kernel(HeadRows keys, HeadRows values, StepView step, K
   const int64_t index = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   const int64_t per_row = static_cast<int64_t>(kv.heads) * kv.head_dim;
   const int64_t row = index / per_row;
-  if (row >= keys.rows) {
+  if (row >= keys.rows || step.rows[row].rows == 0) {
     return;
   }
   const int in_row = static_cast<int>(index % per_row);
@@ -70,7 +70,7 @@ __global__ void kv_write_q8_kernel(HeadRows keys, HeadRows values, StepView step
   const int64_t index = static_cast<int64_t>(blockIdx.x) * (kThreads / kWarp) + threadIdx.x / kWarp;
   const int blocks = kv.head_dim / kScaleBlock;
   const int64_t row = index / (kv.heads * blocks);
-  if (row >= keys.rows) {
+  if (row >= keys.rows || step.rows[row].rows == 0) {
     return;
   }
   const int lane = threadIdx.x % kWarp;

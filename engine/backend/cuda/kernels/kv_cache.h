@@ -22,7 +22,7 @@ struct StepSlice {
   int32_t first_page = 0;
 };
 
-/// Up to `rows` rows of one slice, the first `row` of the batch.
+/// Up to `rows` rows of one slice, the first `row` of the batch. No rows: `row` belongs to no sequence.
 struct RowTile {
   int32_t row = 0;
   int32_t rows = 0;
