@@ -16,6 +16,7 @@
 #include "core/roofline.h"
 #include "core/stream.h"
 #include "core/tensor.h"
+#include "engine/backend/token_draw.h"
 
 namespace longship {
 
@@ -181,6 +182,13 @@ class Kernels {
   /// y [n, D]: rows `rows` [n] i32 of x [T, D].
   virtual void gather_rows(const Tensor& x, const Tensor& rows, Tensor& y, Stream&) = 0;
 
+  /// For each of `draws` the token that it chooses; null where the device cannot. logits [R, V]. Up to kMostDrawn
+  /// results are kept at a time; the kernels outlive them.
+  static constexpr std::size_t kMostDrawn = 4;
+  virtual std::unique_ptr<DrawnTokens> draw_tokens(const Tensor& /*logits*/, std::span<const TokenDraw> /*draws*/,
+                                                   Stream&) {
+    return nullptr;
+  }
 
   // Attention.
   /// Stores keys and values of the batch's tokens into their pages.

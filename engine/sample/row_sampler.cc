@@ -33,7 +33,7 @@ class RowSampler::Step {
           wanted_.push_back(index);
         }
         if (row >= first_sampled) {
-          sampled_.push_back({index, &slice.sampled[static_cast<std::size_t>(row - first_sampled)]});
+          sampled_.push_back({sampled_.size(), index, &slice.sampled[static_cast<std::size_t>(row - first_sampled)]});
         }
       }
     }
@@ -45,6 +45,7 @@ class RowSampler::Step {
       const auto place = static_cast<int64_t>(i);
       gather_row(wanted_[i], sampler_.leads() ? result_.rows.slice(place, place + 1) : Tensor());
     }
+    choose_on_device();
     choose_from_summaries();
     choose_from_rows();
     return std::move(result_);
@@ -52,7 +53,8 @@ class RowSampler::Step {
 
  private:
   struct Sampled {
-    int64_t index;  // of the row
+    std::size_t place;  // of the choice
+    int64_t index;      // of the row
     const SampledRow* row;
   };
 
@@ -75,6 +77,33 @@ class RowSampler::Step {
       counts.push_back(share.size());
     }
     group_.gather(sampler_.raw_.memory, counts, kLeader, row, stream_);
+  }
+
+  // Rows whose choices are made on the device are done with; one that the device finds too long stays.
+  void choose_on_device() {
+    std::vector<TokenDraw> draws;
+    std::vector<const Sampled*> drawn;
+    for (const Sampled& one : sampled_) {
+      if (sampler_.shares_.size() == 1 && can_be_drawn(*one.row)) {
+        draws.push_back(token_draw(*one.row, one.index));
+        drawn.push_back(&one);
+      }
+    }
+    const auto chosen = draws.empty() ? nullptr : kernels_.draw_tokens(logits_, draws, stream_);
+    if (chosen == nullptr) {
+      return;
+    }
+    const std::span<const int32_t> tokens = chosen->read();
+    std::vector<bool> done(sampled_.size());
+    for (std::size_t i = 0; i < tokens.size(); ++i) {
+      if (tokens[i] != kNotAmongFirst) {
+        if (tokens[i] != kNoToken) {
+          result_.choices[drawn[i]->place].token = tokens[i];
+        }
+        done[drawn[i]->place] = true;
+      }
+    }
+    std::erase_if(sampled_, [&](const Sampled& one) { return done[one.place]; });
   }
 
   void write_summary(const Sampled& one, const RowMessage& message, int32_t* to) {
@@ -139,7 +168,7 @@ class RowSampler::Step {
         finish_merge(*sampled_[i].row, summaries[i]);
         std::optional<RowChoice> choice = choose(*sampled_[i].row, summaries[i]);
         short_[i] = choice ? 0 : 1;
-        result_.choices[i] = choice ? std::move(*choice) : RowChoice();
+        result_.choices[sampled_[i].place] = choice ? std::move(*choice) : RowChoice();
       }
     }
   }
@@ -156,7 +185,7 @@ class RowSampler::Step {
       if (!by_summary(sampled_[i]) || short_[i] != 0) {
         gather_row(sampled_[i].index, sampler_.row_.memory);
         if (sampler_.leads()) {
-          result_.choices[i] = choose(*sampled_[i].row, sampler_.row_.memory.values<float>());
+          result_.choices[sampled_[i].place] = choose(*sampled_[i].row, sampler_.row_.memory.values<float>());
         }
       }
     }

@@ -14,8 +14,10 @@ namespace longship {
 
 /// Chooses tokens from logits whose vocabulary is cut over the ranks of a group, of which rank 0 leads. Each rank edits
 /// its part of a row as the plan says and sends what it comes to: best candidates, and sums of blocks. The leader
-/// merges them. A whole row travels only where the plan wants the row itself or a choice that no summary allows, or
-/// where the leader finds a summary too short: it tells the others, in plans where that may happen.
+/// merges them. Where one rank has the whole vocabulary on a device that can choose, it chooses there from rows without
+/// edits and logprobs, and only the tokens come to the host. A whole row travels only where the plan wants the row
+/// itself or a choice that no summary allows, or where the leader finds a summary too short: it tells the others, in
+/// plans where that may happen.
 class RowSampler {
  public:
   /// Vocabulary of each rank of the group, one after the other; at most so many rows of logits has a step.

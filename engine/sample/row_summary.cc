@@ -6,6 +6,8 @@
 #include <cmath>
 #include <limits>
 
+#include "core/exp.h"
+
 namespace longship {
 
 namespace {
@@ -33,7 +35,7 @@ float largest_of(std::span<const float> values) {
 
 // e^x for x from -87 to 0: x = n ln 2 + r with |r| <= ln 2 / 2, and e^r by its Taylor series, whose next term is below
 // 2e-9.
-inline float exp_of_negative(float x) {
+inline float exp_in_sum(float x) {
   constexpr float kRounder = 0x1.8p23F;  // added, it leaves a whole number
   const float n = x * 0x1.715476p+0F + kRounder - kRounder;
   const float r = x - n * 0x1.62e4p-1F - n * 0x1.7f7d1cp-20F;
@@ -63,7 +65,7 @@ float sum_of_block(std::span<const float> logits, float largest, float inverse) 
       exponent = scaled > kLowest ? scaled : kLowest;
     }
     for (std::size_t lane = 0; lane < kLanes; ++lane) {
-      sums[lane] += exp_of_negative(exponents[lane]);
+      sums[lane] += exp_in_sum(exponents[lane]);
     }
   }
   for (std::size_t width = kLanes / 2; width > 0; width /= 2) {
@@ -146,7 +148,7 @@ LogitSum add_blocks(std::span<const BlockSum> sums, double temperature) {
   }
   for (const BlockSum& block : sums) {
     const double largest = block.largest;
-    all.sum += block.sum * (largest == all.largest ? 1 : std::exp((largest - all.largest) / temperature));
+    all.sum += block.sum * (largest == all.largest ? 1 : exp_of_negative((largest - all.largest) / temperature));
   }
   return all;
 }

@@ -1,8 +1,8 @@
 #include "engine/sample/sampler.h"
 
 #include <algorithm>
-#include <cmath>
 
+#include "core/exp.h"
 #include "core/rng.h"
 #include "engine/sample/row_edits.h"
 
@@ -53,7 +53,7 @@ class Draw {
     ended_ = summary_.complete || most <= summary_.best.size();
     for (const Candidate& candidate : summary_.best) {
       const double logit = candidate.logit;
-      const double weight = logit == largest ? 1 : std::exp((logit - largest) / row_.temperature);
+      const double weight = logit == largest ? 1 : exp_of_negative((logit - largest) / row_.temperature);
       if (weights_.size() == most || (!weights_.empty() && (weight < least || weight == 0))) {
         ended_ = true;
         return;
@@ -111,6 +111,21 @@ SummaryNeeds needs(const SampledRow& row) {
 
 bool may_fall_short(const SampledRow& row) {
   return !greedy(row) && !few(row) && !needs(row).whole;
+}
+
+bool can_be_drawn(const SampledRow& row) {
+  return !row.edited() && row.logprobs < 0 && !needs(row).whole;
+}
+
+TokenDraw token_draw(const SampledRow& row, int64_t index) {
+  return {.temperature = row.temperature,
+          .top_p = row.top_p,
+          .min_p = row.min_p,
+          .seed = row.seed,
+          .index = row.index,
+          .choice = row.choice,
+          .top_k = greedy(row) ? 0 : static_cast<int32_t>(std::max<int64_t>(0, row.top_k)),
+          .row = static_cast<int32_t>(index)};
 }
 
 RowSummary summarise(const SampledRow& row, std::span<const float> raw, std::span<const float> edited, int64_t first) {

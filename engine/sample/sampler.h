@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "engine/backend/token_draw.h"
 #include "engine/sample/row_summary.h"
 #include "engine/schedule/sampled_row.h"
 #include "engine/schedule/step_result.h"
@@ -12,7 +13,7 @@
 namespace longship {
 
 /// Most candidates of a summary: they hold most of the probability of a text's next token.
-inline constexpr int64_t kMostBest = 256;
+inline constexpr int64_t kMostBest = kMostCandidates;
 
 /// What a choice needs to know of a row.
 struct SummaryNeeds {
@@ -25,6 +26,10 @@ struct SummaryNeeds {
 SummaryNeeds needs(const SampledRow& row);
 /// Whether a summary that has what is needed may yet turn out not to suffice.
 bool may_fall_short(const SampledRow& row);
+/// Whether a device can make the choice, or find that the first candidates do not suffice.
+bool can_be_drawn(const SampledRow& row);
+/// What it is told, for row `index` of its logits.
+TokenDraw token_draw(const SampledRow& row, int64_t index);
 
 /// What is known of a row of logits, of as many tokens as a vocabulary has or of a part of it.
 struct RowSummary {

@@ -60,6 +60,9 @@ inline float __uint_as_float(unsigned bits) {
 inline float __int_as_float(int bits) {
   return std::bit_cast<float>(bits);
 }
+inline double __longlong_as_double(long long bits) {
+  return std::bit_cast<double>(bits);
+}
 inline int __popc(unsigned bits) {
   return std::popcount(bits);
 }

@@ -16,6 +16,7 @@
 #include "engine/backend/cuda/linear_programs.h"
 #include "engine/backend/cuda/packed_weights.h"
 #include "engine/backend/cuda/step_tables.h"
+#include "engine/backend/cuda/token_drawer.h"
 
 namespace longship {
 
@@ -197,6 +198,11 @@ class CudaKernels : public Kernels {
                        handle_of(stream));
   }
 
+  std::unique_ptr<DrawnTokens> draw_tokens(const Tensor& logits, std::span<const TokenDraw> draws,
+                                           Stream& stream) override {
+    return drawer_.draw(logits, draws, *staging_, handle_of(stream));
+  }
+
   void kv_write(const HeadsView& keys, const HeadsView& values, const Batch& batch, KvLayer& kv,
                 Stream& stream) override {
     check_step(batch);
@@ -238,6 +244,7 @@ class CudaKernels : public Kernels {
   std::unique_ptr<BlasLinear> blas_;  // null where not wanted or not there
   std::shared_ptr<void> partials_;    // of attention
   DecodeGraphs graphs_;
+  TokenDrawer drawer_;
 };
 
 // A few row blocks at a time, as many as a slot of pinned memory holds.
