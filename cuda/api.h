@@ -36,6 +36,7 @@ struct DeviceProperties {
   int multiprocessors = 0;
   std::size_t memory_bytes = 0;
   std::size_t l2_bytes = 0;
+  std::size_t block_shared_bytes = 0;  ///< That a block may be given.
 };
 
 /// Every function of the CUDA runtime that the device code's host side calls, so that another implementation can stand

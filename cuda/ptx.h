@@ -17,6 +17,9 @@ __device__ __forceinline__ uint16_t f16_from_float(float value);
 __device__ __forceinline__ uint32_t pack_bf16(float low, float high);
 __device__ __forceinline__ uint32_t pack_f16(float low, float high);
 
+/// 2^x within a few units in the last place, by the hardware; 0 for -infinity, subnormal results may be 0.
+__device__ __forceinline__ float exp2_approximate(float x);
+
 /// 16 bytes of global memory that no one writes while the kernel runs and that are read once: they are not kept in L1.
 /// `address` is a multiple of 16.
 __device__ __forceinline__ uint4 load_nc_16(const void* address);
@@ -32,9 +35,10 @@ __device__ __forceinline__ void mma_m16n8k16_f16(float (&d)[4], const uint32_t (
 
 /// Four matrices of [8, 8] 16-bit elements from shared memory, by all lanes of a warp. Lane l gives the beginning of
 /// row l % 8 (16 bytes, aligned) of matrix l / 8, and gets in r[m] of matrix m row l / 4 at columns 2(l % 4) and the
-/// next: the fragments of mma, matrix by matrix. _trans: of the transposed matrix.
+/// next: the fragments of mma, matrix by matrix. _trans: of the transposed matrix. Rows begin `offset` elements behind
+/// `row`; apart, so that what is constant can be part of the instruction.
 __device__ __forceinline__ void ldmatrix_x4(uint32_t (&r)[4], Shared<uint16_t> row);
-__device__ __forceinline__ void ldmatrix_x4_trans(uint32_t (&r)[4], Shared<uint16_t> row);
+__device__ __forceinline__ void ldmatrix_x4_trans(uint32_t (&r)[4], Shared<uint16_t> row, int offset = 0);
 
 /// Starts to copy 16 bytes, both sides aligned, from global to shared memory, or to fill them with zeros if not `valid`
 /// (`from` may then be anything). Visible to the thread after a cp_async_wait that covers it, to others after a barrier

@@ -36,6 +36,12 @@ __device__ __forceinline__ uint16_t f16_from_float(float value) {
   return bits;
 }
 
+__device__ __forceinline__ float exp2_approximate(float x) {
+  float value;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(value) : "f"(x));
+  return value;
+}
+
 __device__ __forceinline__ uint4 load_nc_16(const void* address) {
   uint4 value;
   asm("ld.global.nc.L1::no_allocate.L2::256B.v4.u32 {%0, %1, %2, %3}, [%4];"
@@ -65,10 +71,10 @@ __device__ __forceinline__ void ldmatrix_x4(uint32_t (&r)[4], Shared<uint16_t> r
                : "memory");
 }
 
-__device__ __forceinline__ void ldmatrix_x4_trans(uint32_t (&r)[4], Shared<uint16_t> row) {
+__device__ __forceinline__ void ldmatrix_x4_trans(uint32_t (&r)[4], Shared<uint16_t> row, int offset) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
                : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
-               : "r"(static_cast<uint32_t>(__cvta_generic_to_shared(row)))
+               : "r"(static_cast<uint32_t>(__cvta_generic_to_shared(row)) + static_cast<uint32_t>(offset) * 2U)
                : "memory");
 }
 

@@ -48,6 +48,7 @@ Status device_properties(DeviceProperties* properties, int device) {
     properties->multiprocessors = native_properties.multiProcessorCount;
     properties->memory_bytes = native_properties.totalGlobalMem;
     properties->l2_bytes = static_cast<std::size_t>(std::max(0, native_properties.l2CacheSize));
+    properties->block_shared_bytes = native_properties.sharedMemPerBlockOptin;
   }
   return status;
 }

@@ -3,6 +3,7 @@
 // The half of cuda/ptx.h for the host's compiler.
 
 #include <chrono>
+#include <cmath>
 
 #include "core/half.h"
 #include "tests/cuda_emulator/device.h"
@@ -59,6 +60,10 @@ inline uint32_t pack_f16(float low, float high) {
   return f32_to_f16(low) | static_cast<uint32_t>(f32_to_f16(high)) << 16;
 }
 
+inline float exp2_approximate(float x) {
+  return std::exp2(x);
+}
+
 inline uint4 load_nc_16(const void* address) {
   return emulator::load_16(address);
 }
@@ -77,8 +82,8 @@ inline void mma_m16n8k16_f16(float (&d)[4], const uint32_t (&a)[4], const uint32
 inline void ldmatrix_x4(uint32_t (&r)[4], Shared<uint16_t> row) {
   emulator::load_matrix(r, row, emulator::resolve_load_matrix);
 }
-inline void ldmatrix_x4_trans(uint32_t (&r)[4], Shared<uint16_t> row) {
-  emulator::load_matrix(r, row, emulator::resolve_load_matrix_trans);
+inline void ldmatrix_x4_trans(uint32_t (&r)[4], Shared<uint16_t> row, int offset) {
+  emulator::load_matrix(r, row + offset, emulator::resolve_load_matrix_trans);
 }
 
 template <class T>

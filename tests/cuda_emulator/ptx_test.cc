@@ -149,6 +149,12 @@ TEST(CudaEmulatorPtx, RoundsToNearestEven) {
   EXPECT_EQ(pack_f16(1.0F, -2.0F), 0xC0003C00U);
 }
 
+TEST(CudaEmulatorPtx, PowersOfTwo) {
+  EXPECT_EQ(exp2_approximate(-3.0F), 0.125F);
+  EXPECT_FLOAT_EQ(exp2_approximate(0.5F), std::sqrt(2.0F));
+  EXPECT_EQ(exp2_approximate(-std::numeric_limits<float>::infinity()), 0.0F);
+}
+
 template <int kOffset>
 __global__ void load_16(const uint32_t* x, uint32_t* y) {
   const uint4 value = load_nc_16(x + kOffset);

@@ -91,6 +91,7 @@ Status device_properties(DeviceProperties* properties, int device) {
   properties->multiprocessors = 4;
   properties->memory_bytes = memory().total_bytes();
   properties->l2_bytes = std::size_t{1} << 20;
+  properties->block_shared_bytes = std::size_t{227} << 10;
   return kSuccess;
 }
 

@@ -62,20 +62,32 @@ const AttentionPlans::Layer& AttentionPlans::layer(const std::vector<int32_t>& k
   return made;
 }
 
-void AttentionPlans::divide(const StepTables& step, const std::vector<int32_t>& kv_head, int head_dim,
+void AttentionPlans::divide_rows(const StepTables& step, Slices which, const Layer& layer, int head_dim,
+                                 AttentionArguments& arguments) {
+  arguments.rows = step.rows(which);
+  arguments.row_tiles = step.tiles(1, which);
+  if (which == Slices::kLong) {
+    arguments.slices = step.long_slices();
+    arguments.tile_rows = kTensorQueries / layer.heads;
+    arguments.tile_count = step.long_tile_count(arguments.tile_rows);
+    return;
+  }
+  const auto most_rows = static_cast<unsigned>(max_queries(head_dim) / layer.heads);
+  arguments.tile_rows = step.one_row_each(which) ? 1 : static_cast<int>(std::bit_floor(most_rows));
+  arguments.tiles = step.tiles(arguments.tile_rows, which);
+  arguments.tile_count = step.tile_count(arguments.tile_rows, which);
+  arguments.queries = static_cast<int>(std::bit_ceil(static_cast<unsigned>(arguments.tile_rows * layer.heads)));
+}
+
+void AttentionPlans::divide(const StepTables& step, Slices which, const std::vector<int32_t>& kv_head, int head_dim,
                             int multiprocessors, Staging& staging, StreamHandle stream, AttentionArguments& arguments) {
-  const int most = max_queries(head_dim);
+  const int most = which == Slices::kLong ? kTensorHeads : max_queries(head_dim);
   const Layer& found = layer(kv_head, most, staging, stream);
-  const int tile_rows =
-      step.one_row_each() ? 1 : static_cast<int>(std::bit_floor(static_cast<unsigned>(most / found.heads)));
-  arguments.rows = step.rows();
+  divide_rows(step, which, found, head_dim, arguments);
   arguments.step = step.view();
-  arguments.tiles = step.tiles(tile_rows);
-  arguments.tile_count = step.tile_count(tile_rows);
   arguments.groups = static_cast<const HeadGroup*>(found.groups.get());
   arguments.group_count = found.group_count;
-  arguments.queries = static_cast<int>(std::bit_ceil(static_cast<unsigned>(tile_rows * found.heads)));
-  arguments.levels = std::bit_width(static_cast<uint64_t>(step.chunks()));
+  arguments.levels = std::bit_width(static_cast<uint64_t>(step.chunks(which)));
   LONGSHIP_CHECK(arguments.levels <= kMergeLevels, "a context longer than the merge's levels");
 
   const int64_t blocks = int64_t{arguments.tile_count} * arguments.group_count;
@@ -84,7 +96,7 @@ void AttentionPlans::divide(const StepTables& step, const std::vector<int32_t>& 
       arguments.rows * arguments.heads * (head_dim + kPartialHead) * static_cast<int64_t>(sizeof(float));
   const int64_t most_segments = std::min(wanted, partial_bytes(multiprocessors) / bytes);
   arguments.segment_level = 0;
-  const auto segments = [&] { return ((step.chunks() - 1) >> arguments.segment_level) + 1; };
+  const auto segments = [&] { return ((step.chunks(which) - 1) >> arguments.segment_level) + 1; };
   while (segments() > std::max<int64_t>(1, most_segments)) {
     ++arguments.segment_level;
   }

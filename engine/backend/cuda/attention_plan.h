@@ -15,9 +15,10 @@ class AttentionPlans {
   /// Bytes for the partial results of split sequences on a device of so many multiprocessors.
   static int64_t partial_bytes(int multiprocessors);
 
-  /// Fills in tiles, groups, segments and levels. `arguments.heads` is set, and `partials`, of partial_bytes().
-  void divide(const StepTables& step, const std::vector<int32_t>& kv_head, int head_dim, int multiprocessors,
-              Staging& staging, StreamHandle stream, AttentionArguments& arguments);
+  /// Fills in rows, tiles, groups, segments and levels: for launch_tensor_attention() those of long slices, else for
+  /// launch_attention(). `arguments.heads` is set, and `partials`, of partial_bytes().
+  void divide(const StepTables& step, Slices which, const std::vector<int32_t>& kv_head, int head_dim,
+              int multiprocessors, Staging& staging, StreamHandle stream, AttentionArguments& arguments);
 
  private:
   struct Layer {
@@ -28,6 +29,8 @@ class AttentionPlans {
     std::shared_ptr<void> groups;
   };
 
+  static void divide_rows(const StepTables& step, Slices which, const Layer& layer, int head_dim,
+                          AttentionArguments& arguments);
   const Layer& layer(const std::vector<int32_t>& kv_head, int most, Staging& staging, StreamHandle stream);
 
   std::vector<Layer> layers_;

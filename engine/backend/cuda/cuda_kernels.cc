@@ -13,6 +13,7 @@
 #include "engine/backend/cuda/kernels/attention.h"
 #include "engine/backend/cuda/kernels/embed.h"
 #include "engine/backend/cuda/kernels/norm.h"
+#include "engine/backend/cuda/kernels/tensor_attention.h"
 #include "engine/backend/cuda/linear_programs.h"
 #include "engine/backend/cuda/packed_weights.h"
 #include "engine/backend/cuda/step_tables.h"
@@ -74,7 +75,8 @@ class CudaKernels : public Kernels {
         exact_(options.exact),
         fast_(!options.exact && !options.deterministic),
         replays_(options.graphs),
-        pool_(options.threads) {
+        pool_(options.threads),
+        step_(fast_ ? kTensorRows : INT64_MAX) {
     if (device >= 0) {
       staging_ = std::make_unique<Staging>();
       packing_stream_ = std::make_unique<CudaStream>();
@@ -311,17 +313,28 @@ void CudaKernels::attention(const HeadsView& query, const KvLayer& kv, const Bat
                             Tensor& out, Stream& stream) {
   check_step(batch);
   const KvView view = view_of(kv);
-  AttentionArguments arguments{.query = query.row(0),
-                               .query_stride = query.base.dim(1),
-                               .heads = static_cast<int>(query.heads),
-                               .out = out.data<float>(),
-                               .scale = spec.scale,
-                               .window = spec.window,
-                               .partials = static_cast<float*>(partials_.get())};
-  attention_plans_.divide(step_, spec.kv_head, view.head_dim, device_.multiprocessors, *staging_, handle_of(stream),
-                          arguments);
-  LONGSHIP_CHECK(arguments.segments == 1 || partials_ != nullptr, "reserve() comes before attention");
-  launch_attention(arguments, view, handle_of(stream));
+  const AttentionArguments common{.query = query.row(0),
+                                  .query_stride = query.base.dim(1),
+                                  .heads = static_cast<int>(query.heads),
+                                  .out = out.data<float>(),
+                                  .scale = spec.scale,
+                                  .window = spec.window,
+                                  .partials = static_cast<float*>(partials_.get())};
+  const auto attend = [&](Slices which, auto launch_kernels) {
+    if (step_.rows(which) > 0) {
+      AttentionArguments arguments = common;
+      attention_plans_.divide(step_, which, spec.kv_head, view.head_dim, device_.multiprocessors, *staging_,
+                              handle_of(stream), arguments);
+      LONGSHIP_CHECK(arguments.segments == 1 || partials_ != nullptr, "reserve() comes before attention");
+      launch_kernels(arguments, view, handle_of(stream));
+    }
+  };
+  if (has_tensor_attention(view.head_dim, device_.block_shared_bytes)) {
+    attend(Slices::kShort, launch_attention);
+    attend(Slices::kLong, launch_tensor_attention);
+  } else {
+    attend(Slices::kAll, launch_attention);
+  }
 }
 
 }  // namespace

@@ -16,17 +16,19 @@ __global__ void __launch_bounds__(kMergeThreads)
   const Shared<float> maxima = memory.take<float>(levels * kMergeThreads) + threadIdx.x;
   const Shared<float> sums = memory.take<float>(levels * kMergeThreads) + threadIdx.x;
   const Shared<float> outs = memory.take<float>(levels * kMergeThreads) + threadIdx.x;
-  const int64_t row = blockIdx.x;
-  if (task.step.rows[row].rows == 0) {
+  const RowTile tile = task.row_tiles[blockIdx.x];
+  if (tile.rows == 0) {
     return;
   }
+  const int64_t row = tile.row;
   const int64_t query = row * task.heads + blockIdx.y;
-  const StepSlice slice = task.step.slices[task.step.rows[row].slice];
+  const StepSlice slice = task.step.slices[tile.slice];
   const int64_t end_key = slice.begin + row - slice.first_row + 1;
   const int64_t begin_key = task.window == 0 || end_key < task.window ? 0 : end_key - task.window;
   const int first = static_cast<int>(begin_key / kChunkKeys) >> task.segment_level;
   const int last = static_cast<int>((end_key - 1) / kChunkKeys) >> task.segment_level;
-  const float* partials = task.partials + query * task.segments * (kPartialHead + head_dim);
+  const float* partials = task.partials + (static_cast<int64_t>(tile.slot) * task.heads + blockIdx.y) * task.segments *
+                                              (kPartialHead + head_dim);
   for (int i = threadIdx.x; i < head_dim; i += kMergeThreads) {
     for (int level = 0; level < levels; ++level) {
       sums[level * kMergeThreads] = kNoSum;
@@ -56,6 +58,8 @@ __global__ void __launch_bounds__(kMergeThreads)
   }
 }
 
+}  // namespace
+
 void merge_segments(const AttentionArguments& task, int head_dim, StreamHandle stream) {
   int levels = 1;
   while ((task.segments >> levels) != 0) {
@@ -67,8 +71,6 @@ void merge_segments(const AttentionArguments& task, int head_dim, StreamHandle s
                           .stream = stream};
   launch(merge_segments_kernel, "merge_segments", shape, task, head_dim, levels);
 }
-
-}  // namespace
 
 void launch_attention(const AttentionArguments& arguments, const KvView& kv, StreamHandle stream) {
   switch (kv.type) {

@@ -17,6 +17,10 @@ inline constexpr int kMaxQueries = 8;
 constexpr int max_queries(int head_dim) {
   return head_dim <= 128 ? kMaxQueries : (head_dim <= 256 ? 4 : 2);
 }
+/// Slices of as many rows go to tensor_attention.h where bits may depend on it; queries of a block, and heads at most.
+inline constexpr int kTensorRows = 16;
+inline constexpr int kTensorQueries = 64;
+inline constexpr int kTensorHeads = 16;
 /// Levels of the merge of chunks: contexts below 64 x 2^kMergeLevels keys.
 inline constexpr int kMergeLevels = 20;
 
@@ -25,12 +29,15 @@ struct AttentionArguments {
   int64_t query_stride = 0;
   int heads = 0;
   float* out = nullptr;  ///< [rows, heads, head_dim]
-  int64_t rows = 0;
+  int64_t rows = 0;      ///< Of the slices that the launch is for.
   float scale = 1;
   int64_t window = 0;
   StepView step = {};
   const RowTile* tiles = nullptr;
   int tile_count = 0;
+  const RowTile* row_tiles = nullptr;  ///< Of one row each, `rows` of them.
+  const int32_t* slices = nullptr;     ///< Those divided into tiles of tile_rows, where `tiles` is null.
+  int tile_rows = 1;
   const HeadGroup* groups = nullptr;
   int group_count = 0;
   int queries = 1;  ///< Rows of a tile times heads of a group, at most; a power of two.
@@ -38,11 +45,14 @@ struct AttentionArguments {
   /// Aligned runs of 2^segment_level chunks go to blocks of their own, whose results are merged after.
   int segment_level = kMergeLevels;
   int segments = 1;           ///< Of the longest sequence.
-  float* partials = nullptr;  ///< [rows, heads, segments] kPartialHead + head_dim values; null for one segment
+  float* partials = nullptr;  ///< [slots, heads, segments] kPartialHead + head_dim values; null for one segment
 };
 
 /// A partial result is maximum and sum, then the output that is not yet divided by it.
 inline constexpr int kPartialHead = 2;
+
+/// Merges the partial results of attention's segments to its output.
+void merge_segments(const AttentionArguments& arguments, int head_dim, StreamHandle stream);
 
 /// See Kernels::attention.
 void launch_attention(const AttentionArguments& arguments, const KvView& kv, StreamHandle stream);

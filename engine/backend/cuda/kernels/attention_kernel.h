@@ -8,6 +8,7 @@
 #include "cuda/launch.h"
 #include "engine/backend/cuda/kernels/attention.h"
 #include "engine/backend/cuda/kernels/attention_merge_inl.h"
+#include "engine/backend/cuda/kernels/attention_tile.h"
 #include "engine/backend/cuda/kernels/kv_pairs.h"
 
 namespace longship::cuda {
@@ -20,47 +21,6 @@ template <int Q>
 struct alignas(Q >= 4 ? 16 : 4 * Q) PerQuery {
   float values[Q];
 };
-
-/// What a block works on.
-struct AttentionTile {
-  RowTile tile;
-  HeadGroup group;
-  int position = 0;     ///< Of the tile's first row in its sequence.
-  int first_chunk = 0;  ///< Of the segment.
-  int begin_chunk = 0;  ///< Chunks [begin, end) that any of the rows sees.
-  int end_chunk = 0;
-
-  __device__ __forceinline__ int queries() const { return tile.rows * group.heads; }
-  /// Keys that query q sees, relative to the chunk's first.
-  __device__ __forceinline__ int end(int q, int chunk) const {
-    const int end = position + q / group.heads + 1 - chunk * kChunkKeys;
-    return end < kChunkKeys ? end : kChunkKeys;
-  }
-  __device__ __forceinline__ int begin(int q, int chunk, int64_t window) const {
-    const int64_t end = position + q / group.heads + 1;
-    const int64_t begin = window == 0 || end < window ? 0 : end - window;
-    const int64_t relative = begin - static_cast<int64_t>(chunk) * kChunkKeys;
-    return relative < 0 ? 0 : static_cast<int>(relative < kChunkKeys ? relative : kChunkKeys);
-  }
-};
-
-__device__ __forceinline__ AttentionTile tile_of_block(const AttentionArguments& task) {
-  AttentionTile found;
-  found.tile = task.tiles[blockIdx.x];
-  found.group = task.groups[blockIdx.y];
-  const StepSlice slice = task.step.slices[found.tile.slice];
-  found.position = slice.begin + found.tile.row - slice.first_row;
-  const int end_key = found.position + found.tile.rows;
-  const int64_t first_seen = task.window == 0 ? 0 : found.position + 1 - task.window;
-  const int segment = static_cast<int>(blockIdx.z);
-  found.first_chunk = segment << task.segment_level;
-  const int segment_end = task.segments == 1 ? INT32_MAX : (segment + 1) << task.segment_level;
-  const int begin = first_seen < 0 ? 0 : static_cast<int>(first_seen / kChunkKeys);
-  const int end = (end_key + kChunkKeys - 1) / kChunkKeys;
-  found.begin_chunk = begin > found.first_chunk ? begin : found.first_chunk;
-  found.end_chunk = end < segment_end ? end : segment_end;
-  return found;
-}
 
 /// Shared memory of a block. `levels` nodes of unmerged results for each query.
 template <int Q>
@@ -290,13 +250,11 @@ class AttentionBlock {
   }
 
   __device__ void write(int q, int i, const MergeValue& value) {
-    const int64_t row = tile_.tile.row + q / tile_.group.heads;
-    const int64_t query = row * task_.heads + tile_.group.head + q % tile_.group.heads;
     if (task_.segments == 1) {
-      task_.out[query * kv_.head_dim + i] = value.out / value.sum;
+      tile_.out(task_, kv_.head_dim, q)[i] = value.out / value.sum;
       return;
     }
-    float* partial = task_.partials + (query * task_.segments + blockIdx.z) * (kPartialHead + kv_.head_dim);
+    float* partial = tile_.partial(task_, kv_.head_dim, q);
     partial[kPartialHead + i] = value.out;
     if (i == 0) {
       partial[0] = value.maximum;
@@ -320,7 +278,7 @@ inline __host__ __device__ int merge_levels(const AttentionArguments& task) {
 template <KvType kType, int Q, int J>
 __global__ void __launch_bounds__(kAttentionThreads, 4)
     attention_kernel(const AttentionArguments task, const KvView kv) {
-  const AttentionTile tile = tile_of_block(task);
+  const AttentionTile tile = attention_tile(task, task.tiles[blockIdx.x]);
   if (tile.begin_chunk >= tile.end_chunk) {
     return;
   }

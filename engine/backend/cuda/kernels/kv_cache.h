@@ -22,11 +22,13 @@ struct StepSlice {
   int32_t first_page = 0;
 };
 
-/// Up to `rows` rows of one slice, the first `row` of the batch. No rows: `row` belongs to no sequence.
+/// Up to `rows` rows of one slice, the first `row` of the batch and `slot` of the rows that a launch is for. No rows:
+/// `row` belongs to no sequence.
 struct RowTile {
   int32_t row = 0;
   int32_t rows = 0;
   int32_t slice = 0;
+  int32_t slot = 0;
 };
 
 /// What kernels need to know of a step, in the device's memory.
