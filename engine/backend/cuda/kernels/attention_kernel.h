@@ -2,14 +2,15 @@
 
 // Attention of a few queries that share a key/value head, chunk by chunk. A block of four warps has one tile of rows
 // times one group of heads and the chunks of one segment. Per chunk: each warp adds up a quarter of the dimensions of
-// all scores, two keys a lane; a warp a query turns them into weights; each warp adds up the weighted values of a
-// quarter of the keys, two dimensions a lane; the four sums are added and merged with those of the chunks before.
+// all scores, eight keys of every fourth dimension a lane; a warp a query turns them into weights; each warp adds up
+// the weighted values of a quarter of the keys, eight dimensions a lane; the four sums are added and merged with those
+// of the chunks before.
 
 #include "cuda/launch.h"
 #include "engine/backend/cuda/kernels/attention.h"
 #include "engine/backend/cuda/kernels/attention_merge_inl.h"
 #include "engine/backend/cuda/kernels/attention_tile.h"
-#include "engine/backend/cuda/kernels/kv_pairs.h"
+#include "engine/backend/cuda/kernels/kv_eight.h"
 
 namespace longship::cuda {
 
@@ -109,28 +110,48 @@ class AttentionBlock {
   }
 
   __device__ void score(const std::byte* keys, int first, int last) {
-    const int key = 2 * lane();
+    const int key = lane() % kKeyLanes * kEight;
     const int quarter = (kv_.head_dim + kAttentionWarps - 1) / kAttentionWarps;
     const int begin = warp() * quarter;
     const int end = begin + quarter < kv_.head_dim ? begin + quarter : kv_.head_dim;
-    float sums[Q][2] = {};
-    if (key + 1 >= first && key < last) {
-#pragma unroll 4
-      for (int i = begin; i < end; ++i) {
-        const float2 pair = load_keys<kType>(keys, kv_.head_dim, i, key);
+    float sums[Q][kEight] = {};
+    if (key + kEight > first && key < last) {
+#pragma unroll kScoreUnroll
+      for (int i = begin + lane() / kKeyLanes; i < end; i += kWarp / kKeyLanes) {
+        float eight[kEight];
+        load_keys<kType>(keys, kv_.head_dim, i, key, eight);
         const PerQuery<Q> query = memory_.queries[i];
 #pragma unroll
         for (int q = 0; q < Q; ++q) {
-          sums[q][0] = fmaf(query.values[q], pair.x, sums[q][0]);
-          sums[q][1] = fmaf(query.values[q], pair.y, sums[q][1]);
+#pragma unroll
+          for (int j = 0; j < kEight; ++j) {
+            sums[q][j] = fmaf(query.values[q], eight[j], sums[q][j]);
+          }
         }
       }
     }
+    write_scores(key, sums);
+  }
+
+  // Adds the sums of the four lanes with the same keys; each keeps two keys.
+  __device__ __forceinline__ void write_scores(int key, const float (&sums)[Q][kEight]) {
+    const bool second_half = (lane() & 16) != 0;
+    const bool second_quarter = (lane() & 8) != 0;
+    const Shared<float> to =
+        memory_.scores + warp() * Q * kChunkKeys + key + (second_half ? 4 : 0) + (second_quarter ? 2 : 0);
 #pragma unroll
     for (int q = 0; q < Q; ++q) {
-      const Shared<float> to = memory_.scores + (warp() * Q + q) * kChunkKeys + key;
-      to[0] = sums[q][0];
-      to[1] = sums[q][1];
+      float four[4];
+#pragma unroll
+      for (int j = 0; j < 4; ++j) {
+        const float other = __shfl_xor_sync(kFullMask, second_half ? sums[q][j] : sums[q][j + 4], 16);
+        four[j] = (second_half ? sums[q][j + 4] : sums[q][j]) + other;
+      }
+#pragma unroll
+      for (int j = 0; j < 2; ++j) {
+        const float other = __shfl_xor_sync(kFullMask, second_quarter ? four[j] : four[j + 2], 8);
+        to[q * kChunkKeys + j] = (second_quarter ? four[j + 2] : four[j]) + other;
+      }
     }
   }
 
@@ -167,40 +188,59 @@ class AttentionBlock {
 
   __device__ void accumulate(const std::byte* values, int first, int last) {
     constexpr int kQuarter = kChunkKeys / kAttentionWarps;
-    float sums[Q][J][2] = {};
-    const int begin = warp() * kQuarter > first ? warp() * kQuarter : first;
-    const int end = (warp() + 1) * kQuarter < last ? (warp() + 1) * kQuarter : last;
+    const int lanes = kv_.head_dim <= 64 ? 8 : (kv_.head_dim <= 128 ? 16 : kWarp);  // of a key
+    const int dim = lane() % lanes * kEight;
+    float sums[Q][J][kEight] = {};
 #pragma unroll 2
-    for (int key = begin; key < end; ++key) {
-      float2 pairs[J];
-#pragma unroll
-      for (int j = 0; j < J; ++j) {
-        const int i = 2 * (lane() + j * kWarp);
-        pairs[j] = i < kv_.head_dim ? load_values<kType>(values, kv_.head_dim, i, key) : make_float2(0, 0);
+    for (int in_quarter = lane() / lanes; in_quarter < kQuarter; in_quarter += kWarp / lanes) {
+      const int key = warp() * kQuarter + in_quarter;
+      if (key < first || key >= last) {
+        continue;
       }
       const PerQuery<Q> weights = memory_.weights[key];
 #pragma unroll
-      for (int q = 0; q < Q; ++q) {
-        if (weights.values[q] != kUnseen) {  // what it does not see need not be a number
-#pragma unroll
-          for (int j = 0; j < J; ++j) {
-            sums[q][j][0] = fmaf(weights.values[q], pairs[j].x, sums[q][j][0]);
-            sums[q][j][1] = fmaf(weights.values[q], pairs[j].y, sums[q][j][1]);
-          }
+      for (int j = 0; j < J; ++j) {
+        const int i = dim + j * kWarp * kEight;
+        if (i < kv_.head_dim) {
+          float eight[kEight];
+          load_values<kType>(values, kv_.head_dim, i, key, eight);
+          add_weighted(weights, eight, j, sums);
         }
       }
     }
+    write_outs(lanes, dim, sums);
+  }
+
+  static __device__ __forceinline__ void add_weighted(const PerQuery<Q>& weights, const float (&eight)[kEight], int j,
+                                                      float (&sums)[Q][J][kEight]) {
 #pragma unroll
-    for (int j = 0; j < J; ++j) {
-      const int i = 2 * (lane() + j * kWarp);
+    for (int q = 0; q < Q; ++q) {
+      if (weights.values[q] != kUnseen) {  // what it does not see need not be a number
 #pragma unroll
-      for (int q = 0; q < Q; ++q) {
-        const Shared<float> to = memory_.outs + (warp() * Q + q) * kv_.head_dim + i;
-        if (i < kv_.head_dim) {
-          to[0] = sums[q][j][0];
+        for (int i = 0; i < kEight; ++i) {
+          sums[q][j][i] = fmaf(weights.values[q], eight[i], sums[q][j][i]);
         }
-        if (i + 1 < kv_.head_dim) {
-          to[1] = sums[q][j][1];
+      }
+    }
+  }
+
+  // Adds the sums of the lanes with the same dimensions.
+  __device__ __forceinline__ void write_outs(int lanes, int dim, const float (&sums)[Q][J][kEight]) {
+#pragma unroll
+    for (int q = 0; q < Q; ++q) {
+      const Shared<float> to = memory_.outs + (warp() * Q + q) * kv_.head_dim;
+#pragma unroll
+      for (int j = 0; j < J; ++j) {
+#pragma unroll
+        for (int i = 0; i < kEight; ++i) {
+          float sum = sums[q][j][i];
+          for (int step = kWarp / 2; step >= lanes; step /= 2) {
+            sum = sum + __shfl_xor_sync(kFullMask, sum, step);
+          }
+          const int at = dim + j * kWarp * kEight + i;
+          if (lane() < lanes && at < kv_.head_dim) {
+            to[at] = sum;
+          }
         }
       }
     }
@@ -263,6 +303,8 @@ class AttentionBlock {
   }
 
   static constexpr float kUnseen = -1.0F;
+  static constexpr int kScoreUnroll = Q == 8 && (kType == KvType::kF32 || kType == KvType::kBF16) ? 2 : 4;  // registers
+  static constexpr int kKeyLanes = kChunkKeys / kEight;  // of the keys of a dimension
 
   const AttentionArguments& task_;
   const KvView& kv_;
@@ -298,21 +340,17 @@ void launch_attention_tiles(const AttentionArguments& task, const KvView& kv, St
   launch(attention_kernel<kType, Q, J>, "attention", shape, task, kv);
 }
 
-/// J: pairs of dimensions of a lane.
+/// J: times that a lane has eight dimensions.
 template <KvType kType>
 void launch_attention_type(const AttentionArguments& task, const KvView& kv, StreamHandle stream) {
-  const int pairs = (kv.head_dim + 2 * kWarp - 1) / (2 * kWarp);
-  if (pairs > 4) {
-    launch_attention_tiles<kType, 2, 8>(task, kv, stream);
-  } else if (pairs > 2) {
-    task.queries == 1 ? launch_attention_tiles<kType, 1, 4>(task, kv, stream)
-                      : launch_attention_tiles<kType, 4, 4>(task, kv, stream);
+  if (kv.head_dim > kWarp * kEight) {
+    launch_attention_tiles<kType, 2, 2>(task, kv, stream);
   } else if (task.queries == 1) {
-    launch_attention_tiles<kType, 1, 2>(task, kv, stream);
+    launch_attention_tiles<kType, 1, 1>(task, kv, stream);
   } else if (task.queries <= 4) {
-    launch_attention_tiles<kType, 4, 2>(task, kv, stream);
+    launch_attention_tiles<kType, 4, 1>(task, kv, stream);
   } else {
-    launch_attention_tiles<kType, 8, 2>(task, kv, stream);
+    launch_attention_tiles<kType, 8, 1>(task, kv, stream);
   }
 }
 

@@ -5,7 +5,7 @@
 namespace longship::cuda {
 
 bool has_tensor_attention(int head_dim, std::size_t block_shared_bytes) {
-  return head_dim % kStaged == 0 && head_dim <= 256 && tensor_shared_bytes(head_dim) <= block_shared_bytes;
+  return head_dim % kEight == 0 && head_dim <= 256 && tensor_shared_bytes(head_dim) <= block_shared_bytes;
 }
 
 void launch_tensor_attention(const AttentionArguments& arguments, const KvView& kv, StreamHandle stream) {

@@ -27,7 +27,7 @@ inline constexpr float kLn2 = 0.693147181F;
 /// pieces of eight rows below each other lie in different banks.
 template <int kRows, int kColumns>
 struct StagedMatrix {
-  static constexpr int kStride = kColumns / kStaged + 1;
+  static constexpr int kStride = kColumns / kEight + 1;
   static constexpr int kSize = kRows * kStride;
   static_assert(kStride % 2 == 1);
 
@@ -38,7 +38,7 @@ struct StagedMatrix {
   __device__ __forceinline__ void load(int row, int piece, uint32_t (&first)[2], uint32_t (&second)[2]) const {
     const int lane = static_cast<int>(threadIdx.x) % kWarp;
     uint32_t both[4];
-    ldmatrix_x4_trans(both, shared_cast<uint16_t>(at(lane % 16, lane / 16)), (row * kStride + piece) * kStaged);
+    ldmatrix_x4_trans(both, shared_cast<uint16_t>(at(lane % 16, lane / 16)), (row * kStride + piece) * kEight);
     first[0] = both[0];
     first[1] = both[1];
     second[0] = both[2];
@@ -137,12 +137,12 @@ class TensorAttentionBlock {
   // Dimensions that the heads do not have are zero.
   __device__ __forceinline__ void clear_padding() const {
     for (int dim = kv_.head_dim + static_cast<int>(threadIdx.x); dim < D; dim += kTensorThreads) {
-      for (int piece = 0; piece < kChunkKeys / kStaged; ++piece) {
+      for (int piece = 0; piece < kChunkKeys / kEight; ++piece) {
         memory_.keys.at(dim, piece)[0] = make_uint4(0, 0, 0, 0);
       }
     }
     for (int key = threadIdx.x; key < kChunkKeys; key += kTensorThreads) {
-      for (int piece = kv_.head_dim / kStaged; piece < D / kStaged; ++piece) {
+      for (int piece = kv_.head_dim / kEight; piece < D / kEight; ++piece) {
         memory_.values.at(key, piece)[0] = make_uint4(0, 0, 0, 0);
       }
     }
@@ -175,7 +175,7 @@ class TensorAttentionBlock {
   }
 
   __device__ __forceinline__ void start_keys(int chunk) {
-    constexpr int kPieces = kChunkKeys / kStaged;
+    constexpr int kPieces = kChunkKeys / kEight;
     const std::byte* page = kv_.keys + page_origin(chunk);
 #pragma unroll kStageUnroll
     for (int i = threadIdx.x; i < kv_.head_dim * kPieces; i += kTensorThreads) {
@@ -187,7 +187,7 @@ class TensorAttentionBlock {
   // Of keys that no query sees nothing is read: what lies there need not be numbers.
   __device__ __forceinline__ void start_values(int chunk) {
     const std::byte* page = kv_.values + page_origin(chunk);
-    const int pieces = kv_.head_dim / kStaged;
+    const int pieces = kv_.head_dim / kEight;
     const int first = tile_.begin(0, chunk, task_.window);
     const int last = tile_.end(tile_.queries() - 1, chunk);
 #pragma unroll kStageUnroll
