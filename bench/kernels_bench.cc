@@ -12,10 +12,9 @@
 #include <string_view>
 #include <thread>
 
+#include "bench/made_up_weights.h"
 #include "engine/backend/kernels.h"
 #include "engine/backend/kv_page.h"
-#include "engine/weights/blocks.h"
-#include "engine/weights/quants.h"
 
 namespace longship {
 namespace {
@@ -68,20 +67,9 @@ class Matrix {
  public:
   Matrix(Kernels& kernels, DType dtype, int64_t rows, int64_t columns)
       : kernels_(kernels),
-        stored_(static_cast<std::size_t>(rows * bytes_of(dtype, columns))),
+        stored_(made_up_rows(dtype, rows, columns)),
         memory_(Tensor::allocate(DType::kU8, {kernels.packed_bytes(dtype, rows, columns)})),
         weight_{dtype, rows, columns, memory_.data<std::byte>()} {
-    const auto block = static_cast<std::size_t>(info(dtype).block_bytes);
-    for (std::size_t at = 0; at < stored_.size(); at += block) {
-      for (std::size_t i = 0; i < block; ++i) {
-        stored_[at + i] = static_cast<std::byte>(at + i * 37);
-      }
-      if (is_block_quantised(dtype)) {
-        set_scales(dtype, 0.01F, 0.02F, &stored_[at]);
-      } else {
-        store_value(dtype, 0.01F * static_cast<float>(at % 64), &stored_[at]);
-      }
-    }
     pack();
   }
 

@@ -1,5 +1,6 @@
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <map>
 #include <string>
 #include <thread>
@@ -7,7 +8,7 @@
 #include "tests/comm/device_memory.h"
 #include "tests/comm/device_transport.h"
 
-// device_failure_main FAULT OPERATION WIRE, on three ranks with emulated devices: the last one is lost before the
+// device_failure_main FAULT OPERATION WIRE [DEADLINE_MS], on three ranks with devices: the last one is lost before the
 // operation, and the others must notice by themselves. FAULT: "late" stays away until after the deadline, "killed" is
 // killed. Others print "noticed" and end with 5 if they throw kRank naming the operation in time, with 1 if not.
 
@@ -18,7 +19,7 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr milliseconds kDeadline(300);
+constexpr milliseconds kDeadline(300);  // enough for emulated devices; within it groups are made, too
 // What a loaded machine may take on top.
 constexpr seconds kGrace(5);
 
@@ -54,7 +55,7 @@ void stay() {
   std::signal(SIGTERM, SIG_IGN);
 }
 
-bool notices(const std::string& operation, Communicator& group, DeviceStream& stream) {
+bool notices(const std::string& operation, milliseconds deadline, Communicator& group, DeviceStream& stream) {
   const auto start = Clock::now();
   try {
     kOperations.at(operation)(group, stream);
@@ -62,21 +63,21 @@ bool notices(const std::string& operation, Communicator& group, DeviceStream& st
     const std::string named = operation.substr(operation.rfind(' ') + 1);
     std::fprintf(stderr, "rank %d: %s\n", group.rank(), error.what());
     return error.kind() == ErrorKind::kRank && error.cause().find(named) != std::string::npos &&
-           !error.remedy().empty() && Clock::now() - start < kDeadline + kGrace;
+           !error.remedy().empty() && Clock::now() - start < deadline + kGrace;
   }
   return false;
 }
 
-int run(const std::string& fault, const std::string& operation, const std::string& wire) {
+int run(const std::string& fault, const std::string& operation, const std::string& wire, milliseconds deadline) {
   const auto transport = make_mpi_transport({.deadline = seconds(20)});
-  const auto group = device_group(*transport, device_wire_of(wire), kDeadline);
+  const auto group = device_group(*transport, device_wire_of(wire), deadline);
   DeviceStream stream;
   if (transport->rank() == transport->size() - 1) {
     be_lost(fault);
     return 1;
   }
   stay();
-  const bool noticed = notices(operation, *group, stream);
+  const bool noticed = notices(operation, deadline, *group, stream);
   std::fprintf(stderr, "rank %d: %s\n", transport->rank(), noticed ? "noticed" : "did not notice");
   // The launcher ends the job with the first rank that ends.
   std::this_thread::sleep_for(seconds(1));
@@ -89,7 +90,11 @@ int run(const std::string& fault, const std::string& operation, const std::strin
 
 int main(int argc, char** argv) {
   try {
-    return argc == 4 ? longship::conformance::run(argv[1], argv[2], argv[3]) : 2;
+    using namespace longship::conformance;
+    if (argc != 4 && argc != 5) {
+      return 2;
+    }
+    return run(argv[1], argv[2], argv[3], argc == 5 ? milliseconds(std::atoi(argv[4])) : kDeadline);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "%s\n", error.what());
     return 1;

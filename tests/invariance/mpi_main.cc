@@ -1,6 +1,8 @@
-// Under mpirun: logits of a mesh of MPI ranks are equal, bit for bit, to those of one rank. Arguments: tp pp.
+// Under mpirun: logits of a mesh of MPI ranks are equal, bit for bit, to those of one rank. Arguments: tp pp [model], a
+// part of the name of those models that count.
 #include <cstdio>
 #include <cstdlib>
+#include <string>
 
 #include "comm/transport.h"
 #include "core/error.h"
@@ -15,12 +17,14 @@ std::vector<testing::RequestResult> run_alone(const EngineOptions& options,
   return testing::run_on_threads(options, requests);
 }
 
-int compare(Transport& transport, int tp, int pp) {
+int compare(Transport& transport, int tp, int pp, const std::string& model) {
   int failures = 0;
+  bool any = false;
   for (const testing::Workload& workload : testing::workloads()) {
-    if (pp > workload.layers) {
+    if (pp > workload.layers || workload.name.find(model) == std::string::npos) {
       continue;
     }
+    any = true;
     for (const bool exact : {false, true}) {
       const testing::Layout layout{.tp = tp, .pp = pp, .threads = 1, .chunk = 48, .batch = 5};
       const auto run_here = [&](const EngineOptions& options, const std::vector<GenerationRequest>& requests) {
@@ -42,7 +46,7 @@ int compare(Transport& transport, int tp, int pp) {
       }
     }
   }
-  return failures;
+  return any ? failures : 1;
 }
 
 }  // namespace
@@ -50,13 +54,13 @@ int compare(Transport& transport, int tp, int pp) {
 
 int main(int argc, char** argv) {
   using namespace longship;
-  if (argc != 3) {
-    std::fprintf(stderr, "usage: %s TP PP\n", argv[0]);
+  if (argc != 3 && argc != 4) {
+    std::fprintf(stderr, "usage: %s TP PP [MODEL]\n", argv[0]);
     return 2;
   }
   try {
     const auto transport = make_mpi_transport();
-    return compare(*transport, std::atoi(argv[1]), std::atoi(argv[2])) == 0 ? 0 : 1;
+    return compare(*transport, std::atoi(argv[1]), std::atoi(argv[2]), argc == 4 ? argv[3] : "") == 0 ? 0 : 1;
   } catch (const Error& error) {
     std::fprintf(stderr, "%s\n", error.what());
     return error.exit_code();
