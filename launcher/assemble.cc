@@ -14,6 +14,7 @@
 #include "engine/local_engine.h"
 #include "engine/rank_loop.h"
 #include "engine/reporter.h"
+#include "engine/step_runner.h"
 #include "engine/text/tokenizer.h"
 #include "launcher/device_choice.h"
 #include "launcher/host_memory.h"
@@ -98,23 +99,10 @@ double key_cost(const StageCost& cost) {
          static_cast<double>(std::max<int64_t>(1, cost.ops_per_token));
 }
 
-// A model of this rank with what it runs in.
-struct RunningModel {
-  RankModel& model;
-  RankContext ctx;
-
-  StepResult run(const StepPlan& plan) {
-    const Tensor logits = model.stage().execute(plan, ctx);
-    RowSampler* sampler = model.sampler();
-    return sampler != nullptr ? sampler->sample(plan, logits, ctx.tp, ctx.ops.kernels(), ctx.stream)
-                              : StepResult{.step = plan.step};
-  }
-};
-
 class StageExecutor : public StepExecutor {
  public:
   /// `draft`: null for none.
-  StageExecutor(RunningModel& target, RunningModel* draft, SpanLog& spans, Reporter& reporter)
+  StageExecutor(StepRunner& target, StepRunner* draft, SpanLog& spans, Reporter& reporter)
       : target_(target), draft_(draft), spans_(spans), reporter_(reporter) {}
 
   StepResult execute(const StepPlan& plan) override {
@@ -134,8 +122,8 @@ class StageExecutor : public StepExecutor {
   }
 
  private:
-  RunningModel& target_;
-  RunningModel* draft_;
+  StepRunner& target_;
+  StepRunner* draft_;
   SpanLog& spans_;
   Reporter& reporter_;
 };
@@ -186,10 +174,11 @@ class Rank {
     Ops ops(*kernels_, options_.recording == Recording::kOperations ? recorded : nullptr);
     const std::unique_ptr<Stream> stream = kernels_->make_stream();
     const auto running = [&](RankModel& model) {
-      return RunningModel{model, {mesh_, me_, *tp_, *pp_, ops, model.stage().workspace(), *stream}};
+      return StepRunner(model.stage(), model.sampler(),
+                        {mesh_, me_, *tp_, *pp_, ops, model.stage().workspace(), *stream});
     };
-    RunningModel target = running(models_->target());
-    std::optional<RunningModel> draft;
+    StepRunner target = running(models_->target());
+    std::optional<StepRunner> draft;
     if (models_->draft() != nullptr) {
       draft.emplace(running(*models_->draft()));
     }

@@ -115,7 +115,7 @@ StepKey Stage::key_of(const StepPlan& plan, bool replayed) const {
 }
 
 // Rows behind those of the plan look like the first token of a sequence.
-Batch Stage::make_batch(const StepPlan& plan, int64_t rows, Stream& stream) {
+Batch Stage::make_batch(const StepPlan& plan, int64_t rows, DrawnTokens* fed, Stream& stream) {
   for (const int32_t token : plan.tokens) {
     LONGSHIP_CHECK(token >= 0 && token < config_.vocab, "every token of a plan is in the vocabulary");
   }
@@ -134,6 +134,9 @@ Batch Stage::make_batch(const StepPlan& plan, int64_t rows, Stream& stream) {
   tokens_.resize(static_cast<std::size_t>(rows));
   positions_.resize(static_cast<std::size_t>(rows));
   kernels_.write(tokens_.data(), batch.tokens, stream);
+  if (fed != nullptr) {
+    fed->feed(batch.tokens, stream);
+  }
   kernels_.write(positions_.data(), batch.positions, stream);
   kernels_.begin_step(batch, stream);
   return batch;
@@ -168,10 +171,10 @@ RotaryAngles Stage::angles(Stream& stream) {
   return angles;
 }
 
-Tensor Stage::execute(const StepPlan& plan, RankContext& ctx) {
+Tensor Stage::execute(const StepPlan& plan, RankContext& ctx, DrawnTokens* fed) {
   const bool replayed = can_be_replayed(plan, ctx);
   const StepKey key = key_of(plan, replayed);
-  const Batch batch = make_batch(plan, key.rows, ctx.stream);
+  const Batch batch = make_batch(plan, key.rows, fed, ctx.stream);
   const RotaryAngles rotary = angles(ctx.stream);
   const Tensor wanted = logit_rows(plan, key.logit_rows, ctx.stream);
   const auto work = [&] { return forward(batch, rotary, wanted, ctx); };

@@ -48,11 +48,12 @@ class Stage {
   const Workspace& workspace() const { return workspace_; }
   /// Runs one step: inlet, layers, outlet. Every rank of the mesh executes every plan, in the order published. Returns
   /// logits [plan.logit_rows(), this rank's part of the vocabulary] on ranks of the last stage, else an empty tensor.
-  Tensor execute(const StepPlan& plan, RankContext& ctx);
+  /// `fed`: if it is there, what the tokens are instead of those of the plan.
+  Tensor execute(const StepPlan& plan, RankContext& ctx, DrawnTokens* fed = nullptr);
 
  private:
   StepKey key_of(const StepPlan& plan, bool replayed) const;
-  Batch make_batch(const StepPlan& plan, int64_t rows, Stream& stream);
+  Batch make_batch(const StepPlan& plan, int64_t rows, DrawnTokens* fed, Stream& stream);
   Tensor logit_rows(const StepPlan& plan, int64_t count, Stream& stream);
   RotaryAngles angles(Stream& stream);
   Tensor forward(const Batch& batch, const RotaryAngles& rotary, const Tensor& wanted, RankContext& ctx);

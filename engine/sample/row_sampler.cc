@@ -240,4 +240,24 @@ StepResult RowSampler::sample(const StepPlan& plan, const Tensor& logits, Commun
   return Step(*this, plan, logits, group, kernels, stream).run();
 }
 
+std::unique_ptr<DrawnTokens> RowSampler::draw(const StepPlan& plan, const Tensor& logits, Kernels& kernels,
+                                              Stream& stream) const {
+  if (shares_.size() != 1) {
+    return nullptr;
+  }
+  std::vector<TokenDraw> draws;
+  for (const PlanSlice& slice : plan.slices) {
+    if (slice.whole_rows || std::ssize(slice.sampled) != slice.logit_rows) {
+      return nullptr;
+    }
+    for (const SampledRow& row : slice.sampled) {
+      if (!can_be_drawn(row) || may_fall_short(row)) {
+        return nullptr;
+      }
+      draws.push_back(token_draw(row, std::ssize(draws)));
+    }
+  }
+  return draws.empty() ? nullptr : kernels.draw_tokens(logits, draws, stream);
+}
+
 }  // namespace longship

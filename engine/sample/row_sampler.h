@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "comm/communicator.h"
@@ -29,6 +30,8 @@ class RowSampler {
   /// All ranks of the group together: `logits` [plan.logit_rows(), this rank's share] on the device of `kernels`. The
   /// leader's result holds choices and rows, which are valid until the next call.
   StepResult sample(const StepPlan& plan, const Tensor& logits, Communicator& group, Kernels& kernels, Stream& stream);
+  /// The choices of a plan whose every row the device chooses from for certain; null where that is not so.
+  std::unique_ptr<DrawnTokens> draw(const StepPlan& plan, const Tensor& logits, Kernels& kernels, Stream& stream) const;
 
  private:
   class Step;

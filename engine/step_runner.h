@@ -1,0 +1,45 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "engine/model/stage.h"
+#include "engine/sample/row_sampler.h"
+
+namespace longship {
+
+/// Runs the plans of one model on this rank: its stage, then what chooses tokens.
+///
+/// On a device the host is a step behind where it can be: when a step of one row a sequence, whose tokens the device
+/// chooses for certain, goes on from the one before, the step that would go on from it is put on the stream as well,
+/// fed with these tokens on the device, before they are read. If the next plan asks for just that step, its result is
+/// under way; else it is dropped, and nothing depends on it: the keys and values that it stored lie behind the ends of
+/// their sequences, where they are written again before anything reads them.
+class StepRunner {
+ public:
+  /// `sampler`: null but on the last stage. All outlive the runner.
+  StepRunner(Stage& stage, RowSampler* sampler, const RankContext& ctx) : stage_(stage), sampler_(sampler), ctx_(ctx) {}
+
+  /// The result's rows are valid until the next call.
+  StepResult run(const StepPlan& plan);
+
+ private:
+  /// A step on the stream.
+  struct Begun {
+    Tensor logits{};
+    std::unique_ptr<DrawnTokens> drawn{};  // null where the host chooses
+  };
+
+  Begun begin(const StepPlan& plan, DrawnTokens* fed);
+  StepResult finish(const Begun& step, const StepPlan& plan);
+
+  Stage& stage_;
+  RowSampler* sampler_;
+  RankContext ctx_;
+  std::optional<StepPlan> expected_;  // what would go on from the step before, but for the tokens ...
+  std::vector<int32_t> tokens_;       // ... which the device chose
+  std::optional<Begun> ahead_;        // that step
+};
+
+}  // namespace longship
