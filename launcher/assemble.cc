@@ -14,6 +14,7 @@
 #include "engine/local_engine.h"
 #include "engine/rank_loop.h"
 #include "engine/reporter.h"
+#include "engine/sample/grammar/grammar_spec.h"
 #include "engine/step_runner.h"
 #include "engine/text/tokenizer.h"
 #include "launcher/device_choice.h"
@@ -284,9 +285,8 @@ class Rank {
                                              : Tokenizer::load(checkpoint_->path, options_.overrides);
     std::vector<std::string> bytes(static_cast<std::size_t>(tokenizer->vocab_size()));
     for (int32_t token = 0; token < tokenizer->vocab_size(); ++token) {
-      if (!tokenizer->is_special(token)) {
-        bytes[static_cast<std::size_t>(token)] = tokenizer->bytes_of(token);
-      }
+      const std::string_view text = tokenizer->bytes_of(token);
+      bytes[static_cast<std::size_t>(token)] = tokenizer->is_special(token) ? special_bytes(text) : std::string(text);
     }
     return std::make_shared<const TokenTrie>(std::move(bytes));
   }

@@ -214,6 +214,8 @@ Bytes encode(const SubmitMessage& message) {
   writer.put_string(request.grammar.text);
   writer.put(request.priority);
   writer.put(request.client);
+  writer.put_string(request.grammar.reasoning.open);
+  writer.put_string(request.grammar.reasoning.close);
   return writer.take();
 }
 
@@ -254,6 +256,8 @@ SubmitMessage decode_submit(std::span<const std::byte> payload) {
     request.grammar.text = reader.get_string();
     request.priority = reader.get<int64_t>();
     request.client = reader.get<uint64_t>();
+    request.grammar.reasoning.open = reader.get_string();
+    request.grammar.reasoning.close = reader.get_string();
     return message;
   });
 }

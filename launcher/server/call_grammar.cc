@@ -1,5 +1,7 @@
 #include "launcher/server/call_grammar.h"
 
+#include <algorithm>
+
 #include "core/error.h"
 #include "launcher/server/api_error.h"
 
@@ -7,29 +9,49 @@ namespace longship {
 
 namespace {
 
-// The texts around the arguments of a call.
+// The texts around the arguments of a call; marks may be special tokens.
 struct CallText {
   std::string mark;
   std::string before;
   std::string behind;
+  std::string end_mark;
 };
 
 CallText call_text(ToolFormat format, const std::string& function) {
   const std::string name = dump_json(Json(function));
   switch (format) {
     case ToolFormat::kHermes:
-      return {"<tool_call>", "\n{\"name\": " + name + ", \"arguments\": ", "}\n</tool_call>"};
+      return {"<tool_call>", "\n{\"name\": " + name + ", \"arguments\": ", "}\n", "</tool_call>"};
     case ToolFormat::kLlama3:
-      return {"", "{\"name\": " + name + ", \"parameters\": ", "}"};
+      return {"", "{\"name\": " + name + ", \"parameters\": ", "}", ""};
     default:
-      return {"[TOOL_CALLS]", "[{\"name\": " + name + ", \"arguments\": ", "}]"};
+      return {"[TOOL_CALLS]", "[{\"name\": " + name + ", \"arguments\": ", "}]", ""};
   }
 }
 
+// A mark as a TEXT of the grammar.
+Json mark_text(const std::string& mark, const std::vector<std::string>& special) {
+  if (std::find(special.begin(), special.end(), mark) == special.end()) {
+    return {mark};
+  }
+  Json token;
+  token.set("special", mark);
+  return token;
+}
+
+// Two parts of a TEXT, one behind the other.
+Json joined(Json first, Json second) {
+  if (first.is_string() && second.is_string()) {
+    return {first.as_string() + second.as_string()};
+  }
+  return {Json::Array{std::move(first), std::move(second)}};
+}
+
 // Text in which calls may stand, as the reader of replies finds them.
-Json free_text(ToolFormat format) {
+Json free_text(ToolFormat format, const std::vector<std::string>& special) {
   Json free;
-  free.set("mark", format == ToolFormat::kLlama3 ? "<|python_tag|>" : call_text(format, "").mark);
+  const std::string mark = format == ToolFormat::kLlama3 ? "<|python_tag|>" : call_text(format, "").mark;
+  free.set("mark", mark_text(mark, special));
   free.set("first", format == ToolFormat::kLlama3 ? "tag" : (format == ToolFormat::kHermes ? "text" : "any"));
   return free;
 }
@@ -53,11 +75,7 @@ Json schema_of(const Json& tool, bool only_strict) {
 
 }  // namespace
 
-std::string call_mark(ToolFormat format) {
-  return call_text(format, "").mark;
-}
-
-GrammarSpec call_grammar(const ToolUse& use, ToolFormat format) {
+GrammarSpec call_grammar(const ToolUse& use, ToolFormat format, const std::vector<std::string>& special) {
   const bool named = use.choice == ToolUse::Choice::kNamed;
   const bool free = use.choice == ToolUse::Choice::kAuto;
   if (use.choice == ToolUse::Choice::kNone || (free && !use.strict)) {
@@ -70,9 +88,9 @@ GrammarSpec call_grammar(const ToolUse& use, ToolFormat format) {
     }
     const CallText text = call_text(format, use.functions[i]);
     Json tag;
-    tag.set("begin", (free ? "" : text.mark) + text.before);
+    tag.set("begin", free ? Json(text.before) : joined(mark_text(text.mark, special), text.before));
     tag.set("schema", schema_of(use.tools[i], free));
-    tag.set("end", text.behind);
+    tag.set("end", joined(text.behind, mark_text(text.end_mark, special)));
     tags.push_back(std::move(tag));
   }
   Json json;
@@ -80,7 +98,7 @@ GrammarSpec call_grammar(const ToolUse& use, ToolFormat format) {
   json.set("separator", separator(format));
   json.set("least", 1);
   if (free) {
-    json.set("free", free_text(format));
+    json.set("free", free_text(format, special));
   }
   if (named || !use.parallel) {
     json.set("most", 1);

@@ -103,11 +103,9 @@ CompletionRequest CompletionParser::parse(const Json& body, bool chat) const {
   }
   truncate(fields, request);
   check_length(request);
-  // What a grammar holds begins with the answer.
-  request.reply.reasoning_open =
-      chat &&
-      (request.generation.grammar.kind == GrammarSpec::Kind::kNone || request.tool_choice == ToolUse::Choice::kAuto) &&
-      ends_with_mark(request.prompts[0].ids, reasoning_marks(request.reply.format.reasoning).open);
+  if (chat) {
+    read_reasoning(request);
+  }
   return request;
 }
 
@@ -123,15 +121,15 @@ void CompletionParser::read_reply(const Fields& fields, CompletionRequest& reque
   }
   request.reply.format = {.tools = calls ? model_.reply_format.tools : ToolFormat::kNone,
                           .reasoning = model_.reply_format.reasoning};
-  if (use.choice == ToolUse::Choice::kAuto && use.strict) {
-    const std::optional<int32_t> mark = model_.tokenizer->find(call_mark(request.reply.format.tools));
-    if (mark && model_.tokenizer->is_special(*mark)) {  // no text leads to that token
-      fields.fail("tools",
-                  "are strict, which needs a tool_choice of required or of a function here: this model marks its calls "
-                  "by a special token");
+  std::vector<std::string> special;  // marks that are tokens to which no text leads
+  for (const std::string_view mark : marks_of(request.reply.format)) {
+    if (const std::optional<int32_t> id = model_.tokenizer->find(mark)) {
+      request.text.shown_special.push_back(*id);
+      if (model_.tokenizer->is_special(*id)) special.emplace_back(mark);
     }
   }
-  if (GrammarSpec forced = call_grammar(use, request.reply.format.tools); forced.kind != GrammarSpec::Kind::kNone) {
+  if (GrammarSpec forced = call_grammar(use, request.reply.format.tools, special);
+      forced.kind != GrammarSpec::Kind::kNone) {
     if (request.generation.grammar.kind != GrammarSpec::Kind::kNone) {
       fields.fail("tool_choice", "has calls held to their schemas, and a grammar is there as well");
     }
@@ -139,10 +137,25 @@ void CompletionParser::read_reply(const Fields& fields, CompletionRequest& reque
   }
   request.reply.functions = std::move(use.functions);
   request.reply.parallel = use.parallel;
-  for (const std::string_view mark : marks_of(request.reply.format)) {
-    if (const std::optional<int32_t> id = model_.tokenizer->find(mark)) {
-      request.text.shown_special.push_back(*id);
-    }
+}
+
+// Where the model may think before it answers, or before what a grammar holds.
+void CompletionParser::read_reasoning(CompletionRequest& request) const {
+  const ReasoningMarks marks = reasoning_marks(request.reply.format.reasoning);
+  if (marks.close.empty()) {
+    return;
+  }
+  const std::vector<int32_t>& prompt = request.prompts[0].ids;
+  const auto bytes_of = [&](std::string_view mark) {
+    const std::optional<int32_t> id = model_.tokenizer->find(mark);
+    return id && model_.tokenizer->is_special(*id) ? special_bytes(mark) : std::string(mark);
+  };
+  const GrammarSpec::Kind grammar = request.generation.grammar.kind;
+  const bool whole = grammar == GrammarSpec::Kind::kGbnf;  // says what all of a reply is, as in llama.cpp
+  request.reply.reasoning_open = !whole && ends_with_mark(prompt, marks.open);
+  if (!whole && grammar != GrammarSpec::Kind::kNone && !ends_with_mark(prompt, marks.close)) {
+    request.generation.grammar.reasoning = {.open = request.reply.reasoning_open ? "" : bytes_of(marks.open),
+                                            .close = bytes_of(marks.close)};
   }
 }
 

@@ -60,6 +60,7 @@ class CompletionParser {
   std::vector<CompletionRequest::Prompt> prompts(const Json& body) const;
   void read_reply(const Fields& fields, CompletionRequest& request) const;
   bool ends_with_mark(const std::vector<int32_t>& prompt, std::string_view mark) const;
+  void read_reasoning(CompletionRequest& request) const;
   void truncate(const Fields& fields, CompletionRequest& request) const;
 
   const ModelText& model_;

@@ -13,8 +13,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-std::vector<std::string> words(std::vector<std::string> start, const std::vector<std::string>& more) {
-  const std::string model = served_model();
+std::vector<std::string> words(std::vector<std::string> start, const std::vector<std::string>& more,
+                               const std::string& model) {
   for (const char* word : {"serve", model.c_str(), "--port", "0", "--kv-cache-memory", "64MiB", "-c", "16384"}) {
     start.emplace_back(word);
   }
@@ -48,8 +48,8 @@ Json at(const Json& json, const std::vector<std::string>& path) {
   return *value;
 }
 
-Server::Server(const std::vector<std::string>& more, std::vector<std::string> start)
-    : program_(words(std::move(start), more)) {
+Server::Server(const std::vector<std::string>& more, std::vector<std::string> start, const std::string& model)
+    : program_(words(std::move(start), more, model)) {
   const std::string mark = "://127.0.0.1:";
   const auto deadline = Clock::now() + std::chrono::seconds(60);
   std::string text;

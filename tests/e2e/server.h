@@ -21,7 +21,8 @@ Json at(const Json& json, const std::vector<std::string>& path);
 class Server {
  public:
   /// `more` follows the options that every server here has; `start` is what starts longship.
-  explicit Server(const std::vector<std::string>& more = {}, std::vector<std::string> start = longship({}));
+  explicit Server(const std::vector<std::string>& more = {}, std::vector<std::string> start = longship({}),
+                  const std::string& model = served_model());
 
   uint16_t port() const { return port_; }
   Program& program() { return program_; }

@@ -1,6 +1,11 @@
 // Calls of tools, as clients of `longship serve` see them. A small model cannot call, so a grammar lets it write calls
 // only.
 #include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
 
 #include "tests/e2e/http_client.h"
 #include "tests/e2e/server.h"
@@ -76,6 +81,46 @@ TEST(Tools, ACallThatIsForcedIsHeldToItsSchema) {
       }
     }
   }
+}
+
+// A small model one of whose special tokens is this mark.
+std::string model_with_special(const std::string& mark) {
+  const std::filesystem::path folder = testing::TempDir() + "model-with-special-" + std::to_string(getpid());
+  std::filesystem::copy(fixture("models/llama"), folder, std::filesystem::copy_options::overwrite_existing);
+  for (const char* name : {"tokenizer.json", "tokenizer_config.json"}) {
+    std::stringstream text;
+    text << std::ifstream(folder / name).rdbuf();
+    std::string changed = text.str();
+    const std::string unused = "<|pad|>";
+    for (std::size_t found = 0; (found = changed.find(unused, found)) != std::string::npos;) {
+      changed.replace(found, unused.size(), mark);
+    }
+    std::filesystem::permissions(folder / name, std::filesystem::perms::owner_write,
+                                 std::filesystem::perm_options::add);
+    std::ofstream(folder / name) << changed;
+  }
+  return folder;
+}
+
+TEST(Tools, CallsBehindASpecialTokenAreHeldToTheirSchemas) {
+  const std::string model = model_with_special("[TOOL_CALLS]");
+  const std::string id = "4";  // of that token, which nothing but a bias leads this model to
+  const std::string tools = R"({"messages":[{"role":"user","content":"Oslo?"}],"max_tokens":200,"seed":4,
+    "logit_bias":{")" + id + R"(":20},"tools":[{"type":"function","function":{"name":"go","strict":true,"parameters":
+    {"type":"object","properties":{"days":{"enum":[7]}},"required":["days"],"additionalProperties":false}}}])";
+  {
+    const Server server({"--tool-call-parser", "mistral"}, longship({}), model);
+    for (const char* choice : {"\"auto\"", "\"required\""}) {
+      const Json answer = server.post("/v1/chat/completions", tools + R"(,"parallel_tool_calls":false,"tool_choice":)" +
+                                                                  choice + R"(,"return_token_ids":true})");
+      const Json calls = at(answer, {"choices", "0", "message", "tool_calls"});
+      ASSERT_TRUE(calls.is_array()) << dump_json(answer);
+      EXPECT_EQ(at(calls, {"0", "function", "name"}), Json("go"));
+      EXPECT_EQ(at(parse(at(calls, {"0", "function", "arguments"}).as_string()), {"days"}), Json(7));
+      EXPECT_EQ(at(answer, {"choices", "0", "token_ids", "0"}), Json(4));
+    }
+  }
+  std::filesystem::remove_all(model);
 }
 
 TEST(Tools, AnUnknownFormatIsRefusedWithThoseThatAreKnown) {

@@ -131,4 +131,15 @@ void Grammar::define(RuleId rule, ExprId body) {
   rules_[rule].defined = true;
 }
 
+void Grammar::begin_with(ExprId part) {
+  const RuleId whole = add_rule(rules_[0].name, rules_[0].shared);
+  define(whole, rules_[0].body);
+  for (Expr& expr : exprs_) {
+    if (expr.kind == Expr::Kind::kCall && expr.rule == 0) {
+      expr.rule = whole;
+    }
+  }
+  define(0, sequence({part, call(whole)}));
+}
+
 }  // namespace longship

@@ -65,6 +65,8 @@ class Grammar {
 
   RuleId add_rule(std::string name, bool shared = false);
   void define(RuleId rule, ExprId body);
+  /// Puts a part, which does not call the root, in front of all that the grammar stands for.
+  void begin_with(ExprId part);
 
   const Expr& expr(ExprId id) const { return exprs_[id]; }
   const std::vector<Expr>& exprs() const { return exprs_; }

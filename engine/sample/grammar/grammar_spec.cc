@@ -9,6 +9,7 @@
 #include "engine/sample/grammar/gbnf.h"
 #include "engine/sample/grammar/json_schema.h"
 #include "engine/sample/grammar/json_text.h"
+#include "engine/sample/grammar/marked_text.h"
 #include "engine/sample/grammar/regex.h"
 #include "engine/sample/grammar/tagged_text.h"
 
@@ -85,13 +86,29 @@ Grammar read_grammar(const GrammarSpec& spec) {
   LONGSHIP_CHECK(false, "there is a grammar to read");
 }
 
+void allow_reasoning(Grammar& grammar, const GrammarSpec::Reasoning& marks) {
+  constexpr uint32_t kMostSpaces = 8;
+  ByteSet spaces;
+  for (const char c : {' ', '\t', '\n', '\r'}) spaces.add(static_cast<uint8_t>(c));
+  const RuleId behind = grammar.add_rule("behind reasoning");
+  grammar.define(behind, grammar.repeat(grammar.bytes(spaces), 0, kMostSpaces));
+  MarkedText thought(grammar, marks.close, behind, false);
+  grammar.begin_with(marks.open.empty()
+                         ? thought.any()
+                         : grammar.optional(grammar.sequence({grammar.literal(marks.open), thought.any()})));
+}
+
 }  // namespace
 
 std::shared_ptr<const Automaton> compile_grammar(const GrammarSpec& spec) {
   if (spec.text.size() > kMostTextBytes) {
     refuse_grammar("the grammar has more than " + std::to_string(kMostTextBytes) + " bytes");
   }
-  auto automaton = std::make_shared<const Automaton>(read_grammar(spec));
+  Grammar grammar = read_grammar(spec);
+  if (!spec.reasoning.close.empty()) {
+    allow_reasoning(grammar, spec.reasoning);
+  }
+  auto automaton = std::make_shared<const Automaton>(grammar);
   automaton->start();  // what is too ambiguous from its beginning is refused here
   return automaton;
 }

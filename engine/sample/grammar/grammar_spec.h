@@ -3,16 +3,25 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 
 namespace longship {
 
 class Automaton;
 
+/// The first byte of what stands for a special token in grammars, and in the vocabulary that guides know. No text has
+/// it, so that such a token comes only where a grammar names it.
+constexpr char kSpecialByte = '\xff';
+inline std::string special_bytes(std::string_view token) {
+  return kSpecialByte + std::string(token);
+}
+
 /// What a generated text must be, as a client says it: plain data that goes with its request.
 ///
 /// kTagged is a JSON object {"tags": [{"begin": TEXT, "schema": SCHEMA, "end": TEXT}, ...], "separator": TEXT, "least":
 /// N, "most": N}: `least` (1) to `most` (no bound) tags, in any order and as often as they like, with the separator
-/// ("") between two; a tag is a value of its schema between its texts. Such are calls of tools.
+/// ("") between two; a tag is a value of its schema between its texts. Such are calls of tools. A TEXT may have special
+/// tokens: {"special": NAME} is one, and an array is its parts one behind the other.
 struct GrammarSpec {
   enum class Kind : uint8_t {
     kNone,        ///< Anything.
@@ -24,8 +33,18 @@ struct GrammarSpec {
     kTagged,      ///< JSON values between fixed texts: see below.
   };
 
+  /// Marks around what may be thought before the text that the grammar holds, and white space behind it. Special tokens
+  /// as special_bytes().
+  struct Reasoning {
+    std::string open{};   ///< Empty: it has begun before, and must come to its end.
+    std::string close{};  ///< Empty: there is none.
+
+    friend bool operator==(const Reasoning&, const Reasoning&) = default;
+  };
+
   Kind kind = Kind::kNone;
   std::string text{};
+  Reasoning reasoning{};
 
   friend bool operator==(const GrammarSpec&, const GrammarSpec&) = default;
 };

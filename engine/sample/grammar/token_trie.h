@@ -17,7 +17,8 @@ class TokenTrie {
     uint8_t byte = 0;    ///< The last of these.
   };
 
-  /// `bytes` of each token by its id; empty: one that no grammar allows (a control token). Tokens of more than 65,535
+  /// `bytes` of each token by its id; those of special tokens as special_bytes(); empty: one that no
+  /// grammar allows. Tokens of more than 65,535
   /// bytes count as such.
   explicit TokenTrie(std::vector<std::string> bytes);
 

@@ -82,7 +82,7 @@ TEST_F(RemoteEngineTest, CarriesARequestWholeAndItsEventsInOrder) {
   request.max_tokens = 3;
   request.stop_ids = {11};
   request.prompt_logits = true;
-  request.grammar = {GrammarSpec::Kind::kChoice, R"(["yes","no"])"};
+  request.grammar = {GrammarSpec::Kind::kChoice, R"(["yes","no"])", {"<t>", special_bytes("</t>")}};
   request.priority = -3;
   request.client = 12;
   request.sampling = {.temperature = 0.5,

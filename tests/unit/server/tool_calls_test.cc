@@ -3,6 +3,8 @@
 
 #include "engine/sample/grammar/automaton.h"
 #include "engine/text/chat_template.h"
+#include "launcher/server/call_grammar.h"
+#include "launcher/server/fields.h"
 #include "tests/support/served_api.h"
 #include "tests/unit/server/model.h"
 
@@ -244,6 +246,46 @@ TEST_F(ToolCalls, OfStrictFunctionsHoldToTheirSchemasWhereTheModelMayCall) {
                  .find("message")
                  ->find("content"),
             Json("Here."));
+}
+
+TEST_F(ToolCalls, ThatAreForcedMayBeThoughtAbout) {
+  const auto grammar = [&] { return served_.engine().request().grammar; };
+  const std::string required = tools_ + R"(,"tool_choice":"required")";
+  const Json message = *choice(ask("<think>Where?</think>\n" + call_, required)).find("message");
+  EXPECT_EQ(grammar().reasoning, (GrammarSpec::Reasoning{"<think>", "</think>"}));
+  EXPECT_TRUE(compile_grammar(grammar())
+                  ->advance(compile_grammar(grammar())->start(), "<think>Where?</think>\n" + call_)
+                  .may_end);
+  EXPECT_EQ(*message.find("reasoning_content"), Json("Where?"));
+  EXPECT_EQ(message.find("tool_calls")->as_array().size(), 1U);
+  const std::string thinking = R"(,"chat_template_kwargs":{"thinking":true})";
+  const Json begun = *choice(ask("Where?</think>" + call_, required + thinking)).find("message");
+  EXPECT_EQ(grammar().reasoning, (GrammarSpec::Reasoning{"", "</think>"}));
+  EXPECT_EQ(*begun.find("reasoning_content"), Json("Where?"));
+  EXPECT_EQ(begun.find("tool_calls")->as_array().size(), 1U);
+  ask("{}", R"(,"response_format":{"type":"json_object"})");
+  EXPECT_EQ(grammar().reasoning, (GrammarSpec::Reasoning{"<think>", "</think>"}));
+  ask("a", R"(,"grammar":"root ::= \"a\"")" + thinking);
+  EXPECT_EQ(grammar().reasoning, GrammarSpec::Reasoning{}) << "it says all of the reply";
+}
+
+TEST(CallGrammar, HasTheMarksThatAreSpecialTokens) {
+  const Json body = std::get<Json>(parse_json(
+      R"({"tools":[{"function":{"name":"now","strict":true,"parameters":{"type":"object","properties":{},"additionalProperties":false}}}]})"));
+  ToolUse use = read_tool_use(Fields(body));
+  const auto accepts = [&](const std::string& text) {
+    const auto automaton = compile_grammar(call_grammar(use, ToolFormat::kMistral, {"[TOOL_CALLS]"}));
+    return automaton->advance(automaton->start(), text).may_end;
+  };
+  const std::string call = R"([{"name": "now", "arguments": {}}])";
+  EXPECT_TRUE(accepts("It is " + special_bytes("[TOOL_CALLS]") + call));
+  EXPECT_TRUE(accepts("[TOOL_CALL] is no mark"));
+  EXPECT_FALSE(accepts("[TOOL_CALLS]" + call)) << "it would be read as a call";
+  EXPECT_FALSE(accepts(special_bytes("[TOOL_CALLS]") + R"([{"name": "later", "arguments": {}}])"));
+  use.choice = ToolUse::Choice::kRequired;
+  EXPECT_TRUE(accepts(special_bytes("[TOOL_CALLS]") + call));
+  EXPECT_FALSE(accepts("[TOOL_CALLS]" + call));
+  EXPECT_FALSE(accepts("It is " + special_bytes("[TOOL_CALLS]") + call));
 }
 
 TEST_F(ToolCalls, AreRefusedWhereTheyCannotBe) {

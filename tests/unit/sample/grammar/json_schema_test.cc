@@ -278,5 +278,44 @@ TEST(TaggedGrammar, OrTextInWhichTagsStandBehindTheirMark) {
   EXPECT_NE(refusal(GrammarSpec::Kind::kTagged, tags + R"({"mark":""}})"), "");
 }
 
+TEST(TaggedGrammar, MayHaveSpecialTokensForMarks) {
+  const std::string mark = special_bytes("[C]");
+  const std::string end = special_bytes("[D]");
+  const std::string forced =
+      R"({"tags":[{"begin":[{"special":"[C]"},"<"],"schema":{"type":"integer"},"end":[">",{"special":"[D]"}]}]})";
+  const std::string free =
+      R"({"tags":[{"begin":"<","schema":{"type":"integer"},"end":">"}],"free":{"mark":{"special":"[C]"}}})";
+  const Table in_forced = {
+      forced, {mark + "<7>" + end}, {"[C]<7>[D]", mark + "<7>", mark + "<7>[D]", end + "<7>" + end}};
+  const Table in_free = {free,
+                         {"", "[C", "a [C<7>", mark + "<7>", "a[[C" + mark + "<7> b" + mark + "<8>"},
+                         {mark, "[C]", "a [[C]<7>", "a" + mark + " b", end, "a" + end + "<7>", "\xff"}};
+  check(GrammarSpec::Kind::kTagged, {in_forced, in_free});
+}
+
+TEST(Reasoning, MayStandBeforeWhatAGrammarHolds) {
+  const auto taken = [](const GrammarSpec& spec, const std::string& text) {
+    return accepts(*compile_grammar(spec), text);
+  };
+  using Kind = GrammarSpec::Kind;
+  const GrammarSpec may = {Kind::kRegex, "a+", {"<t>", "</t>"}};
+  for (const char* text : {"a", "aa", "<t></t>a", "<t>b \xc3\xa9 <t> </</t>\n\naa"}) {
+    EXPECT_TRUE(taken(may, text)) << text;
+  }
+  for (const char* text : {"", "<t>", "<t>a", "<t>a</t>", "</t>a", "b</t>a", "<t>b</t>b"}) {
+    EXPECT_FALSE(taken(may, text)) << text;
+  }
+  const GrammarSpec begun = {Kind::kRegex, "a+", {"", "</t>"}};
+  EXPECT_TRUE(taken(begun, "hm, a or b?</t> a"));
+  EXPECT_FALSE(taken(begun, "a"));
+  const GrammarSpec special = {Kind::kRegex, "a+", {special_bytes("[T]"), special_bytes("[/T]")}};
+  EXPECT_TRUE(taken(special, special_bytes("[T]") + "x[/Ta" + special_bytes("[/T]") + "a"));
+  EXPECT_FALSE(taken(special, special_bytes("[T]") + "x[/T]a"));
+  EXPECT_FALSE(taken(special, special_bytes("[T]") + special_bytes("[T]") + special_bytes("[/T]") + "a"));
+  const GrammarSpec nested = {Kind::kGbnf, R"(root ::= "<" root ">" | "x")", {"<t>", "</t>"}};
+  EXPECT_TRUE(taken(nested, "<t>1</t><<x>>"));
+  EXPECT_FALSE(taken(nested, "<<t>1</t>x>")) << "it stands at the beginning only";
+}
+
 }  // namespace
 }  // namespace longship
