@@ -55,7 +55,7 @@ HttpResponse refuse(int status, std::string message, std::string code = {}) {
 }
 
 HttpResponse preflight(const HttpRequest& head) {
-  HttpResponse response{.status = 204, .body = {}};
+  HttpResponse response{.status = 200, .body = {}};
   response.headers = {{"Access-Control-Allow-Methods", "GET, POST, OPTIONS"}, {"Access-Control-Max-Age", "600"}};
   if (const std::string_view wanted = head.header("access-control-request-headers"); !wanted.empty()) {
     response.headers.emplace_back("Access-Control-Allow-Headers", wanted);

@@ -88,8 +88,8 @@ void Api::attach(Engine& engine, Aside aside) {
   info_ = engine.info();
   hub_ = std::make_unique<EngineHub>(engine);
   parser_ = std::make_unique<CompletionParser>(*model_, info_, options_.served_names, options_.seed);
-  context_ = std::make_unique<CompletionContext>(
-      CompletionContext{*hub_, metrics_, model_->tokenizer, options_.served_names.front()});
+  context_ = std::make_unique<CompletionContext>(CompletionContext{
+      *hub_, metrics_, model_->tokenizer, options_.served_names.front(), "longship-" + options_.version});
 }
 
 const std::map<std::string, Api::Route>& Api::routes() {
@@ -100,6 +100,7 @@ const std::map<std::string, Api::Route>& Api::routes() {
       {"/metrics", {"GET", &Api::metrics_text}},
       {"/ping", {"GET", &Api::health, true}},
       {"/cluster", {"GET", &Api::cluster}},
+      {"/load", {"GET", &Api::load}},
       {"/v1/models", {"GET", &Api::models}},
       {"/v1/models/", {"GET", &Api::model}},  // and what follows
       {"/models", {"GET", &Api::models}},
@@ -263,6 +264,18 @@ void Api::model(const HttpRequest& request, const std::shared_ptr<HttpExchange>&
   exchange->respond(ok(model_json(name)));
 }
 
+void Api::load(const HttpRequest&, const std::shared_ptr<HttpExchange>& exchange) {
+  require_engine();
+  Json body;
+  body.set("server_load", open_requests());
+  exchange->respond(ok(body));
+}
+
+// Accepted and not answered yet.
+int64_t Api::open_requests() const {
+  return hub_->counters().waiting + hub_->counters().running + reading_;
+}
+
 void Api::metrics_text(const HttpRequest&, const std::shared_ptr<HttpExchange>& exchange) {
   const EngineCounters counters = hub_ == nullptr ? EngineCounters{} : hub_->counters();
   const EngineStats stats = hub_ == nullptr ? EngineStats{} : hub_->stats();
@@ -298,8 +311,7 @@ void Api::chat_completions(const HttpRequest& request, const std::shared_ptr<Htt
 
 void Api::complete(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange, bool chat) {
   require_engine();
-  const EngineCounters& counters = hub_->counters();
-  if (counters.waiting + counters.running + reading_ >= options_.most_requests) {
+  if (open_requests() >= options_.most_requests) {
     throw ApiError{.status = 429, .message = "the queue is full", .code = "queue_full", .retry_after_s = 1};
   }
   read_aside(request, exchange, [this, chat](const HttpRequest& whole) -> Answer {

@@ -60,6 +60,7 @@ class Api {
   static const std::map<std::string, Route>& routes();
   void dispatch(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange);
   void require_engine() const;
+  int64_t open_requests() const;
   Json body_of(const HttpRequest& request);
   void read_aside(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange, Read read);
   Json model_json(const std::string& name) const;
@@ -71,6 +72,7 @@ class Api {
   void model(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange);
   void models(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange);
   void cluster(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange);
+  void load(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange);
   void metrics_text(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange);
   void tokenize(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange);
   void detokenize(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange);

@@ -67,14 +67,19 @@ Json ChatPrompt::guard(const Json& value) const {
   return value;
 }
 
-// What chat_template_kwargs gives to the template. What a request says elsewhere cannot be said here.
+// What reasoning_effort and chat_template_kwargs give to the template. What a request says elsewhere cannot be said
+// here.
 Json ChatPrompt::template_variables(const Fields& fields) const {
   constexpr const char* kReserved[] = {
       "messages",  "tools",    "add_generation_prompt", "continue_final_message", "tokenize", "chat_template",
       "bos_token", "eos_token"};
+  Json variables(Json::Object{});
+  if (const auto effort = fields.text("reasoning_effort")) {
+    variables.set("reasoning_effort", prompt_text_.guard(*effort));
+  }
   const Json* given = fields.find("chat_template_kwargs");
   if (given == nullptr) {
-    return Json(Json::Object{});
+    return variables;
   }
   if (!given->is_object()) {
     fields.fail("chat_template_kwargs", "must be an object");
@@ -84,7 +89,10 @@ Json ChatPrompt::template_variables(const Fields& fields) const {
       fields.fail("chat_template_kwargs", "must not have " + std::string(name));
     }
   }
-  return guard(*given);
+  for (const auto& [name, value] : given->as_object()) {
+    variables.set(prompt_text_.guard(name), guard(value));
+  }
+  return variables;
 }
 
 std::string ChatPrompt::begun_reply(const Json& body) const {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <numeric>
+#include <span>
+#include <utility>
 
 #include "launcher/server/api_error.h"
 
@@ -11,6 +13,10 @@ namespace {
 
 double seconds(std::chrono::steady_clock::duration duration) {
   return std::chrono::duration<double>(duration).count();
+}
+
+Json::Array ids_json(std::span<const int32_t> ids) {
+  return {ids.begin(), ids.end()};
 }
 
 // How the engine's end of a choice is told.
@@ -28,7 +34,7 @@ Completion::Completion(CompletionContext& context, CompletionRequest request, st
     : context_(context),
       request_(std::move(request)),
       exchange_(std::move(exchange)),
-      json_(request_.chat, context.model),
+      json_(request_.chat, context.model, context.fingerprint),
       logprobs_json_(context.tokenizer, request_.tokens_as_ids),
       started_(Clock::now()) {}
 
@@ -85,6 +91,9 @@ void Completion::on_event(std::size_t index, const EngineEvent& event) {
     cached_tokens_ += index % request_.candidates == 0 ? event.cached_tokens : 0;
     choices_[index].text += choices_[index].choice.flush();
     const bool stopped = choices_[index].choice.stopped();
+    if (event.reason == FinishReason::kStop && event.token >= 0) {  // the end is a token that was generated too
+      choices_[index].ids.push_back(event.token);
+    }
     end_choice(index,
                stopped ? Ending{"stop", choices_[index].choice.stop()} : ending_of(event, request_.stop_token_ids));
   }
@@ -101,6 +110,7 @@ void Completion::on_token(std::size_t index, const EngineEvent& event) {
   }
   running.last_token = now;
   running.reasoning_tokens += running.reply && running.reply->in_reasoning() ? 1 : 0;
+  running.ids.push_back(event.token);
   const std::string text = running.choice.push(event);
   if (running.choice.stopped()) {
     running.text += text;
@@ -206,14 +216,15 @@ void Completion::respond() {
   for (std::size_t prompt = 0; prompt < request_.prompts.size(); ++prompt) {
     for (const std::size_t best : best_choices(prompt)) {
       Running& one = choices_[best];
-      choices.push_back(
-          json_.choice(choices.size(), {one.reply ? one.reply->message() : Json(one.text),
-                                        logprobs(one.choice.take_rows()), prompt_logprobs(best), one.ending}));
+      choices.push_back(json_.choice(
+          choices.size(), {one.reply ? one.reply->message() : Json(one.text), logprobs(one.choice.take_rows()),
+                           prompt_logprobs(best), one.ending, take_ids(best)}));
     }
   }
   Json answer = json_.answer(std::move(choices), usage());
   if (request_.chat) {
     answer.set("prompt_logprobs", prompt_logprobs(0));
+    if (request_.token_ids) answer.set("prompt_token_ids", ids_json(request_.prompts[0].ids));
   }
   exchange_->respond({.status = 200, .body = dump_json(answer)});
 }
@@ -270,6 +281,17 @@ Json Completion::prompt_logprobs(std::size_t index) const {
                                   : Json();
 }
 
+// The ids since the last call, those of the prompt with the first. A chat that is no stream tells its prompt elsewhere.
+TokenIds Completion::take_ids(std::size_t index) {
+  if (!request_.token_ids) {
+    return {};
+  }
+  Running& running = choices_[index];
+  const bool prompt = !std::exchange(running.prompt_told, true) && (request_.stream || !request_.chat);
+  return {.prompt = prompt ? Json(ids_json(prompt_of(index).ids)) : Json(),
+          .tokens = ids_json(std::exchange(running.ids, {}))};
+}
+
 Usage Completion::usage() const {
   Usage usage{.cached_tokens = cached_tokens_};
   for (const CompletionRequest::Prompt& prompt : request_.prompts) {
@@ -311,7 +333,7 @@ void Completion::send(const Json& event) {
 }
 
 void Completion::send_chunk(std::size_t index, Json delta, Json logprobs, const Ending& ending) {
-  Json chunk = json_.chunk(index, std::move(delta), std::move(logprobs), ending);
+  Json chunk = json_.chunk(index, std::move(delta), std::move(logprobs), ending, take_ids(index));
   if (request_.include_usage) {
     chunk.set("usage", request_.continuous_usage ? usage().json() : Json());
   }

@@ -21,7 +21,8 @@ struct CompletionContext {
   EngineHub& hub;
   Metrics& metrics;
   std::shared_ptr<const Tokenizer> tokenizer;
-  std::string model;  ///< Name that answers carry.
+  std::string model;        ///< Name that answers carry.
+  std::string fingerprint;  ///< As CompletionJson has it.
 };
 
 /// A request being answered: its choices run in the engine, their text goes to the client as it comes or at the end.
@@ -39,7 +40,9 @@ class Completion : public std::enable_shared_from_this<Completion> {
     Choice choice;
     std::optional<ChatReply> reply;  ///< Of a chat.
     RequestId id = 0;
-    std::string text{};  ///< That was not sent yet.
+    std::string text{};          ///< That was not sent yet.
+    std::vector<int32_t> ids{};  ///< That were not told yet, if they are.
+    bool prompt_told = false;    ///< The ids of the prompt were.
     std::vector<PositionLogprobs> prompt_logprobs{};
     int64_t reasoning_tokens = 0;
     Ending ending{};
@@ -68,6 +71,7 @@ class Completion : public std::enable_shared_from_this<Completion> {
   std::vector<std::size_t> best_choices(std::size_t prompt) const;
   Json logprobs(const std::vector<TokenRow>& rows) const;
   Json prompt_logprobs(std::size_t index) const;
+  TokenIds take_ids(std::size_t index);
   Usage usage() const;
   AnswerTimes times(std::size_t index) const;
   void note_cost() const;

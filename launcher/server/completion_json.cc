@@ -6,6 +6,16 @@
 
 namespace longship {
 
+namespace {
+
+void set_unless_null(Json& json, const char* key, const Json& value) {
+  if (!value.is_null()) {
+    json.set(key, value);
+  }
+}
+
+}  // namespace
+
 Json Usage::json() const {
   Json cached;
   cached.set("cached_tokens", cached_tokens);
@@ -22,9 +32,10 @@ Json Usage::json() const {
   return json;
 }
 
-CompletionJson::CompletionJson(bool chat, std::string model)
+CompletionJson::CompletionJson(bool chat, std::string model, std::string fingerprint)
     : chat_(chat),
       model_(std::move(model)),
+      fingerprint_(std::move(fingerprint)),
       id_(random_id(chat ? "chatcmpl-" : "cmpl-", 32)),
       created_(std::time(nullptr)) {}
 
@@ -34,6 +45,7 @@ Json CompletionJson::envelope(const char* chat_object) const {
   json.set("object", chat_ ? chat_object : "text_completion");
   json.set("created", created_);
   json.set("model", model_);
+  json.set("system_fingerprint", fingerprint_);
   return json;
 }
 
@@ -47,6 +59,8 @@ Json CompletionJson::choice(std::size_t index, const ChoiceResult& result) const
   if (!chat_) {
     json.set("prompt_logprobs", result.prompt_logprobs);
   }
+  set_unless_null(json, "prompt_token_ids", result.ids.prompt);
+  set_unless_null(json, "token_ids", result.ids.tokens);
   return json;
 }
 
@@ -73,7 +87,8 @@ Json CompletionJson::delta(const std::string& text) const {
   return delta;
 }
 
-Json CompletionJson::chunk(std::size_t index, Json delta, Json logprobs, const Ending& ending) const {
+Json CompletionJson::chunk(std::size_t index, Json delta, Json logprobs, const Ending& ending,
+                           const TokenIds& ids) const {
   const bool last = !ending.finish_reason.empty();
   Json choice;
   choice.set("index", static_cast<int64_t>(index));
@@ -83,7 +98,9 @@ Json CompletionJson::chunk(std::size_t index, Json delta, Json logprobs, const E
   if (last) {
     choice.set("stop_reason", ending.stop_reason);
   }
+  set_unless_null(choice, "token_ids", ids.tokens);
   Json json = envelope("chat.completion.chunk");
+  set_unless_null(chat_ ? json : choice, "prompt_token_ids", ids.prompt);
   json.set("choices", Json::Array{std::move(choice)});
   return json;
 }

@@ -22,18 +22,26 @@ struct Ending {
   Json stop_reason{};         ///< The stop string or the id of stop_token_ids that ended it; null for an end of text.
 };
 
+/// Ids of tokens as the answer tells them; null: it does not.
+struct TokenIds {
+  Json prompt{};
+  Json tokens{};
+};
+
 /// One answer, complete.
 struct ChoiceResult {
   Json said;  ///< The message of a chat, the text of a completion.
   Json logprobs;
   Json prompt_logprobs;  ///< Of a completion; of a chat they stand beside the choices.
   Ending ending;
+  TokenIds ids{};  ///< Those of a chat's prompt stand beside the choices.
 };
 
 /// The shapes in which the API tells of one completion: whole, or in chunks of a stream. Immutable.
 class CompletionJson {
  public:
-  CompletionJson(bool chat, std::string model);
+  /// `fingerprint`: of the program that answers; a mesh changes no answer, so it is no part of it.
+  CompletionJson(bool chat, std::string model, std::string fingerprint);
 
   Json choice(std::size_t index, const ChoiceResult& result) const;
   Json answer(Json::Array choices, const Usage& usage) const;
@@ -42,7 +50,7 @@ class CompletionJson {
   Json first_delta() const;
   /// What a chunk tells of text: the delta of a chat, the text of a completion.
   Json delta(const std::string& text) const;
-  Json chunk(std::size_t index, Json delta, Json logprobs, const Ending& ending) const;
+  Json chunk(std::size_t index, Json delta, Json logprobs, const Ending& ending, const TokenIds& ids = {}) const;
   Json usage_chunk(const Usage& usage) const;
 
  private:
@@ -50,6 +58,7 @@ class CompletionJson {
 
   bool chat_;
   std::string model_;
+  std::string fingerprint_;
   std::string id_;
   int64_t created_;
 };

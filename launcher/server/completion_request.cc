@@ -70,6 +70,7 @@ void read_text_rules(const Fields& fields, CompletionRequest& request) {
                   .min_tokens = request.generation.min_tokens,
                   .keep_rows = request.generation.logprobs >= 0};
   request.tokens_as_ids = fields.flag("return_tokens_as_token_ids").value_or(false);
+  request.token_ids = fields.flag("return_token_ids").value_or(false);
 }
 
 }  // namespace

@@ -35,6 +35,7 @@ struct CompletionRequest {
   bool echo = false;              ///< Repeat the prompt before the answer.
   bool prompt_logprobs = false;   ///< Are told beside the choices.
   bool tokens_as_ids = false;     ///< In logprobs.
+  bool token_ids = false;         ///< Are told, those of the prompt too.
 
   /// The prompt's logprobs stand before those of the answer.
   bool echo_logprobs() const { return echo && !chat && text.keep_rows; }
@@ -59,8 +60,8 @@ class CompletionParser {
   void read_prompt_logprobs(const Fields& fields, CompletionRequest& request) const;
   std::vector<CompletionRequest::Prompt> prompts(const Json& body) const;
   void read_reply(const Fields& fields, CompletionRequest& request) const;
-  bool ends_with_mark(const std::vector<int32_t>& prompt, std::string_view mark) const;
   void read_reasoning(CompletionRequest& request) const;
+  bool ends_with_mark(const std::vector<int32_t>& prompt, std::string_view mark) const;
   void truncate(const Fields& fields, CompletionRequest& request) const;
 
   const ModelText& model_;

@@ -23,16 +23,22 @@ std::vector<std::pair<int32_t, float>> logit_bias(const Fields& fields, int64_t 
   if (!object->is_object() || object->as_object().size() > kMostBiases) {
     fields.fail("logit_bias", "must be an object of at most " + std::to_string(kMostBiases) + " token ids");
   }
+  std::string bad_keys;
   for (const auto& [key, value] : object->as_object()) {
     int32_t token = -1;
     const auto read = std::from_chars(key.data(), key.data() + key.size(), token);
     if (read.ec != std::errc() || read.ptr != key.data() + key.size() || token < 0 || token >= vocab) {
-      fields.fail("logit_bias", "has a key that is no token id of the vocabulary: \"" + key.substr(0, 40) + "\"");
+      constexpr std::size_t kShown = 400;  // bytes of keys
+      if (bad_keys.size() < kShown) bad_keys += (bad_keys.empty() ? "\"" : ", \"") + key.substr(0, 40) + "\"";
+    } else if (!value.is_number() || !(value.as_double() >= -100 && value.as_double() <= 100)) {
+      fields.fail("logit_bias", "must have numbers between -100 and 100; that of token " + key + " is none");
+    } else {
+      biases.emplace_back(token, static_cast<float>(value.as_double()));
     }
-    if (!value.is_number() || !(value.as_double() >= -100 && value.as_double() <= 100)) {
-      fields.fail("logit_bias", "must have numbers between -100 and 100");
-    }
-    biases.emplace_back(token, static_cast<float>(value.as_double()));
+  }
+  if (!bad_keys.empty()) {
+    fields.fail("logit_bias", "has keys that are no token ids of the vocabulary, which go from 0 to " +
+                                  std::to_string(vocab - 1) + " of " + std::to_string(vocab) + ": " + bad_keys);
   }
   return biases;
 }

@@ -114,6 +114,18 @@ def tools(c):
     assert again.choices[0].message.role == "assistant"
 
 
+def token_ids(c):
+    wanted = {"return_token_ids": True}
+    whole = c.completions.create(model="ship", prompt="The ship", max_tokens=6, seed=1, extra_body=wanted)
+    ids = whole.choices[0].token_ids
+    assert len(whole.choices[0].prompt_token_ids) == whole.usage.prompt_tokens and len(ids) >= 6 - 1
+    again = c.completions.create(  # token in, token out
+        model="ship", prompt=whole.choices[0].prompt_token_ids, max_tokens=6, seed=1, stream=True, extra_body=wanted)
+    chunks = [chunk.choices[0] for chunk in again]
+    assert [one for chunk in chunks for one in chunk.token_ids] == ids
+    assert chunks[0].prompt_token_ids == whole.choices[0].prompt_token_ids
+
+
 def errors(c):
     create = c.chat.completions.create
     fails(openai.BadRequestError, lambda: create(model="ship", messages=[]), param="messages", status_code=400)
@@ -151,7 +163,7 @@ async def asynchronous():
 
 def main():
     with client() as c:
-        for check in (models, chat, choices_and_logprobs, completions, grammars, tools, errors, headers):
+        for check in (models, chat, choices_and_logprobs, completions, grammars, tools, token_ids, errors, headers):
             check(c)
             print("ok", check.__name__)
     asyncio.run(asynchronous())

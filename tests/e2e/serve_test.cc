@@ -174,7 +174,7 @@ TEST(Serve, RefusesWithTheFieldThatIsWrong) {
       {text.c_str(), R"({"prompt":"a)", 400, nullptr},
       {text.c_str(), R"([])", 400, nullptr},
       {chat.c_str(), R"({"messages":[]})", 400, "messages"},
-      {chat.c_str(), R"({"messages":[{"role":"king","content":"a"}]})", 400, "messages[0].role"},
+      {chat.c_str(), R"({"messages":[{"role":7,"content":"a"}]})", 400, "messages[0].role"},
       {chat.c_str(), R"({"messages":[{"role":"user","content":7}]})", 400, "messages[0].content"},
       {chat.c_str(), R"({"messages":[{"role":"user","content":"a"}],"top_logprobs":2})", 400, "top_logprobs"},
       {chat.c_str(), R"({"messages":[{"role":"user","content":"a"}],"tools":[{}]})", 400, "tools[0].function"},

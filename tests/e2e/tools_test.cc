@@ -86,7 +86,7 @@ TEST(Tools, ACallThatIsForcedIsHeldToItsSchema) {
 // A small model one of whose special tokens is this mark.
 std::string model_with_special(const std::string& mark) {
   const std::filesystem::path folder = testing::TempDir() + "model-with-special-" + std::to_string(getpid());
-  std::filesystem::copy(fixture("models/llama"), folder, std::filesystem::copy_options::overwrite_existing);
+  std::filesystem::copy(fixture("models/llama"), folder, std::filesystem::copy_options::recursive);
   for (const char* name : {"tokenizer.json", "tokenizer_config.json"}) {
     std::stringstream text;
     text << std::ifstream(folder / name).rdbuf();

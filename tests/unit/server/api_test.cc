@@ -184,6 +184,62 @@ TEST(Api, TokenizesAsVllmAndAsLlamaCppDo) {
   EXPECT_EQ(ask("POST", "/detokenize", R"({"tokens":[99999999]})").status, 400);
 }
 
+// The lists of ids with this key in a stream's chunks, one behind the other; `chunks` is how many had one.
+Json::Array ids_in(const std::string& stream, const std::string& key, int& chunks) {
+  Json::Array all;
+  chunks = 0;
+  for (std::size_t at = stream.find("\"" + key + "\": ["); at != std::string::npos;
+       at = stream.find("\"" + key + "\": [", at + 1)) {
+    const std::size_t begin = stream.find('[', at);
+    const Json ids = std::get<Json>(parse_json(stream.substr(begin, stream.find(']', at) + 1 - begin)));
+    all.insert(all.end(), ids.as_array().begin(), ids.as_array().end());
+    ++chunks;
+  }
+  return all;
+}
+
+TEST(Api, TokenIdsAreToldToThoseWhoAsk) {
+  const std::string text = R"({"prompt":"The ship","max_tokens":3)";
+  const std::string chat = R"({"messages":[{"role":"user","content":"Sail"}],"max_tokens":3)";
+  const std::string wanted = R"(,"return_token_ids":true)";
+  const Json whole = json_of(ask("POST", "/v1/completions", text + wanted + "}"));
+  const Json& choice = whole.find("choices")->as_array()[0];
+  EXPECT_EQ(choice.find("token_ids")->as_array().size(), 3U);
+  EXPECT_EQ(std::ssize(choice.find("prompt_token_ids")->as_array()),
+            whole.find("usage")->find("prompt_tokens")->as_int());
+  const Json talk = json_of(ask("POST", "/v1/chat/completions", chat + wanted + "}"));
+  EXPECT_EQ(talk.find("choices")->as_array()[0].find("token_ids")->as_array().size(), 3U);
+  EXPECT_EQ(talk.find("choices")->as_array()[0].find("prompt_token_ids"), nullptr);
+  EXPECT_EQ(std::ssize(talk.find("prompt_token_ids")->as_array()), talk.find("usage")->find("prompt_tokens")->as_int());
+  int chunks = 0;
+  const std::string stream = ask("POST", "/v1/chat/completions", chat + wanted + R"(,"stream":true})").body;
+  EXPECT_EQ(ids_in(stream, "token_ids", chunks), talk.find("choices")->as_array()[0].find("token_ids")->as_array());
+  EXPECT_GT(chunks, 3) << "every chunk has some or none";
+  EXPECT_EQ(ids_in(stream, "prompt_token_ids", chunks), talk.find("prompt_token_ids")->as_array());
+  EXPECT_EQ(chunks, 1) << "the first chunk";
+  EXPECT_EQ(ask("POST", "/v1/completions", text + "}").body.find("token_ids"), std::string::npos);
+  EXPECT_EQ(ask("POST", "/v1/completions", text + R"(,"return_token_ids":1})").status, 400);
+}
+
+TEST(Api, TellsHowManyRequestsAreOpen) {
+  EXPECT_EQ(*json_of(ask("GET", "/load")).find("server_load"), Json(0));
+}
+
+TEST(Api, EveryBadKeyOfALogitBiasIsNamed) {
+  const ApiAnswer answer = ask("POST", "/v1/completions", R"({"prompt":"a","logit_bias":{"x1":1,"5":1,"9999999":2}})");
+  EXPECT_EQ(answer.status, 400);
+  for (const char* word : {"x1", "9999999", "logit_bias"}) {
+    EXPECT_NE(json_of(answer).find("error")->find("message")->as_string().find(word), std::string::npos) << answer.body;
+  }
+}
+
+TEST(Api, AChatMayHaveRolesThatOnlyItsTemplateKnows) {
+  EXPECT_EQ(
+      ask("POST", "/v1/chat/completions", R"({"messages":[{"role":"critic","content":"a"}],"max_tokens":1})").status,
+      200);
+  EXPECT_EQ(ask("POST", "/v1/chat/completions", R"({"messages":[{"role":"","content":"a"}]})").status, 400);
+}
+
 TEST(Api, AChatOfNonsenseIsRefused) {
   for (const char* messages : {"null", "\"string\"", "[123]", "[{}]", R"([{"role":123}])", "[]", "{}",
                                R"([{"role":"system","content":123}])", R"([{"role":"system","content":"test"},{}])"}) {

@@ -62,7 +62,7 @@ TEST(ChatMessage, MistralsIdsHaveNineLettersAndDigits) {
 
 TEST(ChatMessage, WhatIsWrongIsNamed) {
   EXPECT_EQ(refused(R"(5)"), "m");
-  EXPECT_EQ(refused(R"({"role":"king","content":""})"), "m.role");
+  EXPECT_EQ(refused(R"({"role":7,"content":""})"), "m.role");
   EXPECT_EQ(refused(R"({"role":"user","content":null})"), "m.content");
   EXPECT_EQ(refused(R"({"role":"tool"})"), "m.content");
   EXPECT_EQ(refused(R"({"role":"user","content":[{"type":"image_url"}]})"), "m.content");
