@@ -167,6 +167,35 @@ void attention(benchmark::State& state, Machine& machine, DType dtype, int64_t t
   }
 }
 
+// Gate, up and SiLU of a 1.5B-class model, as one operation or as two.
+void gate_up(benchmark::State& state, Machine& machine, DType dtype, int64_t tokens, bool fused) {
+  const int64_t columns = machine.small() ? 256 : 1536;
+  const int64_t inner = machine.small() ? 64 : 8960;
+  Kernels& kernels = machine.kernels();
+  const Roofline& roofline = machine.roofline(dtype);
+  const Matrix gate(kernels, dtype, inner, columns);
+  const Matrix up(kernels, dtype, inner, columns);
+  const std::vector<Weight> parts = {gate.weight(), up.weight()};
+  const Tensor x = random_tensor({tokens, columns});
+  Tensor room = Tensor::allocate(DType::kF32, {tokens, 2 * inner});
+  Tensor y = Tensor::allocate(DType::kF32, {tokens, inner});
+  const GroupStep whole{0, columns, 0, true};
+  kernels.reserve(tokens, inner);
+  Stream stream;
+  for ([[maybe_unused]] auto _ : state) {
+    if (fused) {
+      kernels.linear_silu_mul(x, parts, {&whole, 1}, room, y, {}, stream);
+    } else {
+      kernels.Kernels::linear_silu_mul(x, parts, {&whole, 1}, room, y, {}, stream);
+    }
+  }
+  if (tokens == 1) {
+    count_bytes(state, gate.packed_bytes() + up.packed_bytes(), roofline);
+  } else {
+    count_ops(state, 4 * tokens * inner * columns, roofline);
+  }
+}
+
 // Tokens as wide as a 1B-class model, 512 at once: read and written once each.
 template <class Op>
 void elementwise(benchmark::State& state, Machine& machine, int64_t width, const Op& op) {
@@ -190,6 +219,21 @@ void register_linear(Machine& machine) {
     }
     benchmark::RegisterBenchmark(("pack/" + type).c_str(),
                                  [&machine, dtype](benchmark::State& state) { packing(state, machine, dtype); });
+  }
+}
+
+void register_gate_up(Machine& machine) {
+  for (const DType dtype : {DType::kBF16, DType::kQ8_0, DType::kQ4_K}) {
+    for (const int64_t tokens : {1, 16, 512}) {
+      for (const bool fused : {true, false}) {
+        benchmark::RegisterBenchmark(("gate_up/" + std::string(name(dtype)) + "/tokens:" + std::to_string(tokens) +
+                                      (fused ? "/fused" : "/apart"))
+                                         .c_str(),
+                                     [&machine, dtype, tokens, fused](benchmark::State& state) {
+                                       gate_up(state, machine, dtype, tokens, fused);
+                                     });
+      }
+    }
   }
 }
 
@@ -259,6 +303,7 @@ int main(int count, char** words) {
   }
   Machine machine(settings);
   register_linear(machine);
+  register_gate_up(machine);
   register_attention(machine);
   register_elementwise(machine);
   const Roofline& quantised = machine.roofline(DType::kQ8_0);

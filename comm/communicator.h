@@ -1,8 +1,10 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <span>
 
+#include "core/add_norm.h"
 #include "core/reduction_tree.h"
 #include "core/stream.h"
 #include "core/tensor.h"
@@ -25,6 +27,17 @@ class Communicator {
   /// is the root, the same bits on every rank: each part of the output is added up by one rank in the order
   /// of the tree, then gathered. A rank without nodes takes part.
   virtual void tree_reduce(const Tensor& nodes, const ReductionTree& tree, Tensor& out, Stream& stream) = 0;
+
+  /// Does what an AddNorm says with the rows of a root that have come, on the stream.
+  using ApplyToRows = std::function<void(Range rows)>;
+  /// tree_reduce() of rows `out` [T, D], then `then` of them on every rank, the same bits in whatever way it is done:
+  /// apply() in the order of the rows while they are near, or in a kernel of the transport. What `out` holds afterwards
+  /// is undefined.
+  virtual void tree_reduce_add_norm(const Tensor& nodes, const ReductionTree& tree, Tensor& out,
+                                    const AddNorm& /*then*/, const ApplyToRows& apply, Stream& stream) {
+    tree_reduce(nodes, tree, out, stream);
+    apply({0, out.dim(0)});
+  }
 
   /// Sum over ranks in place, f32, in an order of the transport's choice: for benches and control only.
   virtual void all_reduce(Tensor& x, Stream& stream) = 0;

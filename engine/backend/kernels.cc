@@ -16,4 +16,23 @@ void Kernels::read(const Tensor& x, void* host, Stream&) {
   }
 }
 
+void Kernels::add_norm(const Tensor& x, Range rows, const AddNorm& then, std::span<const Weight> /*readers*/,
+                       Stream& stream) {
+  Tensor hidden = then.hidden.slice(rows.begin, rows.end);
+  Tensor normed = then.normed.slice(rows.begin, rows.end);
+  add(x.slice(rows.begin, rows.end), then.bias, hidden, hidden, stream);
+  if (then.norm_bias.empty()) {
+    rms_norm(hidden, then.gain, then.eps, normed, stream);
+  } else {
+    layer_norm(hidden, then.gain, then.norm_bias, then.eps, normed, stream);
+  }
+}
+
+void Kernels::linear_silu_mul(const Tensor& x, std::span<const Weight> parts, std::span<const GroupStep> steps,
+                              Tensor& gate_up, Tensor& y, std::span<const Weight> /*readers*/, Stream& stream) {
+  Tensor root = gate_up.reshape({1, gate_up.dim(0), gate_up.dim(1)});
+  linear(x, parts, steps, root, stream);
+  silu_mul(gate_up, y, stream);
+}
+
 }  // namespace longship

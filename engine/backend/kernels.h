@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/add_norm.h"
 #include "core/dtype.h"
 #include "core/range.h"
 #include "core/reduction_tree.h"
@@ -177,6 +178,15 @@ class Kernels {
   virtual void rope(const HeadsView& x, const Tensor& cos, const Tensor& sin, Stream&) = 0;
   /// y [T, F] = silu(g) * u of x = [g | u] [T, 2F].
   virtual void silu_mul(const Tensor& x, Tensor& y, Stream&) = 0;
+  /// Rows `rows` of then.hidden and then.normed from the sum x [T, D]: add(), then the norm. `readers`: weights that
+  /// the next linear() multiplies normed with; until then nobody changes it, so a backend may keep it in a form of
+  /// theirs.
+  virtual void add_norm(const Tensor& x, Range rows, const AddNorm& then, std::span<const Weight> readers, Stream&);
+  /// y [T, F] = silu(x Wg) * (x Wu), Wg and Wu [F, K] the two parts, `steps` those of one node: linear(), then
+  /// silu_mul(). `gate_up` [T, 2F] is room for what stands between them; what it holds afterwards is undefined.
+  /// `readers`: as in add_norm, of y.
+  virtual void linear_silu_mul(const Tensor& x, std::span<const Weight> parts, std::span<const GroupStep> steps,
+                               Tensor& gate_up, Tensor& y, std::span<const Weight> readers, Stream&);
   /// y = gelu(x), the tanh approximation (arXiv 1606.08415 section 2). y may be x.
   virtual void gelu_tanh(const Tensor& x, Tensor& y, Stream&) = 0;
   /// y [n, D]: rows `rows` [n] i32 of x [T, D].

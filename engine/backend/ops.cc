@@ -134,6 +134,39 @@ void Ops::silu_mul(const Tensor& x, Tensor& y, Stream& stream) {
   }
 }
 
+void Ops::add_norm(const Tensor& x, Range rows, const AddNorm& then, std::span<const Weight> readers, Stream& stream) {
+  const int64_t width = x.dim(-1);
+  check(is_f32_matrix(x) && is_f32(then.hidden, x.shape()) && is_f32(then.normed, x.shape()) &&
+            is_f32(then.gain, {width}) && (then.bias.empty() || is_f32(then.bias, {width})) &&
+            (then.norm_bias.empty() || is_f32(then.norm_bias, {width})),
+        "add_norm", "x, hidden, normed [T, D], bias, gain, norm_bias [D] f32");
+  check(0 <= rows.begin && rows.begin <= rows.end && rows.end <= x.dim(0), "add_norm", "rows of x");
+  check(std::ranges::all_of(readers, [&](const Weight& reader) { return reader.columns == width; }), "add_norm",
+        "every reader has the columns of normed");
+  if (rows.size() > 0 && width > 0) {
+    const ScopedSpan span(spans_, "add_norm", SpanKind::kOp, rows.size());
+    kernels_.add_norm(x, rows, then, readers, stream);
+  }
+}
+
+void Ops::linear_silu_mul(const Tensor& x, std::span<const Weight> parts, std::span<const GroupStep> steps,
+                          Tensor& gate_up, Tensor& y, std::span<const Weight> readers, Stream& stream) {
+  check(is_f32_matrix(x) && parts.size() == 2 && is_f32(y, {x.dim(0), parts[0].rows}) &&
+            is_f32(gate_up, {x.dim(0), 2 * parts[0].rows}),
+        "linear_silu_mul", "x [T, K], two parts, gate_up [T, 2F], y [T, F] f32");
+  check(parts[0].rows == parts[1].rows && parts[0].columns == x.dim(1) && parts[1].columns == x.dim(1),
+        "linear_silu_mul", "both parts [F, K]");
+  check(!steps.empty() && steps.back().end <= x.dim(1) && steps.back().ends_node &&
+            std::ranges::count(steps, true, &GroupStep::ends_node) == 1,
+        "linear_silu_mul", "steps of one node within the columns");
+  check(std::ranges::all_of(readers, [&](const Weight& reader) { return reader.columns == y.dim(1); }),
+        "linear_silu_mul", "every reader has the columns of y");
+  if (!y.empty()) {
+    const ScopedSpan span(spans_, "linear_silu_mul", SpanKind::kOp, x.dim(0));
+    kernels_.linear_silu_mul(x, parts, steps, gate_up, y, readers, stream);
+  }
+}
+
 void Ops::gelu_tanh(const Tensor& x, Tensor& y, Stream& stream) {
   check(is_f32_matrix(x) && is_f32(y, x.shape()), "gelu_tanh", "x, y [T, F] f32");
   if (!x.empty()) {

@@ -26,6 +26,9 @@ class Ops {
   void layer_norm(const Tensor& x, const Tensor& gain, const Tensor& bias, float eps, Tensor& y, Stream& stream);
   void rope(const HeadsView& x, const Tensor& cos, const Tensor& sin, Stream& stream);
   void silu_mul(const Tensor& x, Tensor& y, Stream& stream);
+  void add_norm(const Tensor& x, Range rows, const AddNorm& then, std::span<const Weight> readers, Stream& stream);
+  void linear_silu_mul(const Tensor& x, std::span<const Weight> parts, std::span<const GroupStep> steps,
+                       Tensor& gate_up, Tensor& y, std::span<const Weight> readers, Stream& stream);
   void gelu_tanh(const Tensor& x, Tensor& y, Stream& stream);
   void gather_rows(const Tensor& x, const Tensor& rows, Tensor& y, Stream& stream);
   void kv_write(const HeadsView& keys, const HeadsView& values, const Batch& batch, KvLayer& kv, Stream& stream);

@@ -84,12 +84,12 @@ Attention::Attention(ParamTable& params, Workspace& workspace, const ModelConfig
   workspace.declare(Slot::kAttended, workspace.limits().rows * heads_ * head_dim_);
 }
 
-void Attention::forward(const Tensor& normed, Tensor& hidden, const Batch& batch, const RotaryAngles& angles,
-                        KvLayer& kv, RankContext& ctx) const {
+void Attention::forward(Tensor& normed, Tensor& hidden, const NextNorm& next, const Batch& batch,
+                        const RotaryAngles& angles, KvLayer& kv, RankContext& ctx) const {
   const int64_t rows = normed.dim(0);
   Tensor projected = ctx.workspace.take(Slot::kProjected, {rows, qkv_.rows()});
   Tensor attended = ctx.workspace.take(Slot::kAttended, {rows, heads_ * head_dim_});
-  qkv_.forward(normed, {}, projected, ctx);
+  qkv_.forward(normed, projected, ctx);
   const HeadsView q{projected, 0, heads_, head_dim_};
   const HeadsView k{projected, heads_ * head_dim_, kv_heads_, head_dim_};
   const HeadsView v{projected, (heads_ + kv_heads_) * head_dim_, kv_heads_, head_dim_};
@@ -103,7 +103,7 @@ void Attention::forward(const Tensor& normed, Tensor& hidden, const Batch& batch
   }
   ctx.ops.kv_write(k, v, batch, kv, ctx.stream);
   ctx.ops.attention(q, kv, batch, spec_, attended, ctx.stream);
-  out_.forward(attended, hidden, hidden, ctx);
+  out_.forward_into(hidden, normed, next, attended, ctx);
 }
 
 }  // namespace longship

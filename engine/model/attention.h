@@ -38,9 +38,12 @@ class Attention {
   int64_t kv_heads() const { return kv_heads_; }
   /// Operations for each key that a token sees: scores and weighted values.
   int64_t ops_per_key() const { return 4 * heads_ * head_dim_; }
-  /// hidden += attention(normed). normed, hidden [T, D]. Collective over tp.
-  void forward(const Tensor& normed, Tensor& hidden, const Batch& batch, const RotaryAngles& angles, KvLayer& kv,
-               RankContext& ctx) const;
+  /// The weights that multiply its input.
+  std::span<const Weight> readers() const { return qkv_.weights(); }
+  /// hidden += attention(normed), then normed = the norm that is next, if any. normed, hidden [T, D]. Collective over
+  /// tp.
+  void forward(Tensor& normed, Tensor& hidden, const NextNorm& next, const Batch& batch, const RotaryAngles& angles,
+               KvLayer& kv, RankContext& ctx) const;
 
  private:
   int64_t head_dim_;

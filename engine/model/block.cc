@@ -7,16 +7,12 @@ Block::Block(ParamTable& params, Workspace& workspace, const ModelConfig& config
     : attention_norm_(params, config, names.attention_norm),
       attention_(params, workspace, config, layer, names.attention),
       ffn_norm_(params, config, names.ffn_norm),
-      ffn_(params, workspace, config, names.ffn) {
-  workspace.declare(Slot::kNormed, workspace.limits().rows * config.width);
-}
+      ffn_(params, workspace, config, names.ffn) {}
 
-void Block::forward(Tensor& x, const Batch& batch, const RotaryAngles& angles, KvLayer& kv, RankContext& ctx) const {
-  Tensor normed = ctx.workspace.take(Slot::kNormed, x.shape());
-  attention_norm_.forward(x, normed, ctx);
-  attention_.forward(normed, x, batch, angles, kv, ctx);
-  ffn_norm_.forward(x, normed, ctx);
-  ffn_.forward(normed, x, ctx);
+void Block::forward(Tensor& x, Tensor& normed, const NextNorm& next, const Batch& batch, const RotaryAngles& angles,
+                    KvLayer& kv, RankContext& ctx) const {
+  attention_.forward(normed, x, {&ffn_norm_, ffn_.readers()}, batch, angles, kv, ctx);
+  ffn_.forward(normed, x, next, ctx);
   ctx.pp.progress();
 }
 

@@ -24,8 +24,12 @@ class Block {
   int64_t kv_heads() const { return attention_.kv_heads(); }
   /// Operations of attention for each key that a token sees.
   int64_t ops_per_key() const { return attention_.ops_per_key(); }
-  /// x [T, D], in place. Collective over tp.
-  void forward(Tensor& x, const Batch& batch, const RotaryAngles& angles, KvLayer& kv, RankContext& ctx) const;
+  /// What stands at its beginning.
+  NextNorm entry() const { return {&attention_norm_, attention_.readers()}; }
+  /// x [T, D], in place. normed [T, D]: at first the norm of x at the beginning, then the one that is next, if any.
+  /// Collective over tp.
+  void forward(Tensor& x, Tensor& normed, const NextNorm& next, const Batch& batch, const RotaryAngles& angles,
+               KvLayer& kv, RankContext& ctx) const;
 
  private:
   Norm attention_norm_;

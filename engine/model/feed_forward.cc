@@ -56,17 +56,17 @@ FeedForward::FeedForward(ParamTable& params, Workspace& workspace, const ModelCo
   }
 }
 
-void FeedForward::forward(const Tensor& normed, Tensor& hidden, RankContext& ctx) const {
+void FeedForward::forward(Tensor& normed, Tensor& hidden, const NextNorm& next, RankContext& ctx) const {
   const int64_t rows = normed.dim(0);
-  Tensor up = ctx.workspace.take(Slot::kGateUp, {rows, up_.rows()});
-  up_.forward(normed, {}, up, ctx);
   if (gated_) {
     Tensor activated = ctx.workspace.take(Slot::kActivated, {rows, up_.rows() / 2});
-    ctx.ops.silu_mul(up, activated, ctx.stream);
-    down_.forward(activated, hidden, hidden, ctx);
+    up_.forward_gated(normed, activated, down_.weights(), ctx);
+    down_.forward_into(hidden, normed, next, activated, ctx);
   } else {
+    Tensor up = ctx.workspace.take(Slot::kGateUp, {rows, up_.rows()});
+    up_.forward(normed, up, ctx);
     ctx.ops.gelu_tanh(up, up, ctx.stream);
-    down_.forward(up, hidden, hidden, ctx);
+    down_.forward_into(hidden, normed, next, up, ctx);
   }
 }
 

@@ -21,8 +21,10 @@ class FeedForward {
  public:
   FeedForward(ParamTable& params, Workspace& workspace, const ModelConfig& config, const FeedForwardNames& names);
 
-  /// hidden += ffn(normed). normed, hidden [T, D]. Collective over tp.
-  void forward(const Tensor& normed, Tensor& hidden, RankContext& ctx) const;
+  /// The weights that multiply its input.
+  std::span<const Weight> readers() const { return up_.weights(); }
+  /// hidden += ffn(normed), then normed = the norm that is next, if any. normed, hidden [T, D]. Collective over tp.
+  void forward(Tensor& normed, Tensor& hidden, const NextNorm& next, RankContext& ctx) const;
 
  private:
   bool gated_;

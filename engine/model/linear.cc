@@ -28,27 +28,49 @@ Linear::Linear(ParamTable& params, Workspace& workspace, ParamSpec weight, std::
   steps_ = tree_.steps(params.tp_rank(), cut.unit, columns);
   const int64_t outputs = workspace.limits().rows * spec.global[0];
   workspace.declare(Slot::kNodes, tree_.node_count(params.tp_rank()) * outputs);
-  workspace.declare(Slot::kReduced, outputs);
+  if (tree_.ranks() > 1) {
+    workspace.declare(Slot::kReduced, outputs);
+  }
 }
 
-void Linear::forward(const Tensor& x, const Tensor& residual, Tensor& y, RankContext& ctx) const {
-  const Tensor none;
-  const Tensor& bias = bias_ != nullptr ? bias_->values : none;
-  const int64_t rows = x.dim(0);
-  const int64_t outputs = weight_->local[0];
-  if (!weight_->spec.shard.contracts) {
-    Tensor root = y.reshape({1, rows, outputs});
-    ctx.ops.linear(x, weight_->parts, steps_, root, ctx.stream);
-    if (bias_ != nullptr || !residual.empty()) {
-      ctx.ops.add(y, bias, residual, y, ctx.stream);
-    }
+const Tensor& Linear::bias() const {
+  static const Tensor kNone;
+  return bias_ != nullptr ? bias_->values : kNone;
+}
+
+void Linear::forward(const Tensor& x, Tensor& y, RankContext& ctx) const {
+  Tensor root = y.reshape({1, x.dim(0), rows()});
+  ctx.ops.linear(x, weight_->parts, steps_, root, ctx.stream);
+  if (bias_ != nullptr) {
+    ctx.ops.add(y, bias(), {}, y, ctx.stream);
+  }
+}
+
+void Linear::forward_gated(const Tensor& x, Tensor& y, std::span<const Weight> readers, RankContext& ctx) const {
+  Tensor gate_up = ctx.workspace.take(Slot::kGateUp, {x.dim(0), rows()});
+  if (bias_ == nullptr) {
+    ctx.ops.linear_silu_mul(x, weight_->parts, steps_, gate_up, y, readers, ctx.stream);
     return;
   }
-  Tensor nodes = ctx.workspace.take(Slot::kNodes, {tree_.node_count(ctx.tp.rank()), rows, outputs});
-  Tensor root = ctx.workspace.take(Slot::kReduced, {rows, outputs});
+  forward(x, gate_up, ctx);
+  ctx.ops.silu_mul(gate_up, y, ctx.stream);
+}
+
+void Linear::forward_into(Tensor& hidden, Tensor& normed, const NextNorm& next, const Tensor& x,
+                          RankContext& ctx) const {
+  Tensor nodes = ctx.workspace.take(Slot::kNodes, {tree_.node_count(ctx.tp.rank()), x.dim(0), rows()});
+  // A rank that has the whole tree has its root.
+  Tensor root = tree_.ranks() == 1 ? nodes.reshape(hidden.shape()) : ctx.workspace.take(Slot::kReduced, hidden.shape());
   ctx.ops.linear(x, weight_->parts, steps_, nodes, ctx.stream);
-  ctx.tp.tree_reduce(nodes, tree_, root, ctx.stream);
-  ctx.ops.add(root, bias, residual, y, ctx.stream);
+  if (next.norm == nullptr) {
+    ctx.tp.tree_reduce(nodes, tree_, root, ctx.stream);
+    ctx.ops.add(root, bias(), hidden, hidden, ctx.stream);
+    return;
+  }
+  const AddNorm then = next.norm->after_sum(bias(), hidden, normed);
+  ctx.tp.tree_reduce_add_norm(
+      nodes, tree_, root, then, [&](Range rows) { ctx.ops.add_norm(root, rows, then, next.readers, ctx.stream); },
+      ctx.stream);
 }
 
 }  // namespace longship

@@ -21,4 +21,13 @@ void Norm::forward(const Tensor& x, Tensor& y, RankContext& ctx) const {
   }
 }
 
+AddNorm Norm::after_sum(const Tensor& bias, const Tensor& hidden, const Tensor& normed) const {
+  return {.bias = bias,
+          .hidden = hidden,
+          .gain = gain_->values,
+          .norm_bias = bias_ != nullptr ? bias_->values : Tensor(),
+          .eps = eps_,
+          .normed = normed};
+}
+
 }  // namespace longship

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <span>
 #include <string>
 
 #include "engine/model/config.h"
@@ -16,12 +17,21 @@ class Norm {
 
   /// x, y [T, D]
   void forward(const Tensor& x, Tensor& y, RankContext& ctx) const;
+  /// hidden [T, D] += sum + bias, which may be empty, then normed [T, D] = the norm of hidden, as backends take it.
+  AddNorm after_sum(const Tensor& bias, const Tensor& hidden, const Tensor& normed) const;
 
  private:
   NormKind kind_;
   float eps_;
   Param* gain_;
   Param* bias_ = nullptr;
+};
+
+/// What comes after half a layer: a norm of the hidden values, and the weights that multiply its result. No norm:
+/// nothing of this stage.
+struct NextNorm {
+  const Norm* norm = nullptr;
+  std::span<const Weight> readers;
 };
 
 }  // namespace longship

@@ -55,6 +55,7 @@ Stage::Stage(const ModelConfig& config, const ModelFamily& family, WeightSource&
   workspace_.declare(Slot::kPositions, rows);
   workspace_.declare(Slot::kLogitRows, limits.step.logit_rows);
   workspace_.declare(Slot::kHidden, rows * config.width);
+  workspace_.declare(Slot::kNormed, rows * config.width);
   if (!config.learned_positions) {
     workspace_.declare(Slot::kCos, rows * config.head_dim / 2);
     workspace_.declare(Slot::kSin, rows * config.head_dim / 2);
@@ -171,6 +172,10 @@ RotaryAngles Stage::angles(Stream& stream) {
   return angles;
 }
 
+NextNorm Stage::entry(std::size_t block) const {
+  return block < blocks_.size() ? blocks_[block].entry() : NextNorm{};
+}
+
 Tensor Stage::execute(const StepPlan& plan, RankContext& ctx, DrawnTokens* fed) {
   const bool replayed = can_be_replayed(plan, ctx);
   const StepKey key = key_of(plan, replayed);
@@ -185,8 +190,12 @@ Tensor Stage::execute(const StepPlan& plan, RankContext& ctx, DrawnTokens* fed) 
 Tensor Stage::forward(const Batch& batch, const RotaryAngles& rotary, const Tensor& wanted, RankContext& ctx) {
   Tensor hidden = workspace_.take(Slot::kHidden, {batch.rows(), config_.width});
   inlet_->take(batch, hidden, ctx);
+  Tensor normed = workspace_.take(Slot::kNormed, hidden.shape());
+  if (const NextNorm first = entry(0); first.norm != nullptr) {
+    first.norm->forward(hidden, normed, ctx);
+  }
   for (std::size_t i = 0; i < blocks_.size(); ++i) {
-    blocks_[i].forward(hidden, batch, rotary, kv_.layer(i), ctx);
+    blocks_[i].forward(hidden, normed, entry(i + 1), batch, rotary, kv_.layer(i), ctx);
   }
   return outlet_->put(hidden, wanted, ctx);
 }

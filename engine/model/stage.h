@@ -57,6 +57,8 @@ class Stage {
   Tensor logit_rows(const StepPlan& plan, int64_t count, Stream& stream);
   RotaryAngles angles(Stream& stream);
   Tensor forward(const Batch& batch, const RotaryAngles& rotary, const Tensor& wanted, RankContext& ctx);
+  /// Of block `block` of this stage; nothing behind the last one.
+  NextNorm entry(std::size_t block) const;
 
   const ModelConfig& config_;
   WeightSource& weights_;

@@ -55,6 +55,7 @@ class EveryOp {
     kernels_.reserve(sizes.tokens, std::max(sizes.columns, sizes.plain_columns));
     for (const DType dtype : kWeightTypes) {
       linear(dtype);
+      gated(dtype);
       embed(dtype);
     }
     elementwise();
@@ -107,6 +108,25 @@ class EveryOp {
     keep("linear " + std::string(name(dtype)), nodes, plain || exact_ ? 1e-5 : kQuantisedTolerance);
   }
 
+  void gated(DType dtype) {
+    const bool plain = !is_block_quantised(dtype);
+    const int64_t columns = plain ? sizes_.plain_columns : sizes_.columns;
+    const int64_t group = plain ? sizes_.plain_group : sizes_.group;
+    const auto groups = static_cast<int32_t>((columns + group - 1) / group);
+    const std::vector<GroupStep> steps = ReductionTree(groups, {0, groups}).steps(0, group, columns);
+    const std::vector<std::byte> gate = fused_data_.stored(dtype, sizes_.outputs, columns);
+    const std::vector<std::byte> up = fused_data_.stored(dtype, sizes_.outputs, columns);
+    const PackedWeight packed[] = {pack(kernels_, {dtype, sizes_.outputs, columns, gate.data()}),
+                                   pack(kernels_, {dtype, sizes_.outputs, columns, up.data()})};
+    const Weight parts[] = {packed[0].weight, packed[1].weight};
+    const Tensor x = to_device(plain ? fused_data_.tensor({sizes_.tokens, columns})
+                                     : fused_data_.rounded_tensor({sizes_.tokens, columns}));
+    Tensor room = output({sizes_.tokens, 2 * sizes_.outputs});
+    Tensor y = output({sizes_.tokens, sizes_.outputs});
+    kernels_.linear_silu_mul(x, parts, steps, room, y, {}, stream_);
+    keep("linear_silu_mul " + std::string(name(dtype)), y, plain || exact_ ? 1e-5 : 2 * kQuantisedTolerance);
+  }
+
   void embed(DType dtype) {
     const int64_t columns = sizes_.columns;
     const std::vector<std::byte> table = data_.stored(dtype, 50, columns);
@@ -157,6 +177,17 @@ class EveryOp {
     keep("rms_norm", y, 1e-6);
     kernels_.layer_norm(x, gain, bias, 1e-5F, y, stream_);
     keep("layer_norm", y, 2e-6);
+    for (const Tensor& norm_bias : {Tensor(), bias}) {
+      const AddNorm then{.bias = gain,
+                         .hidden = to_device(fused_data_.tensor(x.shape())),
+                         .gain = gain,
+                         .norm_bias = norm_bias,
+                         .eps = 1e-5F,
+                         .normed = output(x.shape())};
+      kernels_.add_norm(x, {0, sizes_.tokens}, then, {}, stream_);
+      keep("add_norm", then.normed, 2e-6);
+      keep("hidden of add_norm", then.hidden, 0);
+    }
     const HeadsView heads = some_heads();
     kernels_.rms_norm_heads(heads, random({sizes_.head_dim}), 1e-6F, stream_);
     keep("rms_norm_heads", heads.base, 1e-6);
@@ -212,6 +243,7 @@ class EveryOp {
   OpSizes sizes_;
   bool exact_;
   RandomData data_{7};
+  RandomData fused_data_{8};
   std::unique_ptr<Stream> stream_owner_;
   Stream& stream_ = *stream_owner_;
   std::vector<Outcome> outcomes_;

@@ -7,19 +7,19 @@
 #include "engine/backend/cpu/cpu_roofline.h"
 #include "engine/backend/cpu/isa.h"
 #include "engine/backend/cpu/packed_layout.h"
+#include "engine/backend/cpu/quantised_rows.h"
 #include "engine/weights/blocks.h"
 
 namespace longship {
 
 namespace {
 
-using cpu::ActivationBlock;
 using cpu::AttentionTask;
 using cpu::Isa;
-using cpu::kBlock;
 using cpu::Layout;
 using cpu::LinearPart;
 using cpu::LinearTask;
+using cpu::QuantisedRows;
 
 static_assert(cpu::kChunkKeys == kPageTokens && cpu::kMaxHeadDim >= kMaxHeadDim);
 
@@ -27,6 +27,15 @@ static_assert(cpu::kChunkKeys == kPageTokens && cpu::kMaxHeadDim >= kMaxHeadDim)
 // bytes of weights times tokens.
 constexpr int64_t kGrainValues = 16384;
 constexpr int64_t kGrainWeightBytes = 32768;
+
+// Tokens and row blocks of gate and up that are multiplied before SiLU.
+constexpr int64_t kStripTokens = 128;
+constexpr int64_t kStripBlocks = 8;
+
+// Row blocks that make up a grain: whole blocks of activations of what reads them.
+int64_t grain_blocks(int64_t block_work) {
+  return (std::max<int64_t>(1, kGrainWeightBytes / std::max<int64_t>(1, block_work)) + 3) / 4 * 4;
+}
 
 // Items of `size` values each that make up a grain.
 int64_t grain(int64_t size) {
@@ -77,18 +86,17 @@ class CpuKernels : public Kernels {
   }
 
   int64_t scratch_bytes(int64_t max_rows, int64_t max_columns) const override {
-    return quant_bytes(max_rows, max_columns) + block_bytes(max_rows, max_columns) + partial_bytes();
+    return (exact_ ? 0 : 2 * QuantisedRows::bytes(max_rows, max_columns)) + partial_bytes();
   }
 
   void reserve(int64_t max_rows, int64_t max_columns) override {
-    const auto grow = [](Tensor& memory, int64_t bytes) {
-      if (memory.bytes() < bytes) {
-        memory = Tensor::allocate(DType::kU8, {bytes});
-      }
-    };
-    grow(quants_, quant_bytes(max_rows, max_columns));
-    grow(blocks_, block_bytes(max_rows, max_columns));
-    grow(partials_, partial_bytes());
+    if (!exact_) {
+      input_.reserve(max_rows, max_columns);
+      output_.reserve(max_rows, max_columns);
+    }
+    if (partials_.bytes() < partial_bytes()) {
+      partials_ = Tensor::allocate(DType::kU8, {partial_bytes()});
+    }
   }
 
   void embed(const StoredMatrix& table, const Tensor& ids, Tensor& out, Stream&) override {
@@ -113,6 +121,11 @@ class CpuKernels : public Kernels {
     for_rows(x.dim(0), x.dim(1),
              [&](int64_t row) { isa_.rms_norm(row_of(x, row), gain.data<float>(), eps, x.dim(1), row_of(y, row)); });
   }
+
+  void add_norm(const Tensor& x, Range rows, const AddNorm& then, std::span<const Weight> readers, Stream&) override;
+
+  void linear_silu_mul(const Tensor& x, std::span<const Weight> parts, std::span<const GroupStep> steps,
+                       Tensor& gate_up, Tensor& y, std::span<const Weight> readers, Stream& stream) override;
 
   void rms_norm_heads(const HeadsView& x, const Tensor& gain, float eps, Stream&) override {
     for_heads(x, [&](int64_t, float* head) { isa_.rms_norm(head, gain.data<float>(), eps, x.head_dim, head); });
@@ -173,12 +186,8 @@ class CpuKernels : public Kernels {
  private:
   Layout layout(DType dtype) const { return cpu::layout_of(dtype, exact_); }
 
-  int64_t quant_bytes(int64_t rows, int64_t columns) const {
-    return exact_ ? 0 : Tensor::aligned_bytes(rows * columns);
-  }
-  int64_t block_bytes(int64_t rows, int64_t columns) const {
-    const int64_t blocks = rows * (columns / kBlock);
-    return exact_ ? 0 : Tensor::aligned_bytes(blocks * static_cast<int64_t>(sizeof(ActivationBlock)));
+  bool any_quantised(std::span<const Weight> weights) const {
+    return std::ranges::any_of(weights, [&](const Weight& weight) { return cpu::is_quantised(layout(weight.dtype)); });
   }
 
   int64_t partial_bytes() const { return Tensor::aligned_bytes(cpu::AttentionPlan::scratch_bytes(pool_.threads())); }
@@ -213,56 +222,76 @@ class CpuKernels : public Kernels {
     });
   }
 
-  void quantise(const Tensor& x);
+  /// Gate and up, and what becomes of their products.
+  struct GateUp {
+    LinearTask task;
+    std::span<const Weight> parts;
+    const Tensor& y;
+    bool quantised;  ///< Whether y is, too.
+  };
+
+  void quantise_input(const Tensor& x);
+  void run_strip(const GateUp& work, Range tokens, Range blocks, float* room);
+  LinearTask input_task(const Tensor& x, std::span<const Weight> parts, std::span<const GroupStep> steps);
 
   const Isa& isa_;
   std::string name_;
   bool exact_;
   ThreadPool pool_;
-  Tensor quants_;  // int8 activations of one linear, [rows, columns]
-  Tensor blocks_;  // their ActivationBlocks
+  QuantisedRows input_;   // of the linear in the works
+  QuantisedRows output_;  // of the operation before, for the next linear
   std::vector<LinearPart> parts_;
   cpu::AttentionPlan attention_plan_;
   Tensor partials_;  // of attention
 };
 
-void CpuKernels::quantise(const Tensor& x) {
-  const int64_t columns = x.dim(1);
-  LONGSHIP_CHECK(quant_bytes(x.dim(0), columns) <= quants_.bytes() && block_bytes(x.dim(0), columns) <= blocks_.bytes(),
-                 "more rows or columns than reserved");
-  for_rows(x.dim(0), columns, [&](int64_t row) {
-    isa_.quantise(row_of(x, row), columns, quants_.data<int8_t>() + row * columns,
-                  blocks_.data<ActivationBlock>() + row * (columns / kBlock));
-  });
+void CpuKernels::quantise_input(const Tensor& x) {
+  if (output_.complete(x)) {
+    std::swap(input_, output_);
+  } else {
+    input_.begin(x);
+    for_rows(x.dim(0), x.dim(1), [&](int64_t row) { input_.quantise(isa_, row_of(x, row), row, {0, x.dim(1)}); });
+  }
+}
+
+LinearTask CpuKernels::input_task(const Tensor& x, std::span<const Weight> parts, std::span<const GroupStep> steps) {
+  LONGSHIP_CHECK(max_partials(steps) <= cpu::kMaxPartials, "a reduction tree deeper than any model's");
+  LinearTask task{.x = x.data<float>(),
+                  .quants = nullptr,
+                  .blocks = nullptr,
+                  .tokens = x.dim(0),
+                  .columns = x.dim(1),
+                  .steps = steps.data(),
+                  .step_count = std::ssize(steps),
+                  .nodes = nullptr,
+                  .outputs = 0};
+  if (any_quantised(parts)) {
+    quantise_input(x);
+    task.quants = input_.quants(0);
+    task.blocks = input_.blocks(0);
+  }
+  output_.forget();
+  return task;
 }
 
 void CpuKernels::linear(const Tensor& x, std::span<const Weight> parts, std::span<const GroupStep> steps, Tensor& nodes,
                         Stream&) {
-  LONGSHIP_CHECK(max_partials(steps) <= cpu::kMaxPartials, "a reduction tree deeper than any model's");
   const int64_t columns = x.dim(1);
   int64_t outputs = 0;
   int64_t row_blocks = 0;
   int64_t bytes = 0;
-  bool quantised = false;
   parts_.clear();
   for (const Weight& part : parts) {
     const Layout kind = layout(part.dtype);
     parts_.push_back({part.data, cpu::row_block_bytes(kind, columns), part.rows, outputs, kind});
-    quantised = quantised || cpu::is_quantised(kind);
     outputs += part.rows;
     row_blocks += cpu::row_blocks(part.rows);
     bytes += packed_bytes(part.dtype, part.rows, columns);
   }
-  LinearTask task{x.data<float>(),     nullptr, nullptr, x.dim(0), columns, steps.data(), std::ssize(steps),
-                  nodes.data<float>(), outputs};
-  if (quantised) {
-    quantise(x);
-    task.quants = quants_.data<int8_t>();
-    task.blocks = blocks_.data<ActivationBlock>();
-  }
-  const int64_t block_work = std::max<int64_t>(1, bytes / row_blocks * task.tokens);
-  const int64_t grain_blocks = (std::max<int64_t>(1, kGrainWeightBytes / block_work) + 3) / 4 * 4;
-  parallel(row_blocks, grain_blocks, [&](int64_t begin, int64_t end) {
+  LinearTask task = input_task(x, parts, steps);
+  task.nodes = nodes.data<float>();
+  task.outputs = outputs;
+  parallel(row_blocks, grain_blocks(bytes / row_blocks * task.tokens), [&](int64_t begin, int64_t end) {
     int64_t first = 0;
     for (const LinearPart& part : parts_) {
       const int64_t count = cpu::row_blocks(part.rows);
@@ -272,6 +301,84 @@ void CpuKernels::linear(const Tensor& x, std::span<const Weight> parts, std::spa
         isa_.linear(task, part, from, to);
       }
       first += count;
+    }
+  });
+}
+
+void CpuKernels::add_norm(const Tensor& x, Range rows, const AddNorm& then, std::span<const Weight> readers, Stream&) {
+  const int64_t width = x.dim(1);
+  const bool quantised = any_quantised(readers);
+  if (!quantised) {
+    output_.forget();
+  } else if (rows.begin == 0) {
+    output_.begin(then.normed);
+  }
+  const float* bias = then.bias.empty() ? nullptr : then.bias.data<float>();
+  for_rows(rows.size(), width, [&](int64_t i) {
+    const int64_t row = rows.begin + i;
+    float* hidden = row_of(then.hidden, row);
+    float* normed = row_of(then.normed, row);
+    isa_.add(row_of(x, row), bias, hidden, width, hidden);
+    if (then.norm_bias.empty()) {
+      isa_.rms_norm(hidden, then.gain.data<float>(), then.eps, width, normed);
+    } else {
+      isa_.layer_norm(hidden, then.gain.data<float>(), then.norm_bias.data<float>(), then.eps, width, normed);
+    }
+    if (quantised) {
+      output_.quantise(isa_, normed, row, {0, width});
+    }
+  });
+}
+
+void CpuKernels::run_strip(const GateUp& work, Range tokens, Range blocks, float* room) {
+  const int64_t first = blocks.begin * cpu::kLanes;
+  const int64_t width = std::min(work.y.dim(1), blocks.end * cpu::kLanes) - first;
+  LinearTask task = work.task;
+  task.x += tokens.begin * task.columns;
+  if (task.quants != nullptr) {
+    task.quants = input_.quants(tokens.begin);
+    task.blocks = input_.blocks(tokens.begin);
+  }
+  task.tokens = tokens.size();
+  task.nodes = room;
+  task.outputs = 2 * width;
+  int64_t output = 0;
+  for (const Weight& weight : work.parts) {
+    const int64_t bytes = cpu::row_block_bytes(layout(weight.dtype), task.columns);
+    isa_.linear(task, {weight.data + blocks.begin * bytes, bytes, width, output, layout(weight.dtype)}, 0,
+                blocks.size());
+    output += width;
+  }
+  for (int64_t t = 0; t < tokens.size(); ++t) {
+    const float* gate = room + t * 2 * width;
+    float* y = row_of(work.y, tokens.begin + t);
+    isa_.silu_mul(gate, gate + width, width, y + first);
+    if (work.quantised) {
+      output_.quantise(isa_, y, tokens.begin + t, {first, first + width});
+    }
+  }
+}
+
+// Strips of gate and up, so small that what stands between product and SiLU stays in the cache.
+void CpuKernels::linear_silu_mul(const Tensor& x, std::span<const Weight> parts, std::span<const GroupStep> steps,
+                                 Tensor& gate_up, Tensor& y, std::span<const Weight> readers, Stream&) {
+  const GateUp work{input_task(x, parts, steps), parts, y, any_quantised(readers)};
+  if (work.quantised) {
+    output_.begin(y);
+  }
+  const int64_t tokens = x.dim(0);
+  const int64_t strip_tokens = std::min(tokens, kStripTokens);
+  const int64_t strip_blocks = kStripBlocks * (kStripTokens / strip_tokens);
+  const int64_t bytes =
+      packed_bytes(parts[0].dtype, y.dim(1), x.dim(1)) + packed_bytes(parts[1].dtype, y.dim(1), x.dim(1));
+  const int64_t row_blocks = cpu::row_blocks(y.dim(1));
+  parallel(row_blocks, grain_blocks(bytes / row_blocks * tokens), [&](int64_t begin, int64_t end) {
+    float* room = gate_up.data<float>() + tokens * 2 * cpu::kLanes * begin;
+    for (int64_t token = 0; token < tokens; token += strip_tokens) {
+      for (int64_t block = begin; block < end; block += strip_blocks) {
+        run_strip(work, {token, std::min(tokens, token + strip_tokens)}, {block, std::min(end, block + strip_blocks)},
+                  room);
+      }
     }
   });
 }

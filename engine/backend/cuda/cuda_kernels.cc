@@ -68,6 +68,10 @@ const float* values_or_null(const Tensor& x) {
   return x.empty() ? nullptr : x.data<float>();
 }
 
+RowNorm row_norm(const Tensor& gain, const Tensor& bias, float eps) {
+  return {gain.data<float>(), values_or_null(bias), eps, static_cast<int>(gain.dim(0))};
+}
+
 class CudaKernels : public Kernels {
  public:
   CudaKernels(const BackendOptions& options, int device)
@@ -163,13 +167,23 @@ class CudaKernels : public Kernels {
   void linear(const Tensor& x, std::span<const Weight> parts, std::span<const GroupStep> steps, Tensor& nodes,
               Stream& stream) override;
 
+  void linear_silu_mul(const Tensor& x, std::span<const Weight> parts, std::span<const GroupStep> steps,
+                       Tensor& gate_up, Tensor& y, std::span<const Weight> readers, Stream& stream) override;
+
   void add(const Tensor& x, const Tensor& bias, const Tensor& residual, Tensor& y, Stream& stream) override {
     launch_add(x.data<float>(), values_or_null(bias), values_or_null(residual), x.dim(0), x.dim(1), y.data<float>(),
                handle_of(stream));
   }
 
   void rms_norm(const Tensor& x, const Tensor& gain, float eps, Tensor& y, Stream& stream) override {
-    launch_rms_norm(x.data<float>(), gain.data<float>(), eps, x.dim(0), static_cast<int>(x.dim(1)), y.data<float>(),
+    launch_norm(x.data<float>(), row_norm(gain, {}, eps), x.dim(0), y.data<float>(), handle_of(stream));
+  }
+
+  void add_norm(const Tensor& x, Range rows, const AddNorm& then, std::span<const Weight> /*readers*/,
+                Stream& stream) override {
+    const int64_t first = rows.begin * x.dim(1);
+    launch_add_norm(x.data<float>() + first, values_or_null(then.bias), row_norm(then.gain, then.norm_bias, then.eps),
+                    rows.size(), then.hidden.data<float>() + first, then.normed.data<float>() + first,
                     handle_of(stream));
   }
 
@@ -179,8 +193,7 @@ class CudaKernels : public Kernels {
 
   void layer_norm(const Tensor& x, const Tensor& gain, const Tensor& bias, float eps, Tensor& y,
                   Stream& stream) override {
-    launch_layer_norm(x.data<float>(), gain.data<float>(), bias.data<float>(), eps, x.dim(0),
-                      static_cast<int>(x.dim(1)), y.data<float>(), handle_of(stream));
+    launch_norm(x.data<float>(), row_norm(gain, bias, eps), x.dim(0), y.data<float>(), handle_of(stream));
   }
 
   void rope(const HeadsView& x, const Tensor& cos, const Tensor& sin, Stream& stream) override {
@@ -307,6 +320,32 @@ void CudaKernels::linear(const Tensor& x, std::span<const Weight> parts, std::sp
     first_output += static_cast<int>(part.rows);
   }
   launch_parts();
+}
+
+void CudaKernels::linear_silu_mul(const Tensor& x, std::span<const Weight> parts, std::span<const GroupStep> steps,
+                                  Tensor& gate_up, Tensor& y, std::span<const Weight> readers, Stream& stream) {
+  const WeightLayout layout = layout_of(parts[0].dtype, exact_);
+  const bool many = blas_ != nullptr && x.dim(0) >= BlasLinear::kFewestTokens;
+  if (many || layout != layout_of(parts[1].dtype, exact_)) {
+    Kernels::linear_silu_mul(x, parts, steps, gate_up, y, readers, stream);
+    return;
+  }
+  finish_packing();
+  const LinearPrograms::Program& program = programs_.get(steps, *staging_, handle_of(stream));
+  const int rows = static_cast<int>(y.dim(1));
+  LinearArguments arguments{.x = x.data<float>(),
+                            .tokens = static_cast<int>(x.dim(0)),
+                            .columns = static_cast<int>(x.dim(1)),
+                            .parts = {{parts[0].data, rows, 0}, {parts[1].data, rows, 0}},
+                            .part_count = 2,
+                            .row_block_bytes = row_block_bytes(layout, x.dim(1)),
+                            .runs = program.runs(),
+                            .run_count = program.run_count,
+                            .depth = program.depth,
+                            .nodes = y.data<float>(),
+                            .outputs = rows,
+                            .gated = true};
+  launch_linear(layout, arguments, handle_of(stream));
 }
 
 void CudaKernels::attention(const HeadsView& query, const KvLayer& kv, const Batch& batch, const AttentionSpec& spec,

@@ -65,6 +65,7 @@ struct LinearArguments {
   int depth = 1;           ///< Most unmerged partial sums of the program.
   float* nodes = nullptr;  ///< [nodes, tokens, outputs]
   int outputs = 0;
+  bool gated = false;  ///< Two parts [gate | up] and one node: it is silu(gate) * up, of as many outputs as a part.
 };
 
 /// See Kernels::linear. The second: of a layout of blocks.

@@ -4,6 +4,7 @@
 // take runs of columns in turn. After each round of runs the sums of the warps are added in the order of the program.
 
 #include "cuda/launch.h"
+#include "engine/backend/cuda/kernels/math.h"
 #include "engine/backend/cuda/kernels/weight_formats.h"
 
 namespace longship::cuda {
@@ -29,7 +30,22 @@ struct LinearRows {
   int first_row = 0;  ///< Of the part.
 };
 
+/// The same row block of gate and of up.
+__device__ __forceinline__ LinearRows gated_rows_of_block(const LinearArguments& task, int tile, int lane) {
+  static_assert(kLinearRowBlocks == 2);
+  LinearRows found;
+  found.part = task.parts[0];
+  found.first_row = tile * kRowBlock;
+  const int64_t first = tile * task.row_block_bytes;
+  found.rows[0] = {reinterpret_cast<const unsigned char*>(task.parts[0].data) + first, lane % kRowBlock, task.columns};
+  found.rows[1] = {reinterpret_cast<const unsigned char*>(task.parts[1].data) + first, lane % kRowBlock, task.columns};
+  return found;
+}
+
 __device__ __forceinline__ LinearRows rows_of_block(const LinearArguments& task, int tile, int lane) {
+  if (task.gated) {
+    return gated_rows_of_block(task, tile, lane);
+  }
   LinearRows found;
   bool searching = true;
 #pragma unroll
@@ -179,21 +195,32 @@ class Combiner {
         sum = sums_[(count_ - 1 - i) * kLinearOutputs<T> + o] + sum;
       }
       sums_[(count_ - 1 - run.merges) * kLinearOutputs<T> + o] = sum;
-      if (run.ends_node) {
-        write(o, sum);
+      if (run.ends_node && !task_.gated) {
+        write(node_, o, sum);
       }
     }
     count_ -= run.merges + (run.ends_node ? 1 : 0);
     node_ += run.ends_node ? 1 : 0;
   }
 
+  /// silu(gate) * up of the finished node, which is the only one.
+  __device__ __forceinline__ void write_gated() const {
+    __syncthreads();
+    for (int o = threadIdx.x; o < kLinearOutputs<T> / kLinearRowBlocks; o += blockDim.x) {
+      const float gate = sums_[o];
+      const float up = sums_[o + T * kRowBlock];
+      write(0, o, times_logistic(gate, gate) * up);
+    }
+  }
+
  private:
-  __device__ __forceinline__ void write(int o, float sum) const {
+  __device__ __forceinline__ void write(int node, int o, float sum) const {
     const int row = where_.first_row + o / (T * kRowBlock) * kRowBlock + o % kRowBlock;
     const int token = token_ + o / kRowBlock % T;
     if (row < where_.part.rows && token < task_.tokens) {
-      task_.nodes[(static_cast<int64_t>(node_) * task_.tokens + token) * task_.outputs + where_.part.first_output +
-                  row] = sum;
+      task_
+          .nodes[(static_cast<int64_t>(node) * task_.tokens + token) * task_.outputs + where_.part.first_output + row] =
+          sum;
     }
   }
 
@@ -238,14 +265,20 @@ __global__ void __launch_bounds__(kLinearWarps* kWarp, kLinearBlocks<Format, T>)
       combiner.add(task.runs[first + i], round + i * kLinearOutputs<T>);
     }
   }
+  if (task.gated) {
+    combiner.write_gated();
+  }
 }
 
 template <class Format, int T>
 void launch_tokens(const LinearArguments& task, StreamHandle stream) {
   const int warps = task.run_count < kLinearWarps ? task.run_count : kLinearWarps;
   unsigned tiles = 0;
-  for (int part = 0; part < task.part_count; ++part) {
+  for (int part = 0; part < task.part_count && !task.gated; ++part) {
     tiles += static_cast<unsigned>((task.parts[part].rows + kTileRows - 1) / kTileRows);
+  }
+  if (task.gated) {
+    tiles = static_cast<unsigned>((task.outputs + kRowBlock - 1) / kRowBlock);
   }
   const auto count = static_cast<std::size_t>(warps);
   const LaunchShape shape{.grid = {static_cast<unsigned>((task.tokens + T - 1) / T), tiles},

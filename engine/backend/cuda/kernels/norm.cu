@@ -7,60 +7,28 @@ namespace longship::cuda {
 
 namespace {
 
-constexpr int kMaxThreads = 256;
-constexpr int kMaxWarps = kMaxThreads / kWarp;
-constexpr int kValuesPerThread = 4;
 constexpr int kHeadsPerBlock = 4;
 
-// A block a row. How many threads add up a row depends on its width alone, and so do the sum's bits.
-LaunchShape row_shape(int64_t rows, int width, StreamHandle stream) {
-  const int wanted = (width / kValuesPerThread + kWarp - 1) / kWarp * kWarp;
-  const int threads = wanted < kWarp ? kWarp : (wanted > kMaxThreads ? kMaxThreads : wanted);
-  return {.grid = {static_cast<unsigned>(rows)},
-          .block = {static_cast<unsigned>(threads)},
-          .shared_bytes = shared_bytes<float>(kMaxWarps),
-          .stream = stream};
-}
-
-__device__ __forceinline__ float inverse_root(float sum, int width, float eps) {
-  return 1.0F / sqrtf(sum / static_cast<float>(width) + eps);
-}
-
-__global__ void rms_norm_kernel(const float* x, const float* gain, float eps, int width, float* y) {
+// A block a row.
+__global__ void norm_kernel(const float* x, RowNorm norm, float* y) {
   SharedMemory memory;
-  const Shared<float> sums = memory.take<float>(kMaxWarps);
-  const float* row = x + static_cast<int64_t>(blockIdx.x) * width;
-  float* out = y + static_cast<int64_t>(blockIdx.x) * width;
-  float squares = 0;
-  for (int i = threadIdx.x; i < width; i += blockDim.x) {
-    squares = fmaf(row[i], row[i], squares);
-  }
-  const float scale = inverse_root(block_sum(squares, sums), width, eps);
-  for (int i = threadIdx.x; i < width; i += blockDim.x) {
-    out[i] = row[i] * scale * gain[i];
-  }
+  const Shared<float> sums = memory.take<float>(kMostNormWarps);
+  const float* row = x + static_cast<int64_t>(blockIdx.x) * norm.width;
+  norm_row(
+      norm, row, [&](int i) { return row[i]; }, y + static_cast<int64_t>(blockIdx.x) * norm.width, sums);
 }
 
-__global__ void layer_norm_kernel(const float* x, const float* gain, const float* bias, float eps, int width,
-                                  float* y) {
+__global__ void add_norm_kernel(const float* x, const float* bias, RowNorm norm, float* hidden, float* normed) {
   SharedMemory memory;
-  const Shared<float> sums = memory.take<float>(kMaxWarps);
-  const float* row = x + static_cast<int64_t>(blockIdx.x) * width;
-  float* out = y + static_cast<int64_t>(blockIdx.x) * width;
-  float sum = 0;
-  for (int i = threadIdx.x; i < width; i += blockDim.x) {
-    sum = sum + row[i];
-  }
-  const float mean = block_sum(sum, sums) / static_cast<float>(width);
-  float squares = 0;
-  for (int i = threadIdx.x; i < width; i += blockDim.x) {
-    const float centred = row[i] - mean;
-    squares = fmaf(centred, centred, squares);
-  }
-  const float scale = inverse_root(block_sum(squares, sums), width, eps);
-  for (int i = threadIdx.x; i < width; i += blockDim.x) {
-    out[i] = fmaf((row[i] - mean) * scale, gain[i], bias[i]);
-  }
+  const Shared<float> sums = memory.take<float>(kMostNormWarps);
+  const int64_t first = static_cast<int64_t>(blockIdx.x) * norm.width;
+  float* row = hidden + first;
+  const auto add = [&](int i) {
+    const float sum = bias == nullptr ? x[first + i] : x[first + i] + bias[i];
+    row[i] = row[i] + sum;
+    return row[i];
+  };
+  norm_row(norm, row, add, normed + first, sums);
 }
 
 // A warp a head.
@@ -75,7 +43,7 @@ __global__ void rms_norm_heads_kernel(HeadRows x, const float* gain, float eps) 
   for (int i = lane; i < x.head_dim; i += kWarp) {
     squares = fmaf(values[i], values[i], squares);
   }
-  const float scale = inverse_root(warp_sum(squares), x.head_dim, eps);
+  const float scale = 1.0F / sqrtf(warp_sum(squares) / static_cast<float>(x.head_dim) + eps);
   for (int i = lane; i < x.head_dim; i += kWarp) {
     values[i] = values[i] * scale * gain[i];
   }
@@ -83,14 +51,14 @@ __global__ void rms_norm_heads_kernel(HeadRows x, const float* gain, float eps) 
 
 }  // namespace
 
-void launch_rms_norm(const float* x, const float* gain, float eps, int64_t rows, int width, float* y,
-                     StreamHandle stream) {
-  launch(rms_norm_kernel, "rms_norm", row_shape(rows, width, stream), x, gain, eps, width, y);
+void launch_norm(const float* x, const RowNorm& norm, int64_t rows, float* y, StreamHandle stream) {
+  launch(norm_kernel, "norm", norm_shape(static_cast<unsigned>(rows), norm.width, stream), x, norm, y);
 }
 
-void launch_layer_norm(const float* x, const float* gain, const float* bias, float eps, int64_t rows, int width,
-                       float* y, StreamHandle stream) {
-  launch(layer_norm_kernel, "layer_norm", row_shape(rows, width, stream), x, gain, bias, eps, width, y);
+void launch_add_norm(const float* x, const float* bias, const RowNorm& norm, int64_t rows, float* hidden, float* normed,
+                     StreamHandle stream) {
+  launch(add_norm_kernel, "add_norm", norm_shape(static_cast<unsigned>(rows), norm.width, stream), x, bias, norm,
+         hidden, normed);
 }
 
 void launch_rms_norm_heads(const HeadRows& x, const float* gain, float eps, StreamHandle stream) {

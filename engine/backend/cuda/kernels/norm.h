@@ -1,14 +1,15 @@
 #pragma once
 
+#include "cuda/norm_row.h"
 #include "engine/backend/cuda/kernels/elementwise.h"
 
 namespace longship::cuda {
 
-/// See Kernels::rms_norm, layer_norm and rms_norm_heads.
-void launch_rms_norm(const float* x, const float* gain, float eps, int64_t rows, int width, float* y,
+/// See Kernels::rms_norm, layer_norm, add_norm and rms_norm_heads.
+void launch_norm(const float* x, const RowNorm& norm, int64_t rows, float* y, StreamHandle stream);
+/// `bias` may be null; rows of `hidden` and `normed` as of `x`.
+void launch_add_norm(const float* x, const float* bias, const RowNorm& norm, int64_t rows, float* hidden, float* normed,
                      StreamHandle stream);
-void launch_layer_norm(const float* x, const float* gain, const float* bias, float eps, int64_t rows, int width,
-                       float* y, StreamHandle stream);
 void launch_rms_norm_heads(const HeadRows& x, const float* gain, float eps, StreamHandle stream);
 
 }  // namespace longship::cuda

@@ -1,0 +1,73 @@
+#pragma once
+
+// The norm of a row by a block of threads, for kernels that have something else to do with the row at once.
+
+#include <cstdint>
+
+#include "cuda/block_sum.h"
+#include "cuda/launch.h"
+
+namespace longship::cuda {
+
+inline constexpr int kMostNormThreads = 256;
+inline constexpr int kMostNormWarps = kMostNormThreads / kWarp;
+
+/// RMSNorm, or LayerNorm where there is a bias, of rows of `width` values.
+struct RowNorm {
+  const float* gain = nullptr;
+  const float* bias = nullptr;
+  float eps = 0;
+  int width = 0;
+};
+
+/// How many threads add up a row depends on its width alone, and so do the sum's bits.
+inline int norm_threads(int width) {
+  constexpr int kValuesPerThread = 4;
+  const int wanted = (width / kValuesPerThread + kWarp - 1) / kWarp * kWarp;
+  return wanted < kWarp ? kWarp : (wanted > kMostNormThreads ? kMostNormThreads : wanted);
+}
+
+/// One block of norm_threads() a row.
+inline LaunchShape norm_shape(unsigned blocks, int width, StreamHandle stream) {
+  return {.grid = {blocks},
+          .block = {static_cast<unsigned>(norm_threads(width))},
+          .shared_bytes = shared_bytes<float>(kMostNormWarps),
+          .stream = stream};
+}
+
+/// out = the norm of `row`, in memory of the device; may be the row itself. first(i) is value i of it, called once by
+/// the thread that then finds it in the row. `sums` has kMostNormWarps values.
+template <class First>
+__device__ __forceinline__ void norm_row(const RowNorm& norm, const float* row, const First& first, float* out,
+                                         Shared<float> sums) {
+  const int begin = static_cast<int>(threadIdx.x);
+  const int step = static_cast<int>(blockDim.x);
+  const float width = static_cast<float>(norm.width);
+  float sum = 0;
+  if (norm.bias == nullptr) {
+    for (int i = begin; i < norm.width; i += step) {
+      const float value = first(i);
+      sum = fmaf(value, value, sum);
+    }
+    const float scale = 1.0F / sqrtf(block_sum(sum, sums) / width + norm.eps);
+    for (int i = begin; i < norm.width; i += step) {
+      out[i] = row[i] * scale * norm.gain[i];
+    }
+    return;
+  }
+  for (int i = begin; i < norm.width; i += step) {
+    sum = sum + first(i);
+  }
+  const float mean = block_sum(sum, sums) / width;
+  float squares = 0;
+  for (int i = begin; i < norm.width; i += step) {
+    const float centred = row[i] - mean;
+    squares = fmaf(centred, centred, squares);
+  }
+  const float scale = 1.0F / sqrtf(block_sum(squares, sums) / width + norm.eps);
+  for (int i = begin; i < norm.width; i += step) {
+    out[i] = fmaf((row[i] - mean) * scale, norm.gain[i], norm.bias[i]);
+  }
+}
+
+}  // namespace longship::cuda
