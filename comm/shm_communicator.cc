@@ -54,6 +54,21 @@ void ShmCommunicator::tree_reduce(const Tensor& nodes, const ReductionTree& tree
   reduce({nodes.data<float>(), tree, out.elements(), out.data<float>(), "tree_reduce with"});
 }
 
+void ShmCommunicator::tree_reduce_add_norm(const Tensor& nodes, const ReductionTree& tree, Tensor& out,
+                                           const AddNorm& /*then*/, const ApplyToRows& apply, Stream& /*stream*/) {
+  LONGSHIP_CHECK(tree.ranks() == size() && nodes.elements() == tree.node_count(rank()) * out.elements(),
+                 "tree_reduce needs this rank's nodes, each of the shape of the output");
+  int64_t done = 0;
+  const std::function<void(Range)> complete = [&](Range values) {
+    const int64_t rows = values.end / std::max<int64_t>(1, out.dim(1));
+    if (rows > done) {
+      apply({done, rows});
+      done = rows;
+    }
+  };
+  reduce({nodes.data<float>(), tree, out.elements(), out.data<float>(), "tree_reduce with", &complete});
+}
+
 void ShmCommunicator::all_reduce(Tensor& x, Stream& /*stream*/) {
   reduce({x.data<float>(), ranks_tree_, x.elements(), x.data<float>(), "all_reduce with"});
 }
@@ -68,7 +83,7 @@ void ShmCommunicator::reduce(const Reduction& reduction) {
 }
 
 void ShmCommunicator::reduce_in_one_round(const Reduction& reduction) {
-  const auto& [nodes, tree, count, out, operation] = reduction;
+  const auto& [nodes, tree, count, out, operation, complete] = reduction;
   group_->begin_round(operation);
   copy(nodes, tree.node_count(rank()) * count * kFloatBytes, group_->outgoing());
   group_->arrive();
@@ -80,6 +95,9 @@ void ShmCommunicator::reduce_in_one_round(const Reduction& reduction) {
     }
   }
   sum_.add(tree, addends_, count, out);
+  if (complete != nullptr) {
+    (*complete)({0, count});
+  }
 }
 
 // In each round: nodes of one chunk, and the sums of the chunk before.
@@ -96,6 +114,9 @@ void ShmCommunicator::reduce_in_chunks(const Reduction& reduction) {
     hand_out(reduction, chunk, before);
     add_part(reduction, chunk);
     collect_sums(reduction, before);
+    if (reduction.complete != nullptr && before.count > 0) {
+      (*reduction.complete)({before.begin, before.begin + before.count});
+    }
   } while (chunk.count > 0);
 }
 
@@ -119,7 +140,7 @@ void ShmCommunicator::hand_out(const Reduction& reduction, const Chunk& nodes, c
 }
 
 void ShmCommunicator::add_part(const Reduction& reduction, const Chunk& chunk) {
-  const auto& [nodes, tree, count, out, operation] = reduction;
+  const auto& [nodes, tree, count, out, operation, complete] = reduction;
   const int64_t begin = part_begin(chunk.count, size(), rank());
   const int64_t end = part_begin(chunk.count, size(), rank() + 1);
   if (begin == end) {

@@ -23,6 +23,8 @@ class ShmCommunicator final : public Communicator {
   int rank() const override { return group_->rank(); }
   int size() const override { return group_->size(); }
   void tree_reduce(const Tensor& nodes, const ReductionTree& tree, Tensor& out, Stream& stream) override;
+  void tree_reduce_add_norm(const Tensor& nodes, const ReductionTree& tree, Tensor& out, const AddNorm& then,
+                            const ApplyToRows& apply, Stream& stream) override;
   void all_reduce(Tensor& x, Stream& stream) override;
   void all_gather(const Tensor& part, std::span<const int64_t> counts, Tensor& out, Stream& stream) override;
   void gather(const Tensor& part, std::span<const int64_t> counts, int root, Tensor& out, Stream& stream) override;
@@ -40,6 +42,8 @@ class ShmCommunicator final : public Communicator {
     int64_t count;  ///< Values in a node.
     float* out;
     std::string_view operation;
+    /// Called with values that are complete, in order; may be null.
+    const std::function<void(Range values)>* complete = nullptr;
   };
   struct Chunk {
     int64_t begin = 0;

@@ -15,6 +15,20 @@ class TracedCommunicator : public Communicator {
     const ScopedSpan span(&log_, "tree_reduce", SpanKind::kCollective, out.bytes());
     inner_->tree_reduce(nodes, tree, out, stream);
   }
+  // What is done with rows in between has spans of its own.
+  void tree_reduce_add_norm(const Tensor& nodes, const ReductionTree& tree, Tensor& out, const AddNorm& then,
+                            const ApplyToRows& apply, Stream& stream) override {
+    Span span{"tree_reduce", SpanKind::kCollective, now_ns(), 0, out.bytes()};
+    int64_t applied_ns = 0;
+    const ApplyToRows timed = [&](Range rows) {
+      const int64_t begin_ns = now_ns();
+      apply(rows);
+      applied_ns += now_ns() - begin_ns;
+    };
+    inner_->tree_reduce_add_norm(nodes, tree, out, then, timed, stream);
+    span.end_ns = now_ns() - applied_ns;
+    log_.add(span);
+  }
   void all_reduce(Tensor& x, Stream& stream) override {
     const ScopedSpan span(&log_, "all_reduce", SpanKind::kCollective, x.bytes());
     inner_->all_reduce(x, stream);

@@ -47,6 +47,32 @@ class IpcCommunicator final : public Communicator, private cuda::Watch {
     reduce(*program, nodes.data<float>(), out, IpcFailure::kTreeReduce, stream);
   }
 
+  void tree_reduce_add_norm(const Tensor& nodes, const ReductionTree& tree, Tensor& out, const AddNorm& then,
+                            const ApplyToRows& apply, Stream& stream) override {
+    LONGSHIP_CHECK(tree.ranks() == size() && nodes.elements() == tree.node_count(rank()) * out.elements(),
+                   "tree_reduce needs this rank's nodes, each of the shape of the output");
+    const std::optional<TreeProgram> program = TreeProgram::of(tree);
+    const IpcReduction reduction{.tree = program.value_or(TreeProgram{}),
+                                 .nodes = nodes.data<float>(),
+                                 .out = nullptr,
+                                 .count = out.elements(),
+                                 .operation = IpcFailure::kTreeReduce};
+    if (!program.has_value() || !ipc_takes_rows(reduction, out.dim(1))) {
+      tree_reduce(nodes, tree, out, stream);
+      apply({0, out.dim(0)});
+      return;
+    }
+    throw_failure();
+    const auto values_or_null = [](const Tensor& x) { return x.empty() ? nullptr : x.data<float>(); };
+    ipc_reduce_add_norm(
+        view_, reduction,
+        {.bias = values_or_null(then.bias),
+         .norm = {then.gain.data<float>(), values_or_null(then.norm_bias), then.eps, static_cast<int>(out.dim(1))},
+         .hidden = then.hidden.data<float>(),
+         .normed = then.normed.data<float>()},
+        static_cast<cuda::StreamHandle>(stream.native()));
+  }
+
   void all_reduce(Tensor& x, Stream& stream) override {
     reduce(sum_of_ranks_, x.data<float>(), x, IpcFailure::kAllReduce, stream);
   }

@@ -157,6 +157,33 @@ __global__ void __launch_bounds__(kThreads) reduce_in_two_rounds(IpcView view, I
   }
 }
 
+// A block a row, of which everyone gets all nodes.
+__global__ void __launch_bounds__(cuda::kMostNormThreads)
+    reduce_add_norm(IpcView view, IpcReduction reduction, IpcAddNorm then) {
+  cuda::SharedMemory memory;
+  const cuda::Shared<float> sums = memory.take<float>(cuda::kMostNormWarps);
+  const int width = then.norm.width;
+  uint32_t round = *round_of_block(view);
+  for (int64_t begin = static_cast<int64_t>(blockIdx.x) * width; begin < reduction.count;
+       begin += static_cast<int64_t>(gridDim.x) * width) {
+    ++round;
+    for (int step = 1; step < view.ranks; ++step) {
+      push_nodes(view, reduction, (view.rank + step) % view.ranks, round, begin, width);
+    }
+    meet(view, round, reduction.operation);
+    float* hidden = then.hidden + begin;
+    const auto add = [&](int i) {
+      const float sum = sum_of(view, reduction, round, begin, width, i);
+      hidden[i] = hidden[i] + (then.bias == nullptr ? sum : sum + then.bias[i]);
+      return hidden[i];
+    };
+    cuda::norm_row(then.norm, hidden, add, then.normed + begin, sums);
+  }
+  if (threadIdx.x == 0) {
+    *round_of_block(view) = round;
+  }
+}
+
 unsigned blocks_for(int64_t count, int64_t chunk) {
   return static_cast<unsigned>(std::min<int64_t>((count + chunk - 1) / chunk, IpcView::kBlocks));
 }
@@ -186,6 +213,20 @@ void ipc_reduce(const IpcView& view, const IpcReduction& reduction, cuda::Stream
     const cuda::LaunchShape shape{
         .grid = {blocks_for(reduction.count, int64_t{part} * view.ranks)}, .block = block, .stream = stream};
     cuda::launch(reduce_in_two_rounds, "ipc_reduce_in_two_rounds", shape, view, reduction, part);
+  }
+}
+
+bool ipc_takes_rows(const IpcReduction& reduction, int64_t width) {
+  const int64_t bytes = reduction.count * reduction.tree.nodes * static_cast<int64_t>(sizeof(float));
+  return width * reduction.tree.most_nodes <= IpcView::kSlotFloats && bytes <= kMostBytesInOneRound;
+}
+
+void ipc_reduce_add_norm(const IpcView& view, const IpcReduction& reduction, const IpcAddNorm& then,
+                         cuda::StreamHandle stream) {
+  if (reduction.count != 0) {
+    cuda::launch(reduce_add_norm, "ipc_reduce_add_norm",
+                 cuda::norm_shape(blocks_for(reduction.count, then.norm.width), then.norm.width, stream), view,
+                 reduction, then);
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include "comm/cuda/ipc_view.h"
 #include "cuda/api.h"
+#include "cuda/norm_row.h"
 
 namespace longship {
 
@@ -16,8 +17,22 @@ struct IpcReduction {
   IpcFailure::Operation operation = IpcFailure::kTreeReduce;
 };
 
+/// What becomes of a sum, row by row; see AddNorm.
+struct IpcAddNorm {
+  const float* bias = nullptr;  ///< [width], or null
+  cuda::RowNorm norm;
+  float* hidden = nullptr;  ///< [count]
+  float* normed = nullptr;  ///< [count]
+};
+
 /// All ranks of the view together: writes the root into `out` on each. Small tensors take one round, in which everyone
 /// gets all nodes; in large ones each rank adds up its part of the elements and hands it to the others.
 void ipc_reduce(const IpcView& view, const IpcReduction& reduction, cuda::StreamHandle stream);
+
+/// Whether ipc_reduce_add_norm takes rows of `width` values: small tensors, of which a slot holds a row.
+bool ipc_takes_rows(const IpcReduction& reduction, int64_t width);
+/// All ranks of the view together, in one round: the root, then what `then` says, without writing the root.
+void ipc_reduce_add_norm(const IpcView& view, const IpcReduction& reduction, const IpcAddNorm& then,
+                         cuda::StreamHandle stream);
 
 }  // namespace longship

@@ -32,6 +32,32 @@ class OverDevice final : public Communicator {
     group_->tree_reduce(device_nodes, tree, device_out, stream_);
     to_host(device_out, out, stream_);
   }
+  // Where the transport does it all in a kernel, the rows come from the device; else apply() has them.
+  void tree_reduce_add_norm(const Tensor& nodes, const ReductionTree& tree, Tensor& out, const AddNorm& then,
+                            const ApplyToRows& apply, Stream& /*stream*/) override {
+    const Tensor device_nodes = to_device(nodes, stream_);
+    Tensor device_out = device_tensor(out.dtype(), out.shape());
+    const auto copy_of = [&](const Tensor& x) { return x.empty() ? Tensor() : to_device(x, stream_); };
+    const AddNorm device_then{.bias = copy_of(then.bias),
+                              .hidden = copy_of(then.hidden),
+                              .gain = copy_of(then.gain),
+                              .norm_bias = copy_of(then.norm_bias),
+                              .eps = then.eps,
+                              .normed = copy_of(then.normed)};
+    bool applied = false;
+    const ApplyToRows apply_on_host = [&](Range rows) {
+      to_host(device_out, out, stream_);
+      apply(rows);
+      applied = true;
+    };
+    group_->tree_reduce_add_norm(device_nodes, tree, device_out, device_then, apply_on_host, stream_);
+    if (!applied) {
+      Tensor hidden = then.hidden;
+      Tensor normed = then.normed;
+      to_host(device_then.hidden, hidden, stream_);
+      to_host(device_then.normed, normed, stream_);
+    }
+  }
   void all_reduce(Tensor& x, Stream& /*stream*/) override {
     Tensor device = to_device(x, stream_);
     group_->all_reduce(device, stream_);
