@@ -71,6 +71,13 @@ class Automaton::Closure {
       return;
     }
     const Node& node = graph_.nodes[stack->node];
+    if (stack->count == GrammarFrame::kFarBelow || stack->count == GrammarFrame::kFarWithin) {
+      if (stack->count == GrammarFrame::kFarWithin) {
+        add(node.next, stack->below);
+      }
+      begin(stack->node, stack->count, stack->below);
+      return;
+    }
     const Repeat& repeat = graph_.repeats[node.what];
     const bool unbounded = repeat.most == kUnbounded;
     const uint32_t done = unbounded ? std::min(stack->count + 1, repeat.least) : stack->count + 1;

@@ -14,9 +14,13 @@ namespace longship {
 /// stacks that grew from it share it.
 struct GrammarFrame {
   static constexpr uint32_t kReturn = UINT32_MAX;
+  /// Counts that stay as they are, for those who look only a little ahead: fewer than the repetition needs, or enough,
+  /// and so far from its bound that this is not reached.
+  static constexpr uint32_t kFarBelow = UINT32_MAX - 1;
+  static constexpr uint32_t kFarWithin = UINT32_MAX - 2;
 
   uint32_t node;   ///< Of the automaton: where to return to, or the repetition.
-  uint32_t count;  ///< For a counted repetition: how often its part has ended; else kReturn.
+  uint32_t count;  ///< For a counted repetition: how often its part has ended, or one of the two; else kReturn.
   uint32_t depth;  ///< Frames in the chain, this one included.
   uint64_t hash;   ///< Of the chain.
   std::shared_ptr<const GrammarFrame> below;
@@ -77,6 +81,7 @@ class Automaton {
   /// deep here. Adds the nodes that it visited to `visits`.
   GrammarState advance(const GrammarState& state, uint8_t byte, uint64_t* visits = nullptr) const;
   GrammarState advance(GrammarState state, std::string_view bytes) const;
+  const Repeat& repeat_of(const GrammarFrame& frame) const { return graph_.repeats[graph_.nodes[frame.node].what]; }
   /// The state in which what called `stack`'s top goes on.
   GrammarState pop(const GrammarStack& stack) const;
 

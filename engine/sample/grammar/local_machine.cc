@@ -38,6 +38,10 @@ void LocalMachine::find_classes() {
 void LocalMachine::clear() {
   states_.clear();
   table_.clear();
+  reaches_.clear();
+  fars_.clear();
+  loops_.clear();
+  starts_.clear();
   ids_.clear();
   bytes_ = 0;
   add({});
@@ -62,20 +66,109 @@ std::vector<uint32_t> LocalMachine::key_of(const GrammarState& state) const {
   return key;
 }
 
-// A repetition that is more than `longest` bytes away from its bounds looks the same wherever it is, as each of its
-// parts has a byte.
-uint32_t LocalMachine::coarse_count(const GrammarFrame& frame) const {
-  if (frame.count == GrammarFrame::kReturn) {
+// As each part of a repetition has a byte; 0: no bound is ahead.
+uint32_t LocalMachine::bytes_to_bound(const GrammarFrame& frame) const {
+  if (frame.count >= GrammarFrame::kFarWithin) {
+    return 0;
+  }
+  const Automaton::Repeat& repeat = automaton_.repeat_of(frame);
+  if (frame.count < repeat.least) {
+    return repeat.least - frame.count;
+  }
+  return repeat.most == kUnbounded ? 0 : repeat.most - frame.count;
+}
+
+uint32_t LocalMachine::far_count(const GrammarFrame& frame) const {
+  if (bytes_to_bound(frame) == 0) {
     return frame.count;
   }
-  const Automaton::Repeat& repeat = automaton_.graph().repeats[automaton_.graph().nodes[frame.node].what];
-  if (frame.count < repeat.least) {
-    return repeat.least - frame.count > longest_ ? repeat.least - longest_ - 1 : frame.count;
+  return frame.count < automaton_.repeat_of(frame).least ? GrammarFrame::kFarBelow : GrammarFrame::kFarWithin;
+}
+
+// A repetition that is more than `longest` bytes away from its bounds looks the same wherever it is.
+uint32_t LocalMachine::coarse_count(const GrammarFrame& frame) const {
+  return bytes_to_bound(frame) > longest_ ? far_count(frame) : frame.count;
+}
+
+uint32_t LocalMachine::find_reach(const GrammarState& state) const {
+  uint32_t reach = 0;
+  for (const GrammarState::Thread& thread : state.threads) {
+    for (const GrammarFrame* frame = thread.stack.get(); frame != nullptr; frame = frame->below.get()) {
+      const uint32_t bytes = bytes_to_bound(*frame);
+      if (bytes != 0 && bytes <= longest_) {
+        reach = reach == 0 ? bytes : std::min(reach, bytes);
+      }
+    }
   }
-  if (repeat.most != kUnbounded && repeat.most - frame.count > longest_) {
-    return std::max(repeat.least, repeat.most - longest_ - 1);
+  return reach;
+}
+
+uint64_t LocalMachine::starts(State state) {
+  if (starts_[state] == 0) {
+    uint64_t found = kBrokenText;
+    for (const CharKind& kind : char_kinds()) {
+      const ByteRange& range = kind.bytes.front();
+      for (unsigned byte = range.first; byte <= range.last && (found & kind.bit) == 0; ++byte) {
+        found |= next(state, static_cast<uint8_t>(byte)) != kDead ? kind.bit : 0;
+      }
+    }
+    starts_[state] = found;
   }
-  return frame.count;
+  return starts_[state];
+}
+
+GrammarStack LocalMachine::far_stack(const GrammarStack& stack) const {
+  if (stack == nullptr) {
+    return nullptr;
+  }
+  return push_frame(stack->node, far_count(*stack), far_stack(stack->below));
+}
+
+LocalMachine::State LocalMachine::far(State state) {
+  if (fars_[state] == kUnknown) {
+    GrammarState coarse;
+    coarse.may_end = states_[state].may_end;
+    for (const GrammarState::Thread& thread : states_[state].threads) {
+      coarse.threads.push_back({thread.node, far_stack(thread.stack)});
+    }
+    const State found = add(std::move(coarse));
+    fars_[state] = found;
+  }
+  return fars_[state];
+}
+
+bool LocalMachine::leads_back(State state, std::span<const ByteRange> bytes) {
+  std::vector<State> reached{state};
+  for (const ByteRange& range : bytes) {
+    std::vector<State> behind;
+    for (const State from : reached) {
+      for (unsigned byte = range.first; byte <= range.last; ++byte) {
+        const State to = next(from, static_cast<uint8_t>(byte));
+        if (to == kDead) {
+          return false;
+        }
+        if (std::find(behind.begin(), behind.end(), to) == behind.end()) {
+          behind.push_back(to);
+        }
+      }
+    }
+    const bool whole = &range == &bytes.back();
+    if (!whole && std::any_of(behind.begin(), behind.end(), [&](State to) { return ends(to); })) {
+      return false;
+    }
+    reached = std::move(behind);
+  }
+  return reached.size() == 1 && reached.front() == state;
+}
+
+uint64_t LocalMachine::find_loops(State state) {
+  uint64_t all = 0;
+  uint64_t broken = 0;
+  for (const CharKind& kind : char_kinds()) {
+    (leads_back(state, kind.bytes) ? all : broken) |= kind.bit;
+  }
+  loops_[state] = (all & ~broken) | kLoopsKnown;
+  return loops_[state];
 }
 
 LocalMachine::Cut LocalMachine::cut(const GrammarState::Thread& thread) const {
@@ -109,6 +202,10 @@ LocalMachine::State LocalMachine::add(GrammarState state) {
   if (bytes_ > kMostBytes) {
     refuse_grammar("the grammar is too ambiguous: a token can be read in too many ways");
   }
+  reaches_.push_back(find_reach(state));
+  fars_.push_back(kUnknown);
+  loops_.push_back(0);
+  starts_.push_back(0);
   states_.push_back(std::move(state));
   table_.resize(states_.size() * classes_, states_.size() == 1 ? kDead : kUnknown);
   return known->second;

@@ -3,10 +3,11 @@
 #include <array>
 #include <cstdint>
 #include <map>
-#include <unordered_map>
+#include <span>
 #include <vector>
 
 #include "engine/sample/grammar/automaton.h"
+#include "engine/sample/grammar/char_kinds.h"
 
 namespace longship {
 
@@ -32,6 +33,16 @@ class LocalMachine {
   }
   /// The rule may have ended here.
   bool ends(State state) const { return states_[state].may_end; }
+  /// Texts of fewer bytes go on from here as they do from far(state). 0: there is no such state.
+  uint32_t reach(State state) const { return reaches_[state]; }
+  /// The state with all counts so far from their bounds that they do not change.
+  State far(State state);
+  /// Bits of those kinds of characters (char_kinds.h) that each lead back to this state; the rule can have ended only
+  /// behind a whole one.
+  uint64_t loops(State state) { return (knows_loops(state) ? loops_[state] : find_loops(state)) & ~kLoopsKnown; }
+  /// Bits of those kinds of which some may come here, and that of broken text.
+  uint64_t starts(State state);
+  bool knows_loops(State state) const { return (loops_[state] & kLoopsKnown) != 0; }
   std::size_t bytes() const { return bytes_; }
   /// Nodes of the automaton that were visited so far.
   uint64_t visits() const { return visits_; }
@@ -46,9 +57,16 @@ class LocalMachine {
 
  private:
   static constexpr State kUnknown = UINT32_MAX;
+  static constexpr uint64_t kLoopsKnown = uint64_t{1} << 63U;  // the bit of no kind
 
   void find_classes();
+  uint32_t bytes_to_bound(const GrammarFrame& frame) const;
   uint32_t coarse_count(const GrammarFrame& frame) const;
+  uint32_t far_count(const GrammarFrame& frame) const;
+  uint64_t find_loops(State state);
+  uint32_t find_reach(const GrammarState& state) const;
+  bool leads_back(State state, std::span<const ByteRange> bytes);
+  GrammarStack far_stack(const GrammarStack& stack) const;
   State add(GrammarState state);
   State find_next(State state, uint8_t byte);
 
@@ -58,6 +76,10 @@ class LocalMachine {
   std::size_t classes_ = 0;
   std::vector<GrammarState> states_;
   std::vector<State> table_;  ///< [state][class]
+  std::vector<uint32_t> reaches_;
+  std::vector<State> fars_;
+  std::vector<uint64_t> loops_;
+  std::vector<uint64_t> starts_;  ///< 0: not known.
   std::map<std::vector<uint32_t>, State> ids_;
   std::size_t bytes_ = 0;
   uint64_t visits_ = 0;

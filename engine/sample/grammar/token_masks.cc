@@ -44,7 +44,7 @@ TokenSet TokenMasks::find_allowed(const GrammarState& state) {
   walked_ = 0;
   last_visit_ = machine_.visits() + kMostVisits;
   TokenSet tokens(trie_->vocab());
-  visit(state, {0}, tokens);
+  visit(state, {Exit{}}, tokens);
   return tokens;
 }
 
@@ -64,17 +64,22 @@ std::vector<TokenMasks::Group> TokenMasks::groups_of(const GrammarState& state) 
 }
 
 // Adds what the state takes of the tokens below these nodes of the trie.
-void TokenMasks::visit(const GrammarState& state, const std::vector<uint32_t>& nodes, TokenSet& tokens) {
+void TokenMasks::visit(const GrammarState& state, const std::vector<Exit>& from, TokenSet& tokens) {
   for (Group& group : groups_of(state)) {
     const State local = machine_.state_of(std::move(group.local));
-    std::vector<uint32_t> exits;
-    if (nodes.size() == 1 && nodes.front() == 0) {
+    std::vector<Exit> exits;
+    if (from.size() == 1 && from.front().node == 0) {
       const Found& found = find(local);
       tokens |= found.tokens;
       exits = found.exits;
     } else {
-      for (const uint32_t node : nodes) {
-        walk(local, node, tokens, exits);
+      for (const Exit& exit : from) {
+        walk(local, exit.node, 0, tokens, exits);
+        if (exit.below != LocalMachine::kDead && (trie_->kinds_below(exit.node) & machine_.starts(local)) != 0) {
+          for (const uint32_t node : nodes_below(exit)) {
+            walk(local, node, 0, tokens, exits);
+          }
+        }
       }
     }
     if (!exits.empty() && group.callers != nullptr) {
@@ -83,40 +88,103 @@ void TokenMasks::visit(const GrammarState& state, const std::vector<uint32_t>& n
   }
 }
 
+// The nodes below an exit at which the rule may have ended as well.
+std::vector<uint32_t> TokenMasks::nodes_below(const Exit& exit) {
+  std::vector<uint32_t> found;
+  if (exit.below == LocalMachine::kDead) {
+    return found;
+  }
+  const std::vector<TokenTrie::Node>& nodes = trie_->nodes();
+  path_[nodes[exit.node].depth] = exit.below;
+  for (uint32_t i = exit.node + 1; i < nodes[exit.node].end; ++i) {
+    const State next = machine_.next(path_[nodes[i].depth - 1U], nodes[i].byte);
+    count_walked();
+    path_[nodes[i].depth] = next;
+    if (next == exit.below && nodes[i].height > 0) {
+      found.push_back(i);
+    }
+  }
+  return found;
+}
+
+void TokenMasks::count_walked() {
+  if (++walked_ > kMostWalked || machine_.visits() > last_visit_) {
+    refuse_grammar("the grammar is too ambiguous: the tokens that it allows take too long to find");
+  }
+}
+
 const TokenMasks::Found& TokenMasks::find(State state) {
   if (const Found* known = rules_.find(state); known != nullptr) {
     return *known;
   }
   Found found{TokenSet(trie_->vocab()), {}};
-  walk(state, 0, found.tokens, found.exits);
-  const std::size_t bytes = found.tokens.bytes() + found.exits.size() * sizeof(uint32_t);
+  // Tokens that are too short to come to a bound of a repetition are those of any state as far from it.
+  const uint32_t reach = std::min(machine_.reach(state), TokenTrie::kMostShort);
+  if (reach > 1) {
+    const Found& far = find(machine_.far(state));
+    found.tokens = far.tokens;
+    found.tokens &= trie_->shorter_than(reach);
+    const auto keep = [&](uint32_t node) {
+      if (trie_->nodes()[node].depth < reach) {
+        found.exits.push_back({.node = node});
+      }
+    };
+    for (const Exit& exit : far.exits) {
+      keep(exit.node);
+      std::ranges::for_each(nodes_below(exit), keep);
+    }
+  }
+  walk(state, 0, reach, found.tokens, found.exits);
+  const std::size_t bytes = found.tokens.bytes() + found.exits.size() * sizeof(Exit);
   return rules_.add(state, std::move(found), bytes);
 }
 
-// Adds the tokens below the node that the state can take, and the nodes where its rule may have ended.
-void TokenMasks::walk(State state, uint32_t node, TokenSet& tokens, std::vector<uint32_t>& exits) {
+// Adds the tokens below the node that the state can take, and the nodes where its rule may have ended, but for those
+// of fewer than `least_depth` bytes.
+void TokenMasks::walk(State state, uint32_t node, uint32_t least_depth, TokenSet& tokens, std::vector<Exit>& exits) {
   const std::vector<TokenTrie::Node>& nodes = trie_->nodes();
+  const auto add_tokens = [&](uint32_t first, uint32_t last) {
+    for (const int32_t token : trie_->tokens(first, last)) {
+      tokens.add(token);
+    }
+  };
   const uint32_t end = nodes[node].end;
-  path_[nodes[node].depth] = state;
+  path_[nodes[node].depth] = nodes[node].height < machine_.reach(state) ? machine_.far(state) : state;
   for (uint32_t i = node + 1; i < end;) {
     const TokenTrie::Node& here = nodes[i];
-    const State next = machine_.next(path_[here.depth - 1U], here.byte);
-    if (++walked_ > kMostWalked || machine_.visits() > last_visit_) {
-      refuse_grammar("the grammar is too ambiguous: the tokens that it allows take too long to find");
+    if (uint32_t{here.depth} + here.height < least_depth) {
+      i = here.end;
+      continue;
     }
+    const State before = path_[here.depth - 1U];
+    State next = machine_.next(before, here.byte);
+    count_walked();
     if (next == LocalMachine::kDead) {
       i = here.end;
       continue;
     }
+    if (here.height < machine_.reach(next)) {
+      next = machine_.far(next);
+    }
     path_[here.depth] = next;
-    for (int32_t token = here.token; token >= 0; token = trie_->next_same(token)) {
-      tokens.add(token);
+    const bool exits_here = machine_.ends(next) && here.height > 0;
+    const bool all_below =
+        here.height > 0 && (!exits_here || here.depth >= least_depth) && takes_all_below(next, before, i);
+    const uint32_t behind = all_below ? here.end : i + 1;
+    add_tokens(i, behind);
+    if (exits_here && here.depth >= least_depth) {
+      exits.push_back({.node = i, .below = all_below ? next : LocalMachine::kDead});
     }
-    if (machine_.ends(next) && here.end > i + 1) {
-      exits.push_back(i);
-    }
-    ++i;
+    i = behind;
   }
+}
+
+// Whether every text below the node leads from the state only to itself. Looked into once a state was seen to.
+bool TokenMasks::takes_all_below(State state, State before, uint32_t node) {
+  if (state != before && !machine_.knows_loops(state)) {
+    return false;
+  }
+  return (trie_->kinds_below(node) & ~machine_.loops(state)) == 0;
 }
 
 }  // namespace longship

@@ -28,10 +28,16 @@ class TokenMasks {
  private:
   using State = LocalMachine::State;
 
+  /// A node of the trie where a rule may have ended, with more below.
+  struct Exit {
+    uint32_t node = 0;
+    /// Unless dead: the rule's state there, to which everything below leads back; it may have ended wherever it does.
+    State below = LocalMachine::kDead;
+  };
   /// What a rule makes of the whole vocabulary.
   struct Found {
-    TokenSet tokens;              ///< That it can take.
-    std::vector<uint32_t> exits;  ///< Nodes of the trie where it may have ended, with more below.
+    TokenSet tokens;  ///< That it can take.
+    std::vector<Exit> exits;
   };
   /// Threads of one rule that have the same callers.
   struct Group {
@@ -41,9 +47,12 @@ class TokenMasks {
 
   TokenSet find_allowed(const GrammarState& state);
   std::vector<Group> groups_of(const GrammarState& state) const;
-  void visit(const GrammarState& state, const std::vector<uint32_t>& nodes, TokenSet& tokens);
+  void visit(const GrammarState& state, const std::vector<Exit>& from, TokenSet& tokens);
   const Found& find(State state);
-  void walk(State state, uint32_t node, TokenSet& tokens, std::vector<uint32_t>& exits);
+  void walk(State state, uint32_t node, uint32_t least_depth, TokenSet& tokens, std::vector<Exit>& exits);
+  std::vector<uint32_t> nodes_below(const Exit& exit);
+  void count_walked();
+  bool takes_all_below(State state, State before, uint32_t node);
 
   std::shared_ptr<const Automaton> automaton_;
   std::shared_ptr<const TokenTrie> trie_;

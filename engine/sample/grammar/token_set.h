@@ -37,6 +37,12 @@ class TokenSet {
     }
     return *this;
   }
+  TokenSet& operator&=(const TokenSet& other) {
+    for (std::size_t i = 0; i < words_.size(); ++i) {
+      words_[i] &= other.words_[i];
+    }
+    return *this;
+  }
   /// The ids of this set that are below `size`.
   TokenSet resized(int64_t size) const {
     TokenSet result = *this;

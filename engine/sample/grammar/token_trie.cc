@@ -3,53 +3,101 @@
 #include <algorithm>
 #include <string_view>
 
+#include "engine/sample/grammar/char_kinds.h"
+
 namespace longship {
 
 namespace {
 
 constexpr std::size_t kMostBytes = UINT16_MAX;
 
+// The kinds of what stands below a node of which `rest` says how the character that began before it goes on.
+uint64_t kinds_within(const std::vector<TokenTrie::Node>& nodes, const std::vector<uint64_t>& kinds, uint32_t node,
+                      std::span<const ByteRange> rest) {
+  if (rest.empty()) {
+    return kinds[node];
+  }
+  uint64_t found = 0;
+  for (uint32_t child = node + 1; child < nodes[node].end; child = nodes[child].end) {
+    found |= rest.front().has(nodes[child].byte) ? kinds_within(nodes, kinds, child, rest.subspan(1)) : kBrokenText;
+  }
+  return found;
+}
+
 }  // namespace
 
-TokenTrie::TokenTrie(std::vector<std::string> bytes) : bytes_(std::move(bytes)), next_same_(bytes_.size(), -1) {
-  std::vector<int32_t> order;
+TokenTrie::TokenTrie(std::vector<std::string> bytes) : bytes_(std::move(bytes)) {
   for (std::size_t id = 0; id < bytes_.size(); ++id) {
     if (!bytes_[id].empty() && bytes_[id].size() <= kMostBytes) {
-      order.push_back(static_cast<int32_t>(id));
+      ordered_.push_back(static_cast<int32_t>(id));
+      longest_ = std::max(longest_, static_cast<uint32_t>(bytes_[id].size()));
     }
   }
-  std::sort(order.begin(), order.end(), [&](int32_t a, int32_t b) {
+  std::sort(ordered_.begin(), ordered_.end(), [&](int32_t a, int32_t b) {
     const int compared = bytes_of(a).compare(bytes_of(b));
     return compared != 0 ? compared < 0 : a < b;
   });
+  add_nodes();
+  find_heights();
+  find_kinds();
+  find_short();
+}
+
+void TokenTrie::add_nodes() {
   nodes_.emplace_back();
   std::vector<std::size_t> path{0};  // nodes of the token before, the root first
-  int32_t before = -1;
+  std::string_view last;
   const auto close_below = [&](std::size_t depth) {
     while (path.size() > depth + 1) {
       nodes_[path.back()].end = static_cast<uint32_t>(nodes_.size());
       path.pop_back();
     }
   };
-  for (const int32_t token : order) {
-    const std::string& text = bytes_of(token);
-    longest_ = std::max(longest_, static_cast<uint32_t>(text.size()));
-    if (before >= 0 && bytes_of(before) == text) {
-      next_same_[static_cast<std::size_t>(before)] = token;
-    } else {
-      const std::string_view last = before < 0 ? std::string_view() : std::string_view(bytes_of(before));
-      const auto differs = std::mismatch(text.begin(), text.end(), last.begin(), last.end()).first;
-      close_below(static_cast<std::size_t>(differs - text.begin()));
-      for (std::size_t depth = path.size(); depth <= text.size(); ++depth) {
-        path.push_back(nodes_.size());
-        nodes_.push_back({.depth = static_cast<uint16_t>(depth), .byte = static_cast<uint8_t>(text[depth - 1])});
-      }
-      nodes_.back().token = token;
+  for (std::size_t place = 0; place < ordered_.size(); ++place) {
+    const std::string& text = bytes_of(ordered_[place]);
+    if (text == last) {
+      continue;
     }
-    before = token;
+    const auto differs = std::mismatch(text.begin(), text.end(), last.begin(), last.end()).first;
+    close_below(static_cast<std::size_t>(differs - text.begin()));
+    for (std::size_t depth = path.size(); depth <= text.size(); ++depth) {
+      path.push_back(nodes_.size());
+      nodes_.push_back({.first_token = static_cast<uint32_t>(place),
+                        .depth = static_cast<uint16_t>(depth),
+                        .byte = static_cast<uint8_t>(text[depth - 1])});
+    }
+    last = text;
   }
   close_below(0);
   nodes_.front().end = static_cast<uint32_t>(nodes_.size());
+}
+
+// From the last node to the first: children before their parents.
+void TokenTrie::find_heights() {
+  for (auto node = static_cast<uint32_t>(nodes_.size()); node-- > 0;) {
+    for (uint32_t child = node + 1; child < nodes_[node].end; child = nodes_[child].end) {
+      nodes_[node].height = std::max<uint16_t>(nodes_[node].height, static_cast<uint16_t>(nodes_[child].height + 1));
+    }
+  }
+}
+
+void TokenTrie::find_kinds() {
+  kinds_.resize(nodes_.size());
+  for (auto node = static_cast<uint32_t>(nodes_.size()); node-- > 0;) {
+    for (uint32_t child = node + 1; child < nodes_[node].end; child = nodes_[child].end) {
+      const CharStart start = char_start(nodes_[child].byte);
+      kinds_[node] |= start.kind | kinds_within(nodes_, kinds_, child, start.rest);
+    }
+  }
+}
+
+void TokenTrie::find_short() {
+  shorter_.fill(TokenSet(vocab()));
+  for (const int32_t token : ordered_) {
+    for (std::size_t bytes = bytes_of(token).size() + 1; bytes <= kMostShort; ++bytes) {
+      shorter_.at(bytes).add(token);
+    }
+  }
 }
 
 }  // namespace longship
