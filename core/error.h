@@ -13,6 +13,7 @@ enum class ErrorKind : int {
   kModelFile = 3,
   kDoesNotFit = 4,
   kRank = 5,
+  kAddress = 6,  ///< An address or a port that cannot be listened on.
 };
 
 /// A failure that ends a command: one sentence of cause, one of remedy (may be empty).

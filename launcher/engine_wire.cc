@@ -105,7 +105,7 @@ Bytes encode(const Error& error) {
 
 Error decode_error(std::span<const std::byte> payload) {
   return decode(payload, [](ByteReader& reader) {
-    const ErrorKind kind = get_enum(reader, ErrorKind::kRank);
+    const ErrorKind kind = get_enum(reader, ErrorKind::kAddress);
     std::string cause = reader.get_string();
     std::string remedy = reader.get_string();
     return Error(kind, std::move(cause), std::move(remedy));

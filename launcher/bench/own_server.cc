@@ -95,7 +95,7 @@ void OwnServer::fail() {
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
   const int code = status ? status->code : 0;
-  const bool known = code >= static_cast<int>(ErrorKind::kInternal) && code <= static_cast<int>(ErrorKind::kRank);
+  const bool known = code >= static_cast<int>(ErrorKind::kInternal) && code <= static_cast<int>(ErrorKind::kAddress);
   const std::string text = error_.empty() ? "" : error_.substr(kError.size());
   const std::size_t end = std::min(text.find('\n'), text.size());
   std::string remedy = text.substr(std::min(end + 1, text.size()));

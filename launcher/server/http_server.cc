@@ -108,7 +108,7 @@ class HttpServer::Impl {
     tcp::resolver resolver(context_);
     const auto found = resolver.resolve(host, std::to_string(port), tcp::resolver::passive, error);
     if (error) {
-      throw Error(ErrorKind::kUsage, "there is no address for --host " + host + ": " + error.message(),
+      throw Error(ErrorKind::kAddress, "there is no address for --host " + host + ": " + error.message(),
                   "Give an address or a name of this machine.");
     }
     const tcp::endpoint endpoint = found.begin()->endpoint();
@@ -122,7 +122,7 @@ class HttpServer::Impl {
       acceptor_.listen(asio::socket_base::max_listen_connections, error);
     }
     if (error) {
-      throw Error(ErrorKind::kUsage, "cannot listen on " + host + ":" + std::to_string(port) + ": " + error.message(),
+      throw Error(ErrorKind::kAddress, "cannot listen on " + host + ":" + std::to_string(port) + ": " + error.message(),
                   "Choose another --port, or --host.");
     }
     port_ = acceptor_.local_endpoint().port();

@@ -30,7 +30,7 @@ struct ServeOptions {
 /// The front end of `longship serve`: listens from its construction on (503 until the engine is there).
 class ServeFrontEnd {
  public:
-  /// Errors: kUsage for keys or certificates that cannot be read, or if the address cannot be bound.
+  /// Errors: kUsage for keys or certificates that cannot be read, kAddress if the address cannot be bound.
   ServeFrontEnd(ServeOptions options, std::shared_ptr<const ModelText> model);
 
   /// Serves until drain(), then until all accepted requests are answered. Returns 0. Errors: kRank; every open

@@ -110,10 +110,10 @@ TEST(Access, NamesOfOthersAndPagesOfOthersAreKeptOut) {
 TEST(Access, APortThatIsTakenIsNamed) {
   const Server server;
   const Outcome second = run(longship({"serve", served_model(), "--port", std::to_string(server.port())}));
-  EXPECT_EQ(second.exit_code, 2);
+  EXPECT_EQ(second.exit_code, 6);
   EXPECT_NE(second.err.find("--port"), std::string::npos) << second.err;
   EXPECT_EQ(run(longship({"serve", served_model(), "--host", "no.such.host.invalid", "--insecure-no-auth"})).exit_code,
-            2);
+            6);
 }
 
 // A self-signed certificate and its key in two files of this name.
