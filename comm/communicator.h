@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <string_view>
 
 #include "core/add_norm.h"
 #include "core/reduction_tree.h"
@@ -22,6 +23,8 @@ class Communicator {
 
   virtual int rank() const = 0;
   virtual int size() const = 0;
+  /// What it moves data over: "self", "shm", "mpi", "ipc", "nccl", ...
+  virtual std::string_view wire() const = 0;
 
   /// The reduction of the model: `nodes` [tree.node_count(rank()), ...] f32 are this rank's nodes, `out` [...]
   /// is the root, the same bits on every rank: each part of the output is added up by one rank in the order

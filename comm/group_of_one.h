@@ -9,6 +9,7 @@ class GroupOfOne final : public Communicator {
  public:
   int rank() const override { return 0; }
   int size() const override { return 1; }
+  std::string_view wire() const override { return "self"; }
   void tree_reduce(const Tensor& nodes, const ReductionTree& tree, Tensor& out, Stream& stream) override;
   void all_reduce(Tensor& /*x*/, Stream& /*stream*/) override {}
   void all_gather(const Tensor& part, std::span<const int64_t> counts, Tensor& out, Stream& stream) override;

@@ -38,6 +38,7 @@ class HostsCommunicator final : public Communicator {
 
   int rank() const override { return ways_.all->rank(); }
   int size() const override { return ways_.all->size(); }
+  std::string_view wire() const override { return "hosts"; }
   void tree_reduce(const Tensor& nodes, const ReductionTree& tree, Tensor& out, Stream& stream) override;
   void all_reduce(Tensor& x, Stream& stream) override;
   void all_gather(const Tensor& part, std::span<const int64_t> counts, Tensor& out, Stream& stream) override;

@@ -27,6 +27,7 @@ class MpiCommunicator final : public Communicator {
 
   int rank() const override { return port_->rank(); }
   int size() const override { return port_->size(); }
+  std::string_view wire() const override { return "mpi"; }
   void tree_reduce(const Tensor& nodes, const ReductionTree& tree, Tensor& out, Stream& stream) override;
   void all_reduce(Tensor& x, Stream& stream) override;
   void all_gather(const Tensor& part, std::span<const int64_t> counts, Tensor& out, Stream& stream) override;

@@ -25,6 +25,7 @@ class MpiNative final : public Communicator {
 
   int rank() const override { return rank_; }
   int size() const override { return size_; }
+  std::string_view wire() const override { return "mpi_native"; }
 
   void all_reduce(Tensor& x, Stream& /*stream*/) override {
     MPI_TRY(MPI_Allreduce(MPI_IN_PLACE, x.data<float>(), count_of(x), MPI_FLOAT, MPI_SUM, comm_));

@@ -22,6 +22,7 @@ class ShmCommunicator final : public Communicator {
 
   int rank() const override { return group_->rank(); }
   int size() const override { return group_->size(); }
+  std::string_view wire() const override { return "shm"; }
   void tree_reduce(const Tensor& nodes, const ReductionTree& tree, Tensor& out, Stream& stream) override;
   void tree_reduce_add_norm(const Tensor& nodes, const ReductionTree& tree, Tensor& out, const AddNorm& then,
                             const ApplyToRows& apply, Stream& stream) override;

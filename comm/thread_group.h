@@ -57,6 +57,7 @@ class ThreadCommunicator final : public Communicator {
 
   int rank() const override { return rank_; }
   int size() const override { return group_->size(); }
+  std::string_view wire() const override { return "threads"; }
   void tree_reduce(const Tensor& nodes, const ReductionTree& tree, Tensor& out, Stream& stream) override;
   void all_reduce(Tensor& x, Stream& stream) override;
   void all_gather(const Tensor& part, std::span<const int64_t> counts, Tensor& out, Stream& stream) override;

@@ -10,6 +10,7 @@ class TracedCommunicator : public Communicator {
 
   int rank() const override { return inner_->rank(); }
   int size() const override { return inner_->size(); }
+  std::string_view wire() const override { return inner_->wire(); }
 
   void tree_reduce(const Tensor& nodes, const ReductionTree& tree, Tensor& out, Stream& stream) override {
     const ScopedSpan span(&log_, "tree_reduce", SpanKind::kCollective, out.bytes());

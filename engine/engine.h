@@ -82,7 +82,8 @@ struct EngineInfo {
   int64_t kv_tokens = 0;  ///< Room in the key/value cache.
   int tp = 1;
   int pp = 1;
-  int threads = 1;  ///< Compute threads of each rank.
+  int threads = 1;         ///< Compute threads of each rank.
+  bool repeatable = true;  ///< A request's text does not depend on what runs beside it, or ran before.
 };
 
 /// Losses of ranks that an engine has survived.

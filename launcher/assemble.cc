@@ -299,6 +299,9 @@ class Rank {
     facts.pp = me_.pp;
     facts.host = host_name();
     facts.pid = getpid();
+    facts.device = device_->name(*kernels_);
+    facts.tp_wire = tp_->wire();
+    facts.pp_wire = pp_->wire();
     facts.layers = stage_layers(checkpoint_->config.layers, options_.pp, me_.pp);
     facts.weights_bytes = use.weights_bytes;
     facts.kv_bytes = use.kv_bytes;
@@ -312,7 +315,8 @@ class Rank {
                           .kv_tokens = kv_.pages * kPageTokens,
                           .tp = options_.tp,
                           .pp = options_.pp,
-                          .threads = options_.threads};
+                          .threads = options_.threads,
+                          .repeatable = device_->is_repeatable()};
     const SchedulerLimits scheduling{.vocab = info.vocab,
                                      .max_model_len = kv_.max_model_len,
                                      .max_num_seqs = options_.max_num_seqs,

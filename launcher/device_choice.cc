@@ -65,6 +65,10 @@ DeviceChoice DeviceChoice::for_plan(const EngineOptions& options, bool auto_is_c
   return choice;
 }
 
+std::string DeviceChoice::name(const Kernels& kernels) const {
+  return std::string(kernels.name()) + (is_cpu() ? "" : ":" + std::to_string(backend_.device));
+}
+
 std::unique_ptr<Kernels> DeviceChoice::make_kernels() const {
   return longship::make_kernels(backend_);
 }

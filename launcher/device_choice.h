@@ -23,8 +23,12 @@ class DeviceChoice {
   static DeviceChoice for_plan(const EngineOptions& options, bool auto_is_cuda);
 
   bool is_cpu() const { return backend_.name != "cuda" && !is_emulated(); }
+  /// Whether a row's result does not depend on the rows beside it.
+  bool is_repeatable() const { return is_cpu() || backend_.deterministic; }
   /// Ranks that compute on the same device, this one included.
   int sharers() const { return sharers_; }
+  /// "cpu/avx2", "cuda:1".
+  std::string name(const Kernels& kernels) const;
   std::unique_ptr<Kernels> make_kernels() const;
   /// The ranks of `host_group`, for tensors of the kernels' device. Collective.
   std::unique_ptr<Communicator> make_group(std::unique_ptr<Communicator> host_group, Kernels& kernels) const;

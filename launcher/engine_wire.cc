@@ -79,6 +79,7 @@ Bytes encode(const EngineInfo& info) {
   writer.put(static_cast<int32_t>(info.tp));
   writer.put(static_cast<int32_t>(info.pp));
   writer.put(static_cast<int32_t>(info.threads));
+  writer.put(static_cast<uint8_t>(info.repeatable));
   return writer.take();
 }
 
@@ -91,6 +92,7 @@ EngineInfo decode_info(std::span<const std::byte> payload) {
     info.tp = reader.get<int32_t>();
     info.pp = reader.get<int32_t>();
     info.threads = reader.get<int32_t>();
+    info.repeatable = get_bool(reader);
     return info;
   });
 }
@@ -212,10 +214,10 @@ Bytes encode(const SubmitMessage& message) {
   writer.put(request.prompt_logprobs);
   writer.put(static_cast<uint8_t>(request.grammar.kind));
   writer.put_string(request.grammar.text);
-  writer.put(request.priority);
-  writer.put(request.client);
   writer.put_string(request.grammar.reasoning.open);
   writer.put_string(request.grammar.reasoning.close);
+  writer.put(request.priority);
+  writer.put(request.client);
   return writer.take();
 }
 
@@ -254,10 +256,10 @@ SubmitMessage decode_submit(std::span<const std::byte> payload) {
     request.prompt_logprobs = reader.get<int64_t>();
     request.grammar.kind = get_enum(reader, GrammarSpec::Kind::kTagged);
     request.grammar.text = reader.get_string();
-    request.priority = reader.get<int64_t>();
-    request.client = reader.get<uint64_t>();
     request.grammar.reasoning.open = reader.get_string();
     request.grammar.reasoning.close = reader.get_string();
+    request.priority = reader.get<int64_t>();
+    request.client = reader.get<uint64_t>();
     return message;
   });
 }

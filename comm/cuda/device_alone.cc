@@ -15,6 +15,7 @@ class DeviceAlone final : public Communicator {
 
   int rank() const override { return 0; }
   int size() const override { return 1; }
+  std::string_view wire() const override { return "self"; }
   Communicator& host() override { return *host_; }
   void progress() override {}
 

@@ -35,6 +35,7 @@ class HostStaged final : public Communicator {
 
   int rank() const override { return host_->rank(); }
   int size() const override { return host_->size(); }
+  std::string_view wire() const override { return "host"; }
   Communicator& host() override { return *host_; }
   void progress() override { host_->progress(); }
 

@@ -34,6 +34,7 @@ class IpcCommunicator final : public Communicator, private cuda::Watch {
 
   int rank() const override { return staged_->rank(); }
   int size() const override { return staged_->size(); }
+  std::string_view wire() const override { return "ipc"; }
   Communicator& host() override { return staged_->host(); }
 
   void tree_reduce(const Tensor& nodes, const ReductionTree& tree, Tensor& out, Stream& stream) override {

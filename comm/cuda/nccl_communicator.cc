@@ -61,6 +61,7 @@ class NcclCommunicator final : public Communicator, private cuda::Watch {
 
   int rank() const override { return staged_->rank(); }
   int size() const override { return staged_->size(); }
+  std::string_view wire() const override { return "nccl"; }
   Communicator& host() override { return staged_->host(); }
 
   void tree_reduce(const Tensor& nodes, const ReductionTree& tree, Tensor& out, Stream& stream) override;

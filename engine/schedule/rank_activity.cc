@@ -9,6 +9,9 @@ Bytes RankActivity::serialize() const {
   out.put(static_cast<int32_t>(pp));
   out.put_string(host);
   out.put(pid);
+  for (const std::string* name : {&device, &tp_wire, &pp_wire}) {
+    out.put_string(*name);
+  }
   out.put(layers);
   out.put(weights_bytes);
   out.put(kv_bytes);
@@ -28,6 +31,9 @@ RankActivity RankActivity::parse(std::span<const std::byte> frame) {
   activity.pp = in.get<int32_t>();
   activity.host = in.get_string();
   activity.pid = in.get<int64_t>();
+  for (std::string* name : {&activity.device, &activity.tp_wire, &activity.pp_wire}) {
+    *name = in.get_string();
+  }
   activity.layers = in.get<Range>();
   activity.weights_bytes = in.get<int64_t>();
   activity.kv_bytes = in.get<int64_t>();

@@ -16,7 +16,10 @@ struct RankActivity {
   int tp = 0;  ///< Its place in the mesh.
   int pp = 0;
   std::string host;
-  int64_t pid = 0;  ///< On that host.
+  int64_t pid = 0;      ///< On that host.
+  std::string device;   ///< What it computes on: Kernels::name().
+  std::string tp_wire;  ///< What moves data between the ranks of its stage, and
+  std::string pp_wire;  ///< from stage to stage: Communicator::wire().
   Range layers;
   int64_t weights_bytes = 0;
   int64_t kv_bytes = 0;

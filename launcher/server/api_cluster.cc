@@ -15,6 +15,9 @@ Json rank_json(const RankRate& rate) {
   rank.set("rank", activity.rank);
   rank.set("host", activity.host);
   rank.set("pid", activity.pid);
+  rank.set("device", activity.device);
+  rank.set("tp_wire", activity.tp_wire);
+  rank.set("pp_wire", activity.pp_wire);
   rank.set("tp", activity.tp);
   rank.set("pp", activity.pp);
   rank.set("layers", Json::Array{Json(activity.layers.begin), Json(activity.layers.end)});

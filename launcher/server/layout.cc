@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdio>
 #include <map>
+#include <set>
 #include <utility>
 
 namespace longship {
@@ -23,19 +24,30 @@ std::string names(const std::vector<RankActivity>& ranks) {
   return text;
 }
 
+// "ipc", or what the ranks have where they differ: "ipc, self".
+std::string different(const std::vector<RankActivity>& ranks, std::string RankActivity::*name) {
+  std::set<std::string> all;
+  for (const RankActivity& rank : ranks) all.insert(rank.*name);
+  std::string text;
+  for (const std::string& one : all) text += (text.empty() ? "" : ", ") + one;
+  return text;
+}
+
 std::string line_of(const std::string& host, int stage, const std::vector<RankActivity>& ranks) {
   const auto most = [&](int64_t RankActivity::*bytes) {
     int64_t largest = 0;
     for (const RankActivity& rank : ranks) largest = std::max(largest, rank.*bytes);
     return megabytes(largest);
   };
+  const auto all = [&](std::string RankActivity::*name) { return different(ranks, name); };
   const Range& layers = ranks.front().layers;
   std::array<char, 160> text{};
   std::snprintf(text.data(), text.size(),
                 ": stage %d, layers %lld..%lld, weights %.1f MB and keys and values %.1f MB a rank", stage,
                 static_cast<long long>(layers.begin), static_cast<long long>(std::max(layers.begin, layers.end) - 1),
                 most(&RankActivity::weights_bytes), most(&RankActivity::kv_bytes));
-  return host + ": " + names(ranks) + text.data();
+  return host + ": " + names(ranks) + text.data() + ", on " + all(&RankActivity::device) + ", " +
+         all(&RankActivity::tp_wire) + " within the stage, " + all(&RankActivity::pp_wire) + " between stages";
 }
 
 }  // namespace

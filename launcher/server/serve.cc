@@ -20,6 +20,10 @@ constexpr int kReaders = 2;
 // For the ranks to say where they are.
 constexpr std::chrono::seconds kAnnounceTime(1);
 
+constexpr const char* kNotRepeatable =
+    "A request's text may differ between runs on these devices: --deterministic makes it the same whatever runs beside "
+    "it, before it, and after a loss of ranks.";
+
 template <class... Values>
 std::string line(const char* format, Values... values) {
   std::array<char, 300> text{};
@@ -214,6 +218,8 @@ void ServeFrontEnd::print_banner(const EngineInfo& info, const std::vector<RankA
       layout.emplace_back(part);
     }
     fields.set("layout", std::move(layout));
+    fields.set("repeatable", info.repeatable);
+    if (!info.repeatable) log_line(LogLevel::kWarning, kNotRepeatable);
     log_line(LogLevel::kInfo, "Ready: " + url + "/v1", fields);
     return;
   }
@@ -223,6 +229,7 @@ void ServeFrontEnd::print_banner(const EngineInfo& info, const std::vector<RankA
   }
   std::cerr << "longship " + options_.api.version + ": " + options_.title +
                    line(": tp %d, pp %d, %d threads a rank\n", info.tp, info.pp, info.threads) + layout +
+                   (info.repeatable ? "" : std::string(kNotRepeatable) + "\n") +
                    line("KV cache size: %lld tokens\n", static_cast<long long>(info.kv_tokens)) +
                    line("Maximum concurrency for %lld tokens per request: %.2fx\n",
                         static_cast<long long>(info.max_model_len), concurrency) +

@@ -25,6 +25,7 @@ class OverDevice final : public Communicator {
 
   int rank() const override { return group_->rank(); }
   int size() const override { return group_->size(); }
+  std::string_view wire() const override { return group_->wire(); }
 
   void tree_reduce(const Tensor& nodes, const ReductionTree& tree, Tensor& out, Stream& /*stream*/) override {
     const Tensor device_nodes = to_device(nodes, stream_);

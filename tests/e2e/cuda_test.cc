@@ -70,6 +70,17 @@ TEST(Cuda, Serves) {
   const Json answer =
       server.post("/v1/completions", R"({"prompt":"The ship","max_tokens":4,"temperature":0,"ignore_eos":true})");
   EXPECT_EQ(at(answer, {"usage", "completion_tokens"}), Json(4));
+  const std::string banner = server.program().err_so_far();
+  EXPECT_NE(banner.find("on cuda-emulated:0, self within the stage, self between stages"), std::string::npos) << banner;
+  EXPECT_EQ(banner.find("--deterministic"), std::string::npos) << banner;
+  EXPECT_EQ(server.stop().exit_code, 0);
+}
+
+TEST(Cuda, SaysThatTextsMayDifferUnlessItIsTold) {
+  Server server({"--device", "cuda-emulated", "--max-num-seqs", "2", "-tp", "2"});
+  const std::string banner = server.program().err_so_far();
+  EXPECT_NE(banner.find("--deterministic"), std::string::npos) << banner;
+  EXPECT_NE(banner.find("ipc within the stage, self between stages"), std::string::npos) << banner;
   EXPECT_EQ(server.stop().exit_code, 0);
 }
 

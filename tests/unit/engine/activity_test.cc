@@ -30,6 +30,9 @@ TEST(RankActivity, SurvivesTheWire) {
   activity.tp = 1;
   activity.pp = 2;
   activity.host = "ship";
+  activity.device = "cuda:1";
+  activity.tp_wire = "ipc";
+  activity.pp_wire = "nccl";
   activity.pid = 77;
   activity.layers = {4, 9};
   activity.weights_bytes = 5;
@@ -43,6 +46,9 @@ TEST(RankActivity, SurvivesTheWire) {
   EXPECT_EQ(copy.tp, 1);
   EXPECT_EQ(copy.pp, 2);
   EXPECT_EQ(copy.host, "ship");
+  EXPECT_EQ(copy.device, "cuda:1");
+  EXPECT_EQ(copy.tp_wire, "ipc");
+  EXPECT_EQ(copy.pp_wire, "nccl");
   EXPECT_EQ(copy.pid, 77);
   EXPECT_EQ(copy.layers, (Range{4, 9}));
   EXPECT_EQ(copy.kv_bytes, 6);

@@ -18,7 +18,7 @@ class FakeEngine : public Engine {
   static constexpr int64_t kVocab = 50;
 
   EngineInfo info() const override {
-    return {.vocab = kVocab, .max_model_len = 64, .kv_tokens = 1024, .tp = 2, .pp = 3};
+    return {.vocab = kVocab, .max_model_len = 64, .kv_tokens = 1024, .tp = 2, .pp = 3, .repeatable = false};
   }
 
   RequestId submit(GenerationRequest request) override {

@@ -72,6 +72,7 @@ TEST_F(RemoteEngineTest, TellsTheEnginesFactsAndTheProgressBefore) {
   EXPECT_EQ(info.max_model_len, 64);
   EXPECT_EQ(info.tp, 2);
   EXPECT_EQ(info.pp, 3);
+  EXPECT_FALSE(info.repeatable);
   EXPECT_EQ(progress_, std::vector<int64_t>{5});
 }
 
