@@ -6,19 +6,12 @@
 
 #include "cuda/block_sum.h"
 #include "cuda/launch.h"
+#include "cuda/row_norm.h"
 
 namespace longship::cuda {
 
 inline constexpr int kMostNormThreads = 256;
 inline constexpr int kMostNormWarps = kMostNormThreads / kWarp;
-
-/// RMSNorm, or LayerNorm where there is a bias, of rows of `width` values.
-struct RowNorm {
-  const float* gain = nullptr;
-  const float* bias = nullptr;
-  float eps = 0;
-  int width = 0;
-};
 
 /// How many threads add up a row depends on its width alone, and so do the sum's bits.
 inline int norm_threads(int width) {

@@ -20,7 +20,7 @@ struct KeptFiles {
   std::filesystem::path keys_values{};
   std::filesystem::path weights{};        ///< Packed, of the model ...
   std::filesystem::path draft_weights{};  ///< ... and of the one that guesses.
-  std::filesystem::path pages{};  ///< What the pages of keys and values hold: the leader's.
+  std::filesystem::path pages{};          ///< What the pages of keys and values hold: the leader's.
 };
 
 /// How next tokens are guessed, which changes no token: not at all, or in one of two ways.

@@ -5,6 +5,7 @@
 #include "comm/cuda/tree_walk.h"
 #include "cuda/device.h"
 #include "cuda/launch.h"
+#include "cuda/norm_row.h"
 #include "cuda/ptx.h"
 
 namespace longship {

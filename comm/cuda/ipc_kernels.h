@@ -4,7 +4,7 @@
 
 #include "comm/cuda/ipc_view.h"
 #include "cuda/api.h"
-#include "cuda/norm_row.h"
+#include "cuda/row_norm.h"
 
 namespace longship {
 

@@ -1,6 +1,7 @@
 #include "engine/backend/cuda/kernels/norm.h"
 
 #include "cuda/launch.h"
+#include "cuda/norm_row.h"
 #include "engine/backend/cuda/kernels/math.h"
 
 namespace longship::cuda {

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "cuda/norm_row.h"
+#include "cuda/row_norm.h"
 #include "engine/backend/cuda/kernels/elementwise.h"
 
 namespace longship::cuda {
