@@ -325,8 +325,7 @@ void CudaKernels::linear(const Tensor& x, std::span<const Weight> parts, std::sp
 void CudaKernels::linear_silu_mul(const Tensor& x, std::span<const Weight> parts, std::span<const GroupStep> steps,
                                   Tensor& gate_up, Tensor& y, std::span<const Weight> readers, Stream& stream) {
   const WeightLayout layout = layout_of(parts[0].dtype, exact_);
-  const bool many = blas_ != nullptr && x.dim(0) >= BlasLinear::kFewestTokens;
-  if (many || layout != layout_of(parts[1].dtype, exact_)) {
+  if (x.dim(0) > kMostGatedTokens || layout != layout_of(parts[1].dtype, exact_)) {
     Kernels::linear_silu_mul(x, parts, steps, gate_up, y, readers, stream);
     return;
   }

@@ -53,6 +53,9 @@ struct LinearPart {
   int first_output = 0;
 };
 
+/// Most tokens of a gated product: for more, addresses of both parts would take registers that sums need.
+inline constexpr int kMostGatedTokens = 8;
+
 struct LinearArguments {
   const float* x = nullptr;  ///< [tokens, columns]
   int tokens = 0;

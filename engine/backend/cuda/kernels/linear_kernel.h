@@ -42,9 +42,12 @@ __device__ __forceinline__ LinearRows gated_rows_of_block(const LinearArguments&
   return found;
 }
 
+template <int T>
 __device__ __forceinline__ LinearRows rows_of_block(const LinearArguments& task, int tile, int lane) {
-  if (task.gated) {
-    return gated_rows_of_block(task, tile, lane);
+  if constexpr (T <= kMostGatedTokens) {
+    if (task.gated) {
+      return gated_rows_of_block(task, tile, lane);
+    }
   }
   LinearRows found;
   bool searching = true;
@@ -195,7 +198,7 @@ class Combiner {
         sum = sums_[(count_ - 1 - i) * kLinearOutputs<T> + o] + sum;
       }
       sums_[(count_ - 1 - run.merges) * kLinearOutputs<T> + o] = sum;
-      if (run.ends_node && !task_.gated) {
+      if (run.ends_node && !(T <= kMostGatedTokens && task_.gated)) {
         write(node_, o, sum);
       }
     }
@@ -248,7 +251,7 @@ __global__ void __launch_bounds__(kLinearWarps* kWarp, kLinearBlocks<Format, T>)
   const Shared<float4> x = memory.take<float4>(warps * T * kTokenStride) + warp * T * kTokenStride;
   const Shared<float> partials = memory.take<float>(2 * warps * kLinearOutputs<T>);
   const Shared<float> sums = memory.take<float>(task.depth * kLinearOutputs<T>);
-  const LinearRows where = rows_of_block(task, static_cast<int>(blockIdx.y), lane);
+  const LinearRows where = rows_of_block<T>(task, static_cast<int>(blockIdx.y), lane);
   Combiner<T> combiner(task, where, token, sums);
   for (int first = 0, buffer = 0; first < task.run_count; first += warps, buffer ^= 1) {
     // Two buffers: while a slow warp still adds up one round, others write the next.
@@ -265,8 +268,10 @@ __global__ void __launch_bounds__(kLinearWarps* kWarp, kLinearBlocks<Format, T>)
       combiner.add(task.runs[first + i], round + i * kLinearOutputs<T>);
     }
   }
-  if (task.gated) {
-    combiner.write_gated();
+  if constexpr (T <= kMostGatedTokens) {
+    if (task.gated) {
+      combiner.write_gated();
+    }
   }
 }
 
