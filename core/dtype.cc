@@ -15,7 +15,7 @@ constexpr std::array kTypes = {
     DTypeInfo{DType::kQ2_K, "Q2_K", 256, 84, 10, ""},  DTypeInfo{DType::kQ3_K, "Q3_K", 256, 110, 11, ""},
     DTypeInfo{DType::kQ4_K, "Q4_K", 256, 144, 12, ""}, DTypeInfo{DType::kQ5_K, "Q5_K", 256, 176, 13, ""},
     DTypeInfo{DType::kQ6_K, "Q6_K", 256, 210, 14, ""}, DTypeInfo{DType::kIQ4_NL, "IQ4_NL", 32, 18, 20, ""},
-    DTypeInfo{DType::kMXFP4, "MXFP4", 32, 17, 39, ""},
+    DTypeInfo{DType::kMXFP4, "MXFP4", 32, 17, 39, ""}, DTypeInfo{DType::kF8_E4M3, "F8_E4M3", 1, 1, -1, "F8_E4M3"},
 };
 
 }  // namespace

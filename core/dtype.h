@@ -26,6 +26,7 @@ enum class DType : uint8_t {
   kQ6_K,
   kIQ4_NL,
   kMXFP4,
+  kF8_E4M3,
 };
 
 struct DTypeInfo {

@@ -20,6 +20,9 @@ __device__ __forceinline__ uint32_t pack_f16(float low, float high);
 /// 2^x within a few units in the last place, by the hardware; 0 for -infinity, subnormal results may be 0.
 __device__ __forceinline__ float exp2_approximate(float x);
 
+/// Two values E4M3 (no infinities; 0x7F and 0xFF are NaN), that of the low byte first.
+__device__ __forceinline__ float2 floats_from_e4m3(uint16_t both);
+
 /// 16 bytes of global memory that no one writes while the kernel runs and that are read once: they are not kept in L1.
 /// `address` is a multiple of 16.
 __device__ __forceinline__ uint4 load_nc_16(const void* address);

@@ -42,6 +42,22 @@ __device__ __forceinline__ float exp2_approximate(float x) {
   return value;
 }
 
+__device__ __forceinline__ float2 floats_from_e4m3(uint16_t both) {
+#if __CUDA_ARCH__ >= 890
+  uint32_t halves;
+  asm("cvt.rn.f16x2.e4m3x2 %0, %1;" : "=r"(halves) : "h"(both));
+  return make_float2(float_from_f16(static_cast<uint16_t>(halves)),
+                     float_from_f16(static_cast<uint16_t>(halves >> 16)));
+#else
+  const auto value = [](uint32_t bits) {
+    const uint32_t magnitude = bits & 0x7FU;
+    const float scaled = __uint_as_float((bits & 0x80U) << 24 | magnitude << 20) * 0x1p120F;  // another bias
+    return magnitude == 0x7FU ? __uint_as_float(0x7FC00000U) : scaled;
+  };
+  return make_float2(value(both & 0xFFU), value(both >> 8));
+#endif
+}
+
 __device__ __forceinline__ uint4 load_nc_16(const void* address) {
   uint4 value;
   asm("ld.global.nc.L1::no_allocate.L2::256B.v4.u32 {%0, %1, %2, %3}, [%4];"

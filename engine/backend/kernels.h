@@ -26,6 +26,19 @@ inline constexpr int64_t kPageTokens = 64;
 /// Widest attention head that every backend takes.
 inline constexpr int64_t kMaxHeadDim = 512;
 
+/// What the stored values of a matrix are multiplied by: one number for `columns` columns of a row, the first of which
+/// lack their first `skip` columns. Without numbers, 1.
+struct ValueScales {
+  const float* values = nullptr;  ///< [rows, per_row]
+  int64_t per_row = 0;
+  int64_t columns = 1;
+  int64_t skip = 0;
+
+  float at(int64_t row, int64_t column) const {
+    return values == nullptr ? 1.0F : values[row * per_row + (skip + column) / columns];
+  }
+};
+
 /// A matrix [rows, columns] as it stands in a checkpoint: row after row of whole blocks. One that was cut inside blocks
 /// (at a multiple of kQuantColumns) begins at column `skip` of its first block and may end inside its last.
 struct StoredMatrix {
@@ -35,11 +48,14 @@ struct StoredMatrix {
   const std::byte* data = nullptr;
   int64_t skip = 0;
   int64_t stride_bytes = 0;  ///< From row to row, where that is not row_bytes().
+  ValueScales scales = {};
 
   int64_t row_bytes() const { return bytes_of_blocks(dtype, skip + columns); }
   const std::byte* row(int64_t index) const { return data + index * (stride_bytes != 0 ? stride_bytes : row_bytes()); }
   /// Columns within the blocks of a row.
   Range in_blocks(Range range) const { return {skip + range.begin, skip + range.end}; }
+  /// Columns of a row, dequantised and multiplied by their scales.
+  void dequantise(int64_t row_index, Range range, float* out) const;
 };
 
 /// A matrix [rows, columns] in the layout that its backend chose; only that backend looks inside.

@@ -52,13 +52,25 @@ std::string architecture(const ConfigReader& reader) {
   reader.fail("architectures", "the architecture " + model_class + " is not supported");
 }
 
+// FP8 weights load as they are, with the scales beside them; activations are not quantised.
+void check_quantisation(const ConfigReader& reader, const Json& quantisation) {
+  const auto text = [&](const char* key) {
+    const Json* value = quantisation.find(key);
+    return value != nullptr && value->is_string() ? value->as_string() : std::string();
+  };
+  const std::string method = text("quant_method");
+  const bool fp8 = method == "fp8" || method == "fbgemm_fp8" ||
+                   (method == "compressed-tensors" && text("format") == "float-quantized");
+  if (!fp8 || (!text("fmt").empty() && text("fmt") != "e4m3")) {
+    reader.fail("quantization_config",
+                "the quantisation " + (method.empty() ? std::string("given") : method) + " is not supported");
+  }
+}
+
 // Formats and structures that would load as something else than they are.
 void refuse_unsupported(const ConfigReader& reader) {
   if (const Json* quantisation = reader.find("quantization_config")) {
-    const Json* method = quantisation->find("quant_method");
-    reader.fail("quantization_config", "the quantisation " +
-                                           (method != nullptr && method->is_string() ? method->as_string() : "given") +
-                                           " is not supported");
+    check_quantisation(reader, *quantisation);
   }
   for (const char* key : {"num_local_experts", "num_experts", "n_routed_experts"}) {
     if (reader.has(key)) {

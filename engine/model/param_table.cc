@@ -58,7 +58,7 @@ Param* ParamTable::declare(ParamSpec spec) {
           source_.path(), segment.source,
           "the shape is " + shape_text(tensor.shape) + ", the configuration asks for " + shape_text(expected));
     }
-    if (segment.transposed && is_block_quantised(tensor.dtype)) {
+    if (segment.transposed && (is_block_quantised(tensor.dtype) || TensorScales::find(source_, tensor))) {
       throw model_file_error(source_.path(), segment.source,
                              "a transposed matrix of type " + std::string(name(tensor.dtype)) + " cannot be read");
     }
@@ -83,6 +83,9 @@ const StoredMatrix* ParamTable::declare_table(const std::string& source_name, in
     throw model_file_error(
         source_.path(), source_name,
         "the shape is " + shape_text(tensor.shape) + ", the configuration asks for " + shape_text({rows, columns}));
+  }
+  if (TensorScales::find(source_, tensor)) {
+    throw model_file_error(source_.path(), source_name, "a table of FP8 values with scales cannot be looked up");
   }
   const RegionView view = source_.view(tensor, {0, rows, 0, columns});
   tables_.push_back({tensor.dtype, rows, columns, view.data, 0, view.stride_bytes});
@@ -228,7 +231,7 @@ void ParamTable::load_vector(Param& param, Stream& stream, const LoadProgress& p
 
 void ParamTable::load_matrix(Param& param, const LoadProgress& progress) {
   const std::vector<Slice> owned = slices(param.spec, tp_, tp_rank_);
-  Bytes buffer;
+  MatrixBuffer buffer;
   for (std::size_t i = 0; i < owned.size(); ++i) {
     Weight& part = param.parts[i];
     const SliceReader reader(source_, param.spec, owned[i]);

@@ -11,7 +11,8 @@ SliceReader::SliceReader(WeightSource& source, const ParamSpec& spec, const Slic
       vector_(spec.global.size() == 1),
       first_row_(spec.shard.dim == 1 ? 0 : slice.global.begin),
       columns_(vector_ ? Range{0, 1} : (spec.shard.dim == 1 ? slice.global : Range{0, spec.global[1]})),
-      stored_columns_(vector_ ? columns_ : columns_.widened(info(tensor_.dtype).block_values)) {}
+      stored_columns_(vector_ ? columns_ : columns_.widened(info(tensor_.dtype).block_values)),
+      scales_(TensorScales::find(source, tensor_)) {}
 
 Bytes SliceReader::read_rows(int64_t begin, int64_t end) const {
   if (segment_.transposed) {
@@ -20,8 +21,25 @@ Bytes SliceReader::read_rows(int64_t begin, int64_t end) const {
   return segment_.row_order == RowOrder::kAsStored ? read_in_order(begin, end) : read_permuted(begin, end);
 }
 
-StoredMatrix SliceReader::matrix_rows(int64_t begin, int64_t end, Bytes& buffer) const {
+// One number for each row and each block's columns, in the order of the model's rows.
+ValueScales SliceReader::scales(int64_t begin, int64_t end, std::vector<float>& buffer) const {
+  if (!scales_) {
+    return {};
+  }
+  const int64_t first = columns_.begin / scales_->block_columns();
+  const int64_t last = (columns_.end - 1) / scales_->block_columns();
+  buffer.clear();
+  for (int64_t row = begin; row < end; ++row) {
+    for (int64_t block = first; block <= last; ++block) {
+      buffer.push_back(scales_->at(source_row(row), block));
+    }
+  }
+  return {buffer.data(), last - first + 1, scales_->block_columns(), columns_.begin % scales_->block_columns()};
+}
+
+StoredMatrix SliceReader::matrix_rows(int64_t begin, int64_t end, MatrixBuffer& buffer) const {
   StoredMatrix matrix{tensor_.dtype, end - begin, columns_.size(), nullptr, skip()};
+  matrix.scales = scales(begin, end, buffer.scales);
   if (!segment_.transposed && segment_.row_order == RowOrder::kAsStored) {
     const int64_t first = source_row(begin);
     const RegionView view =
@@ -30,8 +48,8 @@ StoredMatrix SliceReader::matrix_rows(int64_t begin, int64_t end, Bytes& buffer)
     matrix.stride_bytes = view.stride_bytes;
     return matrix;
   }
-  buffer = read_rows(begin, end);
-  matrix.data = buffer.data();
+  buffer.rows = read_rows(begin, end);
+  matrix.data = buffer.rows.data();
   return matrix;
 }
 

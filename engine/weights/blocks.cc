@@ -1,9 +1,11 @@
 #include "engine/weights/blocks.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "core/error.h"
+#include "core/fp8.h"
 #include "core/half.h"
 #include "engine/weights/quants.h"
 
@@ -28,11 +30,25 @@ ValueFunction value_function(DType dtype) {
       return [](const std::byte* value) { return f16_to_f32(load<uint16_t>(value)); };
     case DType::kBF16:
       return [](const std::byte* value) { return bf16_to_f32(load<uint16_t>(value)); };
+    case DType::kF8_E4M3:
+      return [](const std::byte* value) { return e4m3_to_f32(load<uint8_t>(value)); };
     default:
       break;
   }
   LONGSHIP_CHECK(false, "not a weight type: " + std::string(name(dtype)));
   return nullptr;
+}
+
+// Of two that are as near the even one; what is larger than all becomes the largest. For tests and synthetic weights:
+// tries them all.
+std::byte nearest_e4m3(float value) {
+  uint8_t nearest = 0;
+  for (uint8_t bits = 1; bits < 0x7F; ++bits) {
+    const float distance = std::abs(std::abs(value) - e4m3_to_f32(bits));
+    const float least = std::abs(std::abs(value) - e4m3_to_f32(nearest));
+    nearest = distance < least || (distance == least && bits % 2 == 0) ? bits : nearest;
+  }
+  return static_cast<std::byte>(std::signbit(value) ? nearest | 0x80U : nearest);
 }
 
 // Columns [begin, end) of 32, each product and sum rounded as the formats' descriptions have it.
@@ -77,6 +93,10 @@ void dequantize(DType dtype, const std::byte* stored, int64_t values, float* out
 void store_value(DType dtype, float value, std::byte* to) {
   if (dtype == DType::kF32) {
     std::memcpy(to, &value, sizeof(value));
+    return;
+  }
+  if (dtype == DType::kF8_E4M3) {
+    *to = nearest_e4m3(value);
     return;
   }
   LONGSHIP_CHECK(dtype == DType::kF16 || dtype == DType::kBF16, "not a plain type: " + std::string(name(dtype)));

@@ -54,9 +54,11 @@ class EveryOp {
       : kernels_(kernels), sizes_(sizes), exact_(exact), stream_owner_(kernels.make_stream()) {
     kernels_.reserve(sizes.tokens, std::max(sizes.columns, sizes.plain_columns));
     for (const DType dtype : kWeightTypes) {
-      linear(dtype);
-      gated(dtype);
-      embed(dtype);
+      if (dtype != DType::kF8_E4M3) {  // last, so that the others keep their data
+        linear(dtype);
+        gated(dtype);
+        embed(dtype);
+      }
     }
     elementwise();
     norms();
@@ -67,6 +69,9 @@ class EveryOp {
     if (sizes_.head_dim % kKvBlock == 0) {
       attention(DType::kQ8_0);
     }
+    linear(DType::kF8_E4M3);
+    gated(DType::kF8_E4M3);
+    embed(DType::kF8_E4M3);
   }
 
   const std::vector<Outcome>& outcomes() const { return outcomes_; }

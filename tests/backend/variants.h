@@ -102,8 +102,9 @@ inline std::string variant_name(const testing::TestParamInfo<Variant>& info) {
 }
 
 inline constexpr DType kWeightTypes[] = {
-    DType::kF32,  DType::kF16,  DType::kBF16, DType::kQ8_0, DType::kQ4_0, DType::kQ4_1,   DType::kQ5_0,  DType::kQ5_1,
-    DType::kQ2_K, DType::kQ3_K, DType::kQ4_K, DType::kQ5_K, DType::kQ6_K, DType::kIQ4_NL, DType::kMXFP4,
+    DType::kF32,  DType::kF16,    DType::kBF16,  DType::kQ8_0,    DType::kQ4_0, DType::kQ4_1,
+    DType::kQ5_0, DType::kQ5_1,   DType::kQ2_K,  DType::kQ3_K,    DType::kQ4_K, DType::kQ5_K,
+    DType::kQ6_K, DType::kIQ4_NL, DType::kMXFP4, DType::kF8_E4M3,
 };
 
 /// Values that depend on the seed alone.
@@ -176,7 +177,10 @@ inline PackedWeight pack(Kernels& kernels, const StoredMatrix& stored, int64_t c
   packed.weight = {stored.dtype, stored.rows, stored.columns, packed.memory.data<std::byte>()};
   for (int64_t row = 0; row < stored.rows; row += chunk) {
     const int64_t rows = std::min(chunk, stored.rows - row);
-    kernels.pack({stored.dtype, rows, stored.columns, stored.row(row), stored.skip}, row, packed.weight);
+    StoredMatrix some{stored.dtype, rows, stored.columns, stored.row(row), stored.skip, stored.stride_bytes};
+    some.scales = stored.scales;
+    some.scales.values += row * stored.scales.per_row;
+    kernels.pack(some, row, packed.weight);
   }
   return packed;
 }

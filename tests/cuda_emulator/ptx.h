@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "core/fp8.h"
 #include "core/half.h"
 #include "tests/cuda_emulator/device.h"
 #include "tests/cuda_emulator/emulator.h"
@@ -62,6 +63,10 @@ inline uint32_t pack_f16(float low, float high) {
 
 inline float exp2_approximate(float x) {
   return std::exp2(x);
+}
+
+inline float2 floats_from_e4m3(uint16_t both) {
+  return make_float2(e4m3_to_f32(static_cast<uint8_t>(both)), e4m3_to_f32(static_cast<uint8_t>(both >> 8)));
 }
 
 inline uint4 load_nc_16(const void* address) {

@@ -85,6 +85,19 @@ TEST(MoreGolden, EveryWeightType) {
   }
 }
 
+TEST(MoreGolden, Fp8WithOneScaleATensor) {
+  const auto fixtures = testing::third_party_fixtures();
+  if (!fixtures) {
+    GTEST_SKIP() << "LONGSHIP_FIXTURES names no folder of fixtures";
+  }
+  const std::string model = *fixtures / "models" / "llama-fp8-tensor";
+  const std::string golden = model + "/golden.safetensors";
+  for (const char* backend : backends()) {
+    check({model.c_str(), golden.c_str()}, backend, 1, 1);
+    check({model.c_str(), golden.c_str()}, backend, 3, 2);
+  }
+}
+
 constexpr Case kCases[] = {
     {"models/llama", "models/llama/golden.safetensors"},
     {"models/llama-rope-llama3", "models/llama-rope-llama3/golden.safetensors"},
@@ -95,6 +108,7 @@ constexpr Case kCases[] = {
     {"models/qwen3", "models/qwen3/golden.safetensors"},
     {"models/gpt2", "models/gpt2/golden.safetensors"},
     {"models/gpt2-bare", "models/gpt2-bare/golden.safetensors"},
+    {"models/llama-fp8-block", "models/llama-fp8-block/golden.safetensors"},
     {"models/qwen2-bf16", "models/qwen2-bf16/golden.safetensors"},
     {"gguf-models/llama-F16.gguf", "gguf-models/llama-F16.golden.safetensors"},
     {"gguf-models/llama-Q4_0.gguf", "gguf-models/llama-Q4_0.golden.safetensors"},

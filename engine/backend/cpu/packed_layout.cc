@@ -20,16 +20,17 @@ int64_t plain_value_bytes(Layout layout) {
 
 // Columns [k, k + 32) of one row, or what there is of them, into lane `lane` of its row block.
 void pack_plain(const StoredMatrix& stored, int64_t row, int64_t k, Layout layout, int64_t lane, std::byte* row_block) {
-  const Range columns = stored.in_blocks({k, std::min(k + kBlock, stored.columns)});
+  const Range columns = {k, std::min(k + kBlock, stored.columns)};
   const int64_t bytes = plain_value_bytes(layout);
+  const bool converted = is_block_quantised(stored.dtype) || stored.dtype == DType::kF8_E4M3;
   const std::byte* values = stored.row(row) + columns.begin * bytes;  // for types that stay as they are
   float dequantised[kBlock];
   uint16_t halves[kBlock];
-  if (layout == Layout::kF32 || is_block_quantised(stored.dtype)) {
-    dequantize_columns(stored.dtype, stored.row(row), columns, dequantised);
+  if (layout == Layout::kF32 || converted) {
+    stored.dequantise(row, columns, dequantised);
     values = reinterpret_cast<const std::byte*>(dequantised);
   }
-  if (layout == Layout::kF16 && is_block_quantised(stored.dtype)) {
+  if (layout == Layout::kF16 && converted) {
     std::transform(dequantised, dequantised + columns.size(), halves, f32_to_f16);
     values = reinterpret_cast<const std::byte*>(halves);
   }
@@ -197,11 +198,12 @@ void pack_row_block(const StoredMatrix& stored, int64_t first_row, Layout layout
 }  // namespace
 
 Layout layout_of(DType dtype, bool exact) {
-  if (exact && is_block_quantised(dtype)) {
+  if (exact && (is_block_quantised(dtype) || dtype == DType::kF8_E4M3)) {
     return Layout::kF32;
   }
   switch (dtype) {
     case DType::kF16:
+    case DType::kF8_E4M3:
     case DType::kQ2_K:  // a minimum for each 16 columns, as no other type has
       return Layout::kF16;
     case DType::kBF16:

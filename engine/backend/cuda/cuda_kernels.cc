@@ -272,6 +272,7 @@ void CudaKernels::pack(const StoredMatrix& stored, int64_t first_row, Weight& we
   for (int64_t row = 0; row < stored.rows; row += most_blocks * kRowBlock) {
     StoredMatrix some = stored;
     some.data = stored.row(row);
+    some.scales.values = stored.scales.values == nullptr ? nullptr : stored.scales.values + row * stored.scales.per_row;
     some.stride_bytes = stored.stride_bytes != 0 ? stored.stride_bytes : stored.row_bytes();
     some.rows = std::min(most_blocks * kRowBlock, stored.rows - row);
     const auto bytes = static_cast<std::size_t>(cuda::packed_bytes(layout, some.rows, some.columns));

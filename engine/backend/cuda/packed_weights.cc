@@ -31,6 +31,17 @@ bool is_plain(WeightLayout layout) {
   return layout <= WeightLayout::kBF16;
 }
 
+constexpr int64_t kFp8Columns = kPieceBytes;  // of a piece
+
+// What follows the values of a row block of kFp8: what the first scales lack, and the scales.
+int64_t fp8_skip_at(int64_t columns) {
+  return (columns + kFp8Columns - 1) / kFp8Columns * kRowBlock * kPieceBytes;
+}
+
+int64_t fp8_scales_at(int64_t columns) {
+  return fp8_skip_at(columns) + kPieceBytes;
+}
+
 int64_t value_bytes(WeightLayout layout) {
   return layout == WeightLayout::kF32 ? 4 : 2;
 }
@@ -70,7 +81,7 @@ void pack_plain_row(const StoredMatrix& stored, int64_t row, WeightLayout layout
     const int64_t count = std::min<int64_t>(kBlockColumns, stored.columns - first);
     const std::byte* from = values + first * bytes;
     if (!as_stored) {
-      dequantize_columns(stored.dtype, stored.row(row), stored.in_blocks({first, first + count}), exact.data());
+      stored.dequantise(row, {first, first + count}, exact.data());
       std::transform(exact.begin(), exact.end(), halves.begin(), f32_to_f16);
       from = layout == WeightLayout::kF32 ? reinterpret_cast<const std::byte*>(exact.data())
                                           : reinterpret_cast<const std::byte*>(halves.data());
@@ -179,6 +190,23 @@ void pack_block_row(const StoredMatrix& stored, int64_t row, WeightLayout layout
   }
 }
 
+// Scales of more columns than kFp8ScaleColumns are repeated.
+void pack_fp8_row(const StoredMatrix& stored, int64_t row, int64_t lane, std::byte* row_block) {
+  const std::byte* values = stored.row(row) + stored.skip;
+  for (int64_t column = 0; column < stored.columns; column += kFp8Columns) {
+    const int64_t count = std::min(kFp8Columns, stored.columns - column);
+    std::memcpy(row_block + (column / kFp8Columns * kRowBlock + lane) * kPieceBytes, values + column,
+                static_cast<std::size_t>(count));
+  }
+  const auto skip = static_cast<int32_t>(stored.scales.skip % kFp8ScaleColumns);
+  std::byte* scales = row_block + fp8_scales_at(stored.columns);
+  for (int64_t index = 0; index * kFp8ScaleColumns < skip + stored.columns; ++index) {
+    const float scale = stored.scales.at(row, std::max<int64_t>(0, index * kFp8ScaleColumns - skip));
+    put<4>(&scale, index, lane, scales);
+  }
+  std::memcpy(row_block + fp8_skip_at(stored.columns), &skip, sizeof(skip));
+}
+
 }  // namespace
 
 WeightLayout layout_of(DType dtype, bool exact) {
@@ -196,6 +224,8 @@ WeightLayout layout_of(DType dtype, bool exact) {
       return WeightLayout::kNibbleMin;
     case DType::kMXFP4:
       return WeightLayout::kNibbleFp4;
+    case DType::kF8_E4M3:
+      return WeightLayout::kFp8;
     case DType::kQ5_0:
       return WeightLayout::kFive;
     case DType::kQ5_1:
@@ -215,6 +245,9 @@ WeightLayout layout_of(DType dtype, bool exact) {
 }
 
 int64_t row_block_bytes(WeightLayout layout, int64_t columns) {
+  if (layout == WeightLayout::kFp8) {
+    return fp8_scales_at(columns) + (columns / kFp8ScaleColumns + 2) * kRowBlock * static_cast<int64_t>(sizeof(float));
+  }
   if (!is_plain(layout)) {
     return columns / kBlockColumns * kRowBlock * planes_of(layout).bytes();
   }
@@ -234,6 +267,8 @@ void pack_rows(const StoredMatrix& stored, WeightLayout layout, std::byte* out, 
       std::byte* row_block = out + row / kRowBlock * bytes;
       if (is_plain(layout)) {
         pack_plain_row(stored, row, layout, row_block + row % kRowBlock * kPieceBytes);
+      } else if (layout == WeightLayout::kFp8) {
+        pack_fp8_row(stored, row, row % kRowBlock, row_block);
       } else {
         pack_block_row(stored, row, layout, row % kRowBlock, row_block);
       }

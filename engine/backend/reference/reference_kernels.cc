@@ -25,7 +25,7 @@ class ReferenceKernels : public Kernels {
   void pack(const StoredMatrix& stored, int64_t first_row, Weight& weight) override {
     float* out = reinterpret_cast<float*>(weight.data) + first_row * weight.columns;
     for (int64_t row = 0; row < stored.rows; ++row, out += stored.columns) {
-      dequantize_columns(stored.dtype, stored.row(row), stored.in_blocks({0, stored.columns}), out);
+      stored.dequantise(row, {0, stored.columns}, out);
     }
   }
 

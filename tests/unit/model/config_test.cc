@@ -46,6 +46,29 @@ TEST(ModelConfig, GenerationConfigAddsEndTokens) {
   EXPECT_EQ(parse_hf_config(testing::data_path("models/llama/config.json")).eos_ids, (std::vector<int32_t>{1, 3}));
 }
 
+// The error of llama's configuration with a quantisation; empty if there is none.
+std::string error_of_quantisation(const std::string& quantisation) {
+  std::ifstream llama(testing::data_path("models/llama/config.json"));
+  std::string text{std::istreambuf_iterator<char>(llama), {}};
+  text.insert(text.find('{') + 1, "\"quantization_config\": " + quantisation + ",");
+  const std::filesystem::path path = std::filesystem::path(::testing::TempDir()) / "quantised-config.json";
+  std::ofstream(path) << text;
+  try {
+    parse_hf_config(path);
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(ModelConfig, TakesFp8AndNoOtherQuantisation) {
+  EXPECT_EQ(error_of_quantisation(R"({"quant_method": "fp8", "fmt": "e4m3", "weight_block_size": [128, 128]})"), "");
+  EXPECT_EQ(error_of_quantisation(R"({"quant_method": "compressed-tensors", "format": "float-quantized"})"), "");
+  EXPECT_NE(error_of_quantisation(R"({"quant_method": "compressed-tensors", "format": "pack-quantized"})"), "");
+  EXPECT_NE(error_of_quantisation(R"({"quant_method": "fp8", "fmt": "e5m2"})"), "");
+  EXPECT_NE(error_of_quantisation(R"({"quant_method": "gptq"})").find("gptq"), std::string::npos);
+}
+
 TEST(ModelConfig, RefusesHeadsWiderThanTheBackendsTake) {
   std::ifstream llama(testing::data_path("models/llama/config.json"));
   std::string text{std::istreambuf_iterator<char>(llama), {}};

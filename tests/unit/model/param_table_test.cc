@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <deque>
 #include <map>
@@ -91,6 +92,86 @@ TEST(SliceReader, CutsContractedColumns) {
                        .shard = {.dim = 1, .contracts = true, .segments = {{.source = "o", .extent = 8, .unit = 3}}}};
   EXPECT_EQ(rows_of(source, spec, 2, 0, 0), (std::vector<float>{0, 1, 2, 3, 4, 5, 1000, 1001, 1002, 1003, 1004, 1005}));
   EXPECT_EQ(rows_of(source, spec, 2, 1, 0), (std::vector<float>{6, 7, 1006, 1007}));
+}
+
+// FP8 ones everywhere, the number of a block as its scale.
+class ScaledSource : public WeightSource {
+ public:
+  ScaledSource(Shape matrix, Shape scales)
+      : tensors_{{"x.weight", DType::kF8_E4M3, matrix}, {"x.weight_scale_inv", DType::kF32, scales}},
+        ones_(static_cast<std::size_t>(element_count(matrix)), std::byte{0x38}) {
+    for (int64_t i = 0; i < element_count(scales); ++i) {
+      numbers_.push_back(static_cast<float>(i + 1));
+    }
+  }
+
+  std::span<const SourceTensor> tensors() const override { return tensors_; }
+  const SourceTensor* find(std::string_view name) const override {
+    const auto found =
+        std::find_if(tensors_.begin(), tensors_.end(), [&](const SourceTensor& t) { return t.name == name; });
+    return found == tensors_.end() ? nullptr : &*found;
+  }
+  RegionView view(const SourceTensor& tensor, const Region& region) override {
+    const bool scales = &tensor != tensors_.data();
+    const std::byte* data = scales ? reinterpret_cast<const std::byte*>(numbers_.data()) : ones_.data();
+    const int64_t size = info(tensor.dtype).block_bytes;
+    return {data + (region.row_begin * tensor.columns() + region.column_begin) * size, tensor.columns() * size};
+  }
+  const std::string& path() const override { return path_; }
+  uint64_t bytes_read() const override { return 0; }
+
+ private:
+  std::vector<SourceTensor> tensors_;
+  std::string path_ = "scaled";
+  std::vector<std::byte> ones_;
+  std::vector<float> numbers_;
+};
+
+// The value of a rank's slice at a row and a column.
+float scaled_value(ScaledSource& source, const ParamSpec& spec, int tp, int rank, int64_t row, int64_t column) {
+  MatrixBuffer buffer;
+  const Slice slice = slices(spec, tp, rank)[0];
+  const SliceReader reader(source, spec, slice);
+  const StoredMatrix matrix = reader.matrix_rows(row, row + 1, buffer);
+  float value = 0;
+  matrix.dequantise(0, {column, column + 1}, &value);
+  return value;
+}
+
+TEST(SliceReader, GivesTheScalesOfItsBlocks) {
+  ScaledSource source({300, 256}, {3, 2});
+  ParamSpec spec{.name = "x",
+                 .dtypes = {},
+                 .global = {300, 256},
+                 .shard = {.dim = 0, .segments = {{.source = "x.weight", .extent = 300, .unit = 1}}}};
+  EXPECT_EQ(scaled_value(source, spec, 2, 1, 0, 127), 3);  // row 150
+  EXPECT_EQ(scaled_value(source, spec, 2, 1, 0, 128), 4);
+  EXPECT_EQ(scaled_value(source, spec, 2, 1, 149, 0), 5);
+  spec.shard = {.dim = 1, .contracts = true, .segments = {{.source = "x.weight", .extent = 256, .unit = 64}}};
+  EXPECT_EQ(scaled_value(source, spec, 4, 1, 0, 0), 1);  // columns 64 to 127
+  EXPECT_EQ(scaled_value(source, spec, 4, 2, 299, 63), 6);
+}
+
+TEST(SliceReader, GivesTheScalesOfRowsInTheirOrder) {
+  ScaledSource source({4, 8}, {4, 1});
+  const ParamSpec spec{
+      .name = "x",
+      .dtypes = {},
+      .global = {4, 8},
+      .shard = {
+          .dim = 0,
+          .segments = {
+              {.source = "x.weight", .extent = 4, .unit = 4, .row_order = RowOrder::kRotaryPairs, .row_unit = 4}}}};
+  EXPECT_EQ(scaled_value(source, spec, 1, 0, 1, 7), 3);
+}
+
+TEST(SliceReader, RefusesScalesOfAnotherShape) {
+  ScaledSource source({4, 8}, {3});
+  const ParamSpec spec{.name = "x",
+                       .dtypes = {},
+                       .global = {4, 8},
+                       .shard = {.dim = 0, .segments = {{.source = "x.weight", .extent = 4, .unit = 1}}}};
+  EXPECT_THROW(scaled_value(source, spec, 1, 0, 0, 0), Error);
 }
 
 class Declare : public testing::Test {

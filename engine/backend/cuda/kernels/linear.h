@@ -15,6 +15,9 @@ namespace longship::cuda {
 /// nibble n of word w. Higher bits: of kFive a word [block][8 rows], bit i is bit 4 of column i; of kSix two words
 /// [block][2][8 rows], bits 2 i and 2 i + 1 of word h are bits 4 and 5 of column 16 h + i. Scales [block][8 rows]: a
 /// scale of 16 bits, or scale and minimum, or the scales of 16 columns each, in 32 bits.
+///
+/// kFp8: pieces of 16 columns; in the first four of 16 bytes, how many columns the first scales lack of the
+/// kFp8ScaleColumns that the others are for; f32 scales [columns / kFp8ScaleColumns + 2][8 rows].
 enum class WeightLayout : uint8_t {
   kF32,
   kF16,
@@ -26,6 +29,7 @@ enum class WeightLayout : uint8_t {
   kFive,       ///< Offset by 16, scale f16.
   kFiveMin,    ///< Scale and minimum f16.
   kSix,        ///< Offset by 32, two scales f16.
+  kFp8,        ///< E4M3.
 };
 
 /// Rows of a row block.
@@ -35,6 +39,9 @@ inline constexpr int kRowBlock = 8;
 inline constexpr int kRunColumns = 128;
 /// Columns of the widest piece of a plain type.
 inline constexpr int kBlockColumns = 32;
+
+/// Columns that share a scale of kFp8.
+inline constexpr int kFp8ScaleColumns = 128;
 
 /// A run of columns and what follows it in the program of GroupSteps.
 struct LinearRun {

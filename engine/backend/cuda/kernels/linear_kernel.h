@@ -162,7 +162,7 @@ __device__ __forceinline__ void sum_run(const LinearRows& where, const LinearRun
   const int column = run.begin + column_class * kBlockColumns;
   const int count = run.end - column < kBlockColumns ? run.end - column : kBlockColumns;
   const Shared<float4> own = x + column_class * kClassStride;
-  if (count == kBlockColumns && column % Format::kPiece == 0) {
+  if (count == kBlockColumns && column % Format::kPiece == 0 && Format::whole(where.rows[0], column)) {
     add_block<Format, T>(where, column, own, sums);
   } else if constexpr (Format::kAnyColumn) {
     add_columns<Format, T>(where, column, count, own, sums);
@@ -251,7 +251,11 @@ __global__ void __launch_bounds__(kLinearWarps* kWarp, kLinearBlocks<Format, T>)
   const Shared<float4> x = memory.take<float4>(warps * T * kTokenStride) + warp * T * kTokenStride;
   const Shared<float> partials = memory.take<float>(2 * warps * kLinearOutputs<T>);
   const Shared<float> sums = memory.take<float>(task.depth * kLinearOutputs<T>);
-  const LinearRows where = rows_of_block<T>(task, static_cast<int>(blockIdx.y), lane);
+  LinearRows where = rows_of_block<T>(task, static_cast<int>(blockIdx.y), lane);
+#pragma unroll
+  for (int r = 0; r < kLinearRowBlocks; ++r) {
+    Format::prepare(where.rows[r]);
+  }
   Combiner<T> combiner(task, where, token, sums);
   for (int first = 0, buffer = 0; first < task.run_count; first += warps, buffer ^= 1) {
     // Two buffers: while a slow warp still adds up one round, others write the next.

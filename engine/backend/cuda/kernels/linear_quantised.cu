@@ -17,6 +17,8 @@ void launch_quantised_linear(WeightLayout layout, const LinearArguments& argumen
       return launch_format<BlockFormat<WeightLayout::kFive>>(arguments, stream);
     case WeightLayout::kFiveMin:
       return launch_format<BlockFormat<WeightLayout::kFiveMin>>(arguments, stream);
+    case WeightLayout::kFp8:
+      return launch_format<Fp8Format>(arguments, stream);
     default:
       return launch_format<BlockFormat<WeightLayout::kSix>>(arguments, stream);
   }

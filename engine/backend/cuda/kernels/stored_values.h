@@ -116,6 +116,8 @@ __device__ inline float stored_value(DType dtype, const StoredBlock& block, int 
       return block.half(0);
     case DType::kBF16:
       return float_from_bf16(block.half_bits(0));
+    case DType::kF8_E4M3:
+      return floats_from_e4m3(static_cast<uint16_t>(block.byte(0))).x;
     case DType::kQ8_0:
       return block.half(0) * static_cast<float>(block.signed_byte(2 + i));
     case DType::kQ4_0:

@@ -40,8 +40,22 @@ __global__ void unpack_kernel(const unsigned char* data, int64_t row_block_bytes
     return;
   }
   const int column = static_cast<int>(index / kRowBlock % blocks) * kBlockColumns;
+  PackedRow packed{data + row_block * row_block_bytes, lane, columns};
+  Format::prepare(packed);
+  if constexpr (Format::kAnyColumn) {
+    if (!Format::whole(packed, column)) {
+      for (int eighth = 0; eighth < kBlockColumns / 8; ++eighth) {
+        float values[8];
+        for (int i = 0; i < 8; ++i) {
+          values[i] = Format::column(packed, column + 8 * eighth + i);
+        }
+        store_eight(values, out + row * columns + column + 8 * eighth);
+      }
+      return;
+    }
+  }
   typename Format::Raw raw;
-  Format::load({data + row_block * row_block_bytes, lane, columns}, column, raw);
+  Format::load(packed, column, raw);
 #pragma unroll
   for (int eighth = 0; eighth < kBlockColumns / 8; ++eighth) {
     float values[8];
@@ -94,6 +108,8 @@ void launch_unpack(WeightLayout layout, const std::byte* data, int64_t row_block
       return unpack<Blocks<WeightLayout::kFiveMin>, uint16_t>(data, row_block_bytes, rows, columns, out, stream);
     case WeightLayout::kSix:
       return unpack<Blocks<WeightLayout::kSix>, uint16_t>(data, row_block_bytes, rows, columns, out, stream);
+    case WeightLayout::kFp8:
+      return unpack<Fp8Format, uint16_t>(data, row_block_bytes, rows, columns, out, stream);
   }
 }
 

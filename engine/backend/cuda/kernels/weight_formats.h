@@ -13,6 +13,7 @@ struct PackedRow {
   const unsigned char* block = nullptr;  ///< The row block.
   int row = 0;                           ///< In the row block.
   int columns = 0;
+  int scale_skip = 0;  ///< Of kFp8, by Format::prepare().
 };
 
 template <WeightLayout kLayout>
@@ -25,6 +26,11 @@ struct PlainFormat {
   struct Raw {
     uint4 pieces[kPieces];
   };
+
+  /// Called once, before the others.
+  static __device__ __forceinline__ void prepare(PackedRow&) {}
+  /// Whether load() can take 32 columns from one that begins a piece on.
+  static __device__ __forceinline__ bool whole(const PackedRow&, int) { return true; }
 
   static __device__ __forceinline__ void load(const PackedRow& row, int column, Raw& raw) {
     const uint4* from = reinterpret_cast<const uint4*>(row.block) + column / kPiece * kRowBlock + row.row;
@@ -70,6 +76,63 @@ struct PlainFormat {
   }
 };
 
+/// Values E4M3, each multiplied by its scale in f32.
+struct Fp8Format {
+  static constexpr int kPiece = kBlockColumns;
+  static constexpr int kPieces = kBlockColumns / 16;
+  static constexpr bool kAnyColumn = true;
+  static constexpr bool kManyParts = true;
+
+  struct Raw {
+    uint4 pieces[kPieces];
+    float scale;
+  };
+
+  static __device__ __forceinline__ void prepare(PackedRow& row) {
+    row.scale_skip = *reinterpret_cast<const int*>(after_pieces(row));
+  }
+
+  /// Whether 32 columns have the same scale.
+  static __device__ __forceinline__ bool whole(const PackedRow& row, int column) {
+    return (column + row.scale_skip) % kFp8ScaleColumns <= kFp8ScaleColumns - kBlockColumns;
+  }
+
+  static __device__ __forceinline__ void load(const PackedRow& row, int column, Raw& raw) {
+    const uint4* from = reinterpret_cast<const uint4*>(row.block) + column / 16 * kRowBlock + row.row;
+#pragma unroll
+    for (int i = 0; i < kPieces; ++i) {
+      raw.pieces[i] = load_nc_16(from + i * kRowBlock);
+    }
+    raw.scale = scale(row, column);
+  }
+
+  static __device__ __forceinline__ void columns(const Raw& raw, int eighth, float (&out)[8]) {
+    const uint4 piece = raw.pieces[eighth / 2];
+    const unsigned words[2] = {eighth % 2 == 0 ? piece.x : piece.z, eighth % 2 == 0 ? piece.y : piece.w};
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      const float2 two = floats_from_e4m3(static_cast<uint16_t>(words[i / 2] >> static_cast<unsigned>(i % 2 * 16)));
+      out[2 * i] = raw.scale * two.x;
+      out[2 * i + 1] = raw.scale * two.y;
+    }
+  }
+
+  static __device__ __forceinline__ float column(const PackedRow& row, int column) {
+    const unsigned char byte = row.block[(column / 16 * kRowBlock + row.row) * 16 + column % 16];
+    return scale(row, column) * floats_from_e4m3(byte).x;
+  }
+
+ private:
+  // Behind the pieces: the skip in 16 bytes, then the scales.
+  static __device__ __forceinline__ const unsigned char* after_pieces(const PackedRow& row) {
+    return row.block + static_cast<int64_t>((row.columns + 15) / 16) * kRowBlock * 16;
+  }
+  static __device__ __forceinline__ float scale(const PackedRow& row, int column) {
+    return reinterpret_cast<const float*>(after_pieces(row) +
+                                          16)[(column + row.scale_skip) / kFp8ScaleColumns * kRowBlock + row.row];
+  }
+};
+
 template <WeightLayout kLayout>
 struct BlockFormat {
   static constexpr int kPiece = kBlockColumns;
@@ -94,6 +157,9 @@ struct BlockFormat {
     float scale[kSixth ? 2 : 1];
     float minimum;
   };
+
+  static __device__ __forceinline__ void prepare(PackedRow&) {}
+  static __device__ __forceinline__ bool whole(const PackedRow&, int) { return true; }
 
   static __device__ __forceinline__ void load(const PackedRow& row, int column, Raw& raw) {
     const int blocks = row.columns / kBlockColumns;
