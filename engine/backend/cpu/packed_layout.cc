@@ -40,8 +40,55 @@ void pack_plain(const StoredMatrix& stored, int64_t row, int64_t k, Layout layou
   }
 }
 
-// 32 integers of each row of a row block, four a word.
-using Words = std::array<std::array<uint32_t, 8>, kLanes>;
+// Eight words of each row of a row block, turned: those of one step side by side.
+using Words = std::array<std::array<uint32_t, kLanes>, 8>;
+using FourWords = uint32_t __attribute__((vector_size(16)));
+
+// row(lane): where the eight words of a row are.
+template <class Row>
+void turn(const Row& row, Words& words) {
+  for (std::size_t lane = 0; lane < kLanes; lane += 4) {
+    for (std::size_t first = 0; first < 8; first += 4) {
+      std::array<FourWords, 4> of_row;
+      for (std::size_t i = 0; i < 4; ++i) {
+        std::memcpy(&of_row[i], row(lane + i) + first * 4, sizeof(FourWords));
+      }
+      const FourWords low_a = __builtin_shufflevector(of_row[0], of_row[1], 0, 4, 1, 5);
+      const FourWords low_b = __builtin_shufflevector(of_row[2], of_row[3], 0, 4, 1, 5);
+      const FourWords high_a = __builtin_shufflevector(of_row[0], of_row[1], 2, 6, 3, 7);
+      const FourWords high_b = __builtin_shufflevector(of_row[2], of_row[3], 2, 6, 3, 7);
+      const std::array<FourWords, 4> of_step = {
+          __builtin_shufflevector(low_a, low_b, 0, 1, 4, 5), __builtin_shufflevector(low_a, low_b, 2, 3, 6, 7),
+          __builtin_shufflevector(high_a, high_b, 0, 1, 4, 5), __builtin_shufflevector(high_a, high_b, 2, 3, 6, 7)};
+      for (std::size_t i = 0; i < 4; ++i) {
+        std::memcpy(&words[first + i][lane], &of_step[i], sizeof(FourWords));
+      }
+    }
+  }
+}
+
+// Columns [k, k + 32) of 16 rows whose values stay as they are stored.
+void pack_plain_block(const StoredMatrix& stored, int64_t first_row, int64_t k, int64_t bytes, std::byte* row_block) {
+  const int64_t column = stored.in_blocks({k, k + kBlock}).begin;
+  std::byte* out = row_block + k * kLanes * bytes;
+  Words words;
+  for (int64_t first = 0; first < kBlock * bytes; first += 32) {
+    turn([&](std::size_t lane) { return stored.row(first_row + static_cast<int64_t>(lane)) + column * bytes + first; },
+         words);
+    if (bytes == 4) {
+      std::memcpy(out + first * kLanes, words.data(), sizeof(words));
+      continue;
+    }
+    uint16_t halves[8][2][kLanes];  // a word holds the values of two columns
+    for (std::size_t step = 0; step < 8; ++step) {
+      for (std::size_t lane = 0; lane < kLanes; ++lane) {
+        halves[step][0][lane] = static_cast<uint16_t>(words[step][lane]);
+        halves[step][1][lane] = static_cast<uint16_t>(words[step][lane] >> 16U);
+      }
+    }
+    std::memcpy(out + first * kLanes, halves, sizeof(halves));
+  }
+}
 
 // Writes word(row) for every row.
 template <class Word>
@@ -57,7 +104,7 @@ void put_words(std::byte* out, int64_t step, const Word& word) {
 void pack_nibbles(const Words& words, std::byte* out) {
   for (std::size_t step = 0; step < 4; ++step) {
     put_words(out, static_cast<int64_t>(step), [&](std::size_t lane) {
-      return (words[lane][step] & 0x0f0f0f0fU) | (words[lane][step + 4] & 0x0f0f0f0fU) << 4U;
+      return (words[step][lane] & 0x0f0f0f0fU) | (words[step + 4][lane] & 0x0f0f0f0fU) << 4U;
     });
   }
 }
@@ -67,7 +114,7 @@ void pack_fifth_bits(const Words& words, std::byte* out) {
   put_words(out, 4, [&](std::size_t lane) {
     uint32_t bits = 0;
     for (std::size_t i = 0; i < 8; ++i) {
-      bits |= ((words[lane][i] >> 4U) & 0x01010101U) << static_cast<uint32_t>(i);
+      bits |= ((words[i][lane] >> 4U) & 0x01010101U) << static_cast<uint32_t>(i);
     }
     return bits;
   });
@@ -79,7 +126,7 @@ void pack_high_pairs(const Words& words, std::byte* out) {
     put_words(out, static_cast<int64_t>(4 + half), [&](std::size_t lane) {
       uint32_t pairs = 0;
       for (std::size_t i = 0; i < 4; ++i) {
-        pairs |= ((words[lane][4 * half + i] >> 4U) & 0x03030303U) << static_cast<uint32_t>(2 * i);
+        pairs |= ((words[4 * half + i][lane] >> 4U) & 0x03030303U) << static_cast<uint32_t>(2 * i);
       }
       return pairs;
     });
@@ -139,17 +186,15 @@ void pack_quants(const QuantBlock& rows, const QuantPacking& packing, int64_t in
   std::byte* run = row_block + index / shape.blocks_per_run() * shape.run_bytes();
   pack_scales(rows, shape, isa, run + in_run * shape.scales * kLanes * 2);
   Words words;
-  for (std::size_t lane = 0; lane < kLanes; ++lane) {
-    std::memcpy(words[lane].data(), rows[lane].quants, sizeof(words[lane]));
-    for (uint32_t& word : words[lane]) {
+  turn([&](std::size_t lane) { return rows[lane].quants; }, words);
+  for (auto& step : words) {
+    for (uint32_t& word : step) {
       word += packing.lift;
     }
   }
   std::byte* quants = run + 64 + in_run * shape.quant_bytes();
   if (shape.bits == 8) {
-    for (std::size_t step = 0; step < 8; ++step) {
-      put_words(quants, static_cast<int64_t>(step), [&](std::size_t lane) { return words[lane][step]; });
-    }
+    std::memcpy(quants, words.data(), sizeof(words));
     return;
   }
   pack_nibbles(words, quants);
@@ -188,7 +233,12 @@ void pack_row_block(const StoredMatrix& stored, int64_t first_row, Layout layout
   if (rows < kLanes) {
     std::memset(row_block, 0, static_cast<std::size_t>(row_block_bytes(layout, stored.columns)));
   }
+  const bool stays = !is_block_quantised(stored.dtype) && bytes_of(stored.dtype, 1) == plain_value_bytes(layout);
   for (int64_t k = 0; k < stored.columns; k += kBlock) {
+    if (stays && rows == kLanes && k + kBlock <= stored.columns) {
+      pack_plain_block(stored, first_row, k, plain_value_bytes(layout), row_block);
+      continue;
+    }
     for (int64_t lane = 0; lane < rows; ++lane) {
       pack_plain(stored, first_row + lane, k, layout, lane, row_block);
     }
