@@ -103,14 +103,22 @@ Error cannot_share_memory() {
                "Use --comm auto or --comm mpi.");
 }
 
+/// What all transports of this process share.
+struct MpiProcess {
+  explicit MpiProcess(std::chrono::milliseconds deadline) : job{deadline}, library(job) {}
+
+  MpiJob job;
+  MpiLibrary library;
+};
+
 class MpiTransport final : public Transport {
  public:
   explicit MpiTransport(const TransportOptions& options)
-      : job_{options.deadline},
+      : process_(std::make_shared<MpiProcess>(options.deadline)),
+        job_(process_->job),
         wire_(options.wire),
         format_(options.format),
-        may_choose_(options.format == WireFormat::kF32 && options.ranks_per_host == 0),
-        library_(job_) {
+        may_choose_(options.format == WireFormat::kF32 && options.ranks_per_host == 0) {
     if (size_of(MPI_COMM_WORLD) == 1 && ranks_of_launcher() > 1) {
       throw not_one_job();
     }
@@ -118,14 +126,24 @@ class MpiTransport final : public Transport {
     hosts_ = divided(find_hosts(), options.ranks_per_host);
     job_.spins = hosts_.crowded ? 0 : Backoff::kUsualSpins;
   }
+  /// All ranks of `whole` together: of its first `count` ranks, or of the others.
+  MpiTransport(const MpiTransport& whole, int count)
+      : process_(whole.process_),
+        job_(process_->job),
+        wire_(whole.wire_),
+        format_(whole.format_),
+        may_choose_(whole.may_choose_),
+        control_(
+            std::make_unique<MpiControl>(job_, whole.control_->port(), whole.rank() < count ? 0 : 1, whole.rank())),
+        hosts_(whole.hosts_) {}
 
   std::string_view name() const override { return "mpi"; }
   int rank() const override { return control_->port().rank(); }
   int size() const override { return control_->port().size(); }
   std::vector<int> ranks_per_host() const override {
     std::vector<int> counts(hosts_.host_of.size());
-    for (const int host : hosts_.host_of) {
-      ++counts[static_cast<std::size_t>(host)];
+    for (int other = 0; other < size(); ++other) {
+      ++counts[static_cast<std::size_t>(host_of(other))];
     }
     std::erase(counts, 0);
     return counts;
@@ -139,6 +157,12 @@ class MpiTransport final : public Transport {
       }
     }
     return place;
+  }
+
+  std::unique_ptr<Transport> first(int count) override {
+    control_->agree(nullptr, "meeting to part");
+    auto part = std::make_unique<MpiTransport>(*this, count);
+    return rank() < count ? std::move(part) : nullptr;
   }
 
   std::unique_ptr<Communicator> split(int color, int key) override {
@@ -259,11 +283,11 @@ class MpiTransport final : public Transport {
 
   int host_of(int job_rank) const { return hosts_.host_of[static_cast<std::size_t>(job_rank)]; }
 
-  MpiJob job_;
+  std::shared_ptr<MpiProcess> process_;
+  MpiJob& job_;
   Wire wire_;
   WireFormat format_;
   bool may_choose_;  ///< By time, how sums over several hosts go: any way gives the same bits, and hosts are real.
-  MpiLibrary library_;
   std::unique_ptr<MpiControl> control_;
   Hosts hosts_;
 };

@@ -26,7 +26,7 @@ constexpr std::chrono::microseconds kLongestNap(2500);
 }  // namespace
 
 MpiControl::~MpiControl() {
-  if (port_.rank() != kLeader || job_.broken) {
+  if (port_.rank() != kLeader || job_.broken || !says_end_) {
     return;
   }
   try {

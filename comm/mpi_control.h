@@ -12,6 +12,9 @@ class MpiControl final : public ControlChannel {
  public:
   /// All ranks of the job together.
   explicit MpiControl(MpiJob& job) : job_(job), port_(job, nullptr, 0, 0) {}
+  /// All ranks of `parent` together: the control channel of those of one color, whose end goes unsaid.
+  MpiControl(MpiJob& job, const MpiPort& parent, int color, int key)
+      : job_(job), port_(job, &parent, color, key), says_end_(false) {}
   /// On the leader: tells the others that no frame will follow.
   ~MpiControl() override;
 
@@ -28,6 +31,7 @@ class MpiControl final : public ControlChannel {
 
   MpiJob& job_;
   MpiPort port_;
+  bool says_end_ = true;
 };
 
 }  // namespace longship

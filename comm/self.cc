@@ -32,6 +32,7 @@ class SelfTransport final : public Transport {
   std::vector<int> ranks_per_host() const override { return {1}; }
   HostPlace host_place() const override { return {}; }
   std::unique_ptr<Communicator> split(int /*color*/, int /*key*/) override { return std::make_unique<GroupOfOne>(); }
+  std::unique_ptr<Transport> first(int /*count*/) override { return std::make_unique<SelfTransport>(); }
   ControlChannel& control() override { return control_; }
   void abort(int exit_code) override { std::_Exit(exit_code); }
 

@@ -54,7 +54,8 @@ class ThreadControl final : public ControlChannel {
 
 class ThreadTransport final : public Transport {
  public:
-  ThreadTransport(ThreadGroup& all, int rank) : all_(all), rank_(rank), control_(all, rank) {}
+  ThreadTransport(std::shared_ptr<ThreadGroup> group, int rank)
+      : group_(std::move(group)), all_(*group_), rank_(rank), control_(all_, rank) {}
 
   std::string_view name() const override { return "threads"; }
   int rank() const override { return rank_; }
@@ -71,6 +72,12 @@ class ThreadTransport final : public Transport {
     return std::make_unique<ThreadCommunicator>(std::move(group), place);
   }
 
+  std::unique_ptr<Transport> first(int count) override {
+    int place = 0;
+    std::shared_ptr<ThreadGroup> group = all_.split(rank_, rank_ < count ? 0 : 1, rank_, place);
+    return rank_ < count ? std::make_unique<ThreadTransport>(std::move(group), place) : nullptr;
+  }
+
   ControlChannel& control() override { return control_; }
 
   void abort(int exit_code) override {
@@ -80,20 +87,21 @@ class ThreadTransport final : public Transport {
   }
 
  private:
+  std::shared_ptr<ThreadGroup> group_;
   ThreadGroup& all_;
   int rank_;
   ThreadControl control_;
 };
 
-void run_rank(ThreadGroup& all, int rank, const std::function<void(Transport&)>& body) {
+void run_rank(const std::shared_ptr<ThreadGroup>& group, int rank, const std::function<void(Transport&)>& body) {
   try {
-    ThreadTransport transport(all, rank);
+    ThreadTransport transport(group, rank);
     body(transport);
   } catch (...) {
-    all.job().fail(rank, std::current_exception());
+    group->job().fail(rank, std::current_exception());
   }
   if (rank == 0) {
-    all.job().close_control();
+    group->job().close_control();
   }
 }
 
@@ -106,7 +114,7 @@ void run_thread_ranks(int ranks, const std::function<void(Transport&)>& body, co
   for (int rank = 0; rank < ranks; ++rank) {
     everyone.push_back(rank);
   }
-  ThreadGroup all(job, everyone);
+  const auto all = std::make_shared<ThreadGroup>(job, everyone);
   {
     std::vector<std::jthread> threads;
     for (const int rank : everyone) {

@@ -40,6 +40,9 @@ class Transport {
   virtual HostPlace host_place() const = 0;
   /// All ranks together: ranks of one color form a group, ordered by key (as MPI_Comm_split).
   virtual std::unique_ptr<Communicator> split(int color, int key) = 0;
+  /// All ranks together: a transport of the first `count` ranks as a job of their own, on those; null on the others. It
+  /// is gone before this one.
+  virtual std::unique_ptr<Transport> first(int count) = 0;
   /// Every way to move data between all ranks, for comparisons: the transport's own, and others as they are.
   virtual std::vector<NamedCommunicator> alternatives() {
     std::vector<NamedCommunicator> ways;

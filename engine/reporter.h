@@ -4,9 +4,8 @@
 
 #include "comm/communicator.h"
 #include "core/span_log.h"
-#include "engine/backend/kernels.h"
+#include "engine/model/stage.h"
 #include "engine/schedule/rank_report.h"
-#include "parallel/mesh.h"
 
 namespace longship {
 
@@ -14,9 +13,8 @@ namespace longship {
 class Reporter {
  public:
   struct Sources {
-    Mesh mesh;
-    StageCost cost;
-    Kernels& kernels;
+    const Stage& stage;
+    const RankContext& ctx;
     SpanLog* spans;  ///< Null if nothing is recorded.
     Communicator& world;
   };
@@ -28,6 +26,9 @@ class Reporter {
 
  private:
   RankReport make(ReportKind kind);
+  void take_spans(RankReport& report);
+  void measure(RankReport& report);
+  int64_t largest_over_ranks(int64_t value);
   void meet();
   std::vector<Bytes> gather_frames(const Bytes& mine);
 

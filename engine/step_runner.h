@@ -23,6 +23,8 @@ class StepRunner {
 
   /// The result's rows are valid until the next call.
   StepResult run(const StepPlan& plan);
+  /// What its steps run in; lives as long as the runner.
+  RankContext& context() { return ctx_; }
 
  private:
   /// A step on the stream.

@@ -15,6 +15,7 @@
 #include "engine/rank_loop.h"
 #include "engine/reporter.h"
 #include "engine/sample/grammar/grammar_spec.h"
+#include "engine/schedule/chunk_size.h"
 #include "engine/step_runner.h"
 #include "engine/text/tokenizer.h"
 #include "launcher/device_choice.h"
@@ -91,13 +92,6 @@ void phase(ControlChannel& control, std::string_view name, const Body& body) {
                     "Use more ranks, or a smaller --max-model-len.");
   }
   control.agree(failure ? &*failure : nullptr, name);
-}
-
-// Time of attending to one key, where the rest of a token's work takes 1.
-double key_cost(const StageCost& cost) {
-  constexpr double kTimeOfAnOperation = 4;  // of attention, as that of matrix products takes 1
-  return kTimeOfAnOperation * static_cast<double>(cost.ops_per_key) /
-         static_cast<double>(std::max<int64_t>(1, cost.ops_per_token));
 }
 
 class StageExecutor : public StepExecutor {
@@ -183,7 +177,7 @@ class Rank {
     if (models_->draft() != nullptr) {
       draft.emplace(running(*models_->draft()));
     }
-    Reporter reporter({mesh_, models_->target().stage().cost(), *kernels_, recorded, *world_});
+    Reporter reporter({models_->target().stage(), target.context(), recorded, *world_});
     StageExecutor executor(target, draft ? &*draft : nullptr, spans_, reporter);
     ActivityNews news(facts(), spans_);
     if (transport_.leads()) {
@@ -325,7 +319,7 @@ class Rank {
                                      .kv_pages = kv_.pages,
                                      .page_tokens = kPageTokens,
                                      .window = options_.pp,
-                                     .key_cost = key_cost(models_->target().stage().cost()),
+                                     .key_cost = pipeline_cost(options_.pp, models_->target().stage().cost()).key,
                                      .prefix_cache = options_.prefix_cache,
                                      .lookup = options_.speculation.lookup,
                                      .draft_tokens = options_.speculation.draft_tokens};

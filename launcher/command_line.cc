@@ -10,7 +10,7 @@ namespace longship {
 
 namespace {
 
-constexpr std::array<std::string_view, 3> kShortNames = {"-tp", "-pp", "-np"};
+constexpr std::array<std::string_view, 4> kShortNames = {"-tp", "-pp", "-np", "-npl"};
 
 // Options whose value may look like anything.
 constexpr std::array<std::string_view, 10> kTextOptions = {

@@ -40,6 +40,7 @@ constexpr std::chrono::milliseconds kSilenceOfSurvivors(1000);
 constexpr std::chrono::milliseconds kSilence(10000);
 // From the request to end to the end of every rank.
 constexpr std::chrono::seconds kFinishDeadline(5);
+constexpr std::chrono::seconds kIdleWait(60);
 
 std::string job_title(const std::string& model, const MeshShape& mesh) {
   return model_name(model) + " on " + std::to_string(mesh.ranks()) + (mesh.ranks() == 1 ? " rank" : " ranks") +
@@ -127,6 +128,44 @@ int run_launched(const EngineFlags& flags, const PrepareFrontEnd& prepare, const
     };
     return run_rank(resolve_options(flags, mesh, local_ranks(transport)), transport, report,
                     after_loading(bar, std::move(front_end)));
+  });
+}
+
+// The first ranks of a launched job, on a mesh of that size. The others wait at little cost.
+void run_first_ranks(const EngineFlags& flags, const MeshShape& mesh, Transport& job, const FrontEnd& front_end) {
+  if (const std::unique_ptr<Transport> part = job.first(mesh.ranks())) {
+    LoadBar bar(job_title(flags.model, mesh));
+    const LoadReport report = [&](int64_t done, int64_t total) {
+      if (part->leads()) bar.update(done, total);
+    };
+    const std::vector<int> hosts = part->ranks_per_host();
+    const EngineOptions options = resolve_options(flags, mesh, *std::max_element(hosts.begin(), hosts.end()));
+    run_rank(options, *part, report, after_loading(bar, front_end));
+    part->control().agree(nullptr, "a mesh");
+  }
+  if (job.leads()) {
+    job.control().publish({});
+  } else {
+    while (!job.control().receive(Clock::now() + kIdleWait)) {
+    }
+  }
+}
+
+int run_launched_meshes(const EngineFlags& flags, const std::vector<MeshShape>& meshes,
+                        const std::function<FrontEnd(std::size_t)>& front_end, const std::function<int()>& finish) {
+  return with_mpi(transport_options(flags.options), [&](Transport& transport) {
+    for (const MeshShape& mesh : meshes) {
+      if (mesh.ranks() > transport.size()) {
+        throw Error(ErrorKind::kUsage,
+                    std::to_string(mesh.ranks()) + " ranks are to be measured, but the launcher started " +
+                        std::to_string(transport.size()),
+                    "Start as many ranks as the largest mesh has.");
+      }
+    }
+    for (std::size_t i = 0; i < meshes.size(); ++i) {
+      run_first_ranks(flags, meshes[i], transport, front_end(i));
+    }
+    return transport.leads() ? finish() : 0;
   });
 }
 
@@ -267,6 +306,26 @@ int run_job(EngineFlags flags, const PrepareFrontEnd& prepare, const OnSignal& o
   flags.model = fs::absolute(flags.model).native();
   flags.mesh = {.tp = mesh.tp, .pp = mesh.pp};
   return run_with_children(flags, mesh, front_end, on_signal, after_loss);
+}
+
+int run_meshes(const EngineFlags& flags, const std::vector<MeshShape>& meshes,
+               const std::function<void(std::size_t, Engine&)>& measure, const std::function<int()>& finish) {
+  const auto on_mesh = [&](std::size_t place) {
+    return [&measure, place](Engine& engine) {
+      measure(place, engine);
+      return 0;
+    };
+  };
+  if (launched_as_rank()) {
+    return run_launched_meshes(flags, meshes, on_mesh, finish);
+  }
+  for (std::size_t i = 0; i < meshes.size(); ++i) {
+    EngineFlags of_mesh = flags;
+    of_mesh.mesh = {.tp = meshes[i].tp, .pp = meshes[i].pp};
+    run_job(
+        of_mesh, [&]() -> FrontEnd { return on_mesh(i); }, [](int) { return false; });
+  }
+  return finish();
 }
 
 int run_child_rank(const EngineFlags& flags) {

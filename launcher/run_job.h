@@ -27,6 +27,12 @@ enum class AfterLoss : uint8_t { kEnd, kStartAgain };
 int run_job(EngineFlags flags, const PrepareFrontEnd& prepare, const OnSignal& on_signal,
             AfterLoss after_loss = AfterLoss::kEnd, std::chrono::seconds grace = std::chrono::seconds(1));
 
+/// Runs `measure` on an engine of each mesh in turn, with its place among them, then `finish`, and returns what that
+/// does. Under a launcher the ranks of a mesh are the first ones of the job, and followers return 0; else each mesh is
+/// started as run_job() does. Errors: all kinds; kUsage for a mesh that is larger than the job.
+int run_meshes(const EngineFlags& flags, const std::vector<MeshShape>& meshes,
+               const std::function<void(std::size_t, Engine&)>& measure, const std::function<int()>& finish);
+
 /// What a rank of a self-started job does: its front end serves the process that started the job.
 int run_child_rank(const EngineFlags& flags);
 

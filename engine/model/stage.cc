@@ -49,7 +49,8 @@ Stage::Stage(const ModelConfig& config, const ModelFamily& family, WeightSource&
       outlet_(me.pp == mesh.extent(Axis::kPp) - 1
                   ? make_head_outlet(params_, workspace_, config, family.edges(config, weights))
                   : make_send_outlet()),
-      kv_(kv_heads(blocks_), config.head_dim, limits.kv_pages, limits.kv_dtype) {
+      kv_(kv_heads(blocks_), config.head_dim, limits.kv_pages, limits.kv_dtype),
+      layer_sums_(sums_of_layer()) {
   const int64_t rows = limits.step.rows;
   workspace_.declare(Slot::kTokens, rows);
   workspace_.declare(Slot::kPositions, rows);
@@ -68,7 +69,9 @@ MemoryUse Stage::memory() const {
 }
 
 StageCost Stage::cost() const {
-  StageCost cost{.head_ops = outlet_->head_ops(),
+  StageCost cost{.layers = std::ssize(blocks_),
+                 .width = config_.width,
+                 .head_ops = outlet_->head_ops(),
                  .kv_bytes_per_key = kv_.bytes() / std::max<int64_t>(1, limits_.kv_pages * kPageTokens)};
   std::map<DType, int64_t> bytes_of_dtype;
   for (const Param& param : params_.params()) {
@@ -89,6 +92,25 @@ StageCost Stage::cost() const {
     cost.ops_per_key += block.ops_per_key();
   }
   return cost;
+}
+
+std::vector<Stage::SharedSum> Stage::sums_of_layer() const {
+  std::vector<SharedSum> sums;
+  for (const Param& param : params_.params()) {
+    if (const ParamSpec& spec = param.spec; spec.shard.contracts) {
+      const auto groups = static_cast<int32_t>(spec.shard.segments.front().units());
+      sums.push_back({ReductionTree(groups, unit_bounds(spec, params_.tp())), spec.global[0]});
+    }
+  }
+  sums.resize(blocks_.empty() ? 0 : sums.size() / blocks_.size());  // declared layer by layer, all alike
+  return sums;
+}
+
+void Stage::exchange_sum(std::size_t which, int64_t rows, RankContext& ctx) const {
+  const SharedSum& sum = layer_sums_[which];
+  const Tensor nodes = workspace_.take(Slot::kNodes, {sum.tree.node_count(ctx.tp.rank()), rows, sum.outputs});
+  Tensor root = workspace_.take(Slot::kReduced, {rows, sum.outputs});
+  ctx.tp.tree_reduce(nodes, sum.tree, root, ctx.stream);
 }
 
 void Stage::allocate(PackedCopy* packed, std::byte* keys_values) {

@@ -3,6 +3,7 @@
 #include <memory>
 #include <vector>
 
+#include "core/reduction_tree.h"
 #include "engine/kv/kv_store.h"
 #include "engine/model/edges.h"
 #include "engine/model/rotary.h"
@@ -50,8 +51,19 @@ class Stage {
   /// logits [plan.logit_rows(), this rank's part of the vocabulary] on ranks of the last stage, else an empty tensor.
   /// `fed`: if it is there, what the tokens are instead of those of the plan.
   Tensor execute(const StepPlan& plan, RankContext& ctx, DrawnTokens* fed = nullptr);
+  /// Sums over tp that a layer takes.
+  std::size_t layer_sums() const { return layer_sums_.size(); }
+  /// Adds up one of them as a step of `rows` rows does, whatever values there are: for measuring. Collective over tp.
+  void exchange_sum(std::size_t which, int64_t rows, RankContext& ctx) const;
 
  private:
+  /// A product whose terms are spread over tp.
+  struct SharedSum {
+    ReductionTree tree;
+    int64_t outputs = 0;
+  };
+
+  std::vector<SharedSum> sums_of_layer() const;
   StepKey key_of(const StepPlan& plan, bool replayed) const;
   Batch make_batch(const StepPlan& plan, int64_t rows, DrawnTokens* fed, Stream& stream);
   Tensor logit_rows(const StepPlan& plan, int64_t count, Stream& stream);
@@ -71,6 +83,7 @@ class Stage {
   std::vector<Block> blocks_;
   std::unique_ptr<Outlet> outlet_;
   KvStore kv_;
+  std::vector<SharedSum> layer_sums_;
   std::vector<int32_t> tokens_;  // of the step, in host memory
   std::vector<int32_t> positions_;
   std::vector<int32_t> logit_rows_;

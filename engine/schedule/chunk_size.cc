@@ -23,7 +23,16 @@ double tokens_of(double amount, double begin, double key_cost) {
   return 2 * amount / (first + std::sqrt(first * first + 2 * key_cost * amount));
 }
 
+// Time of an operation of attention, as one of matrix products takes 1.
+constexpr double kAttentionOperation = 4;
+
 }  // namespace
+
+PipelineCost pipeline_cost(int stages, const StageCost& stage) {
+  return {.stages = stages,
+          .key = kAttentionOperation * static_cast<double>(stage.ops_per_key) /
+                 static_cast<double>(std::max<int64_t>(1, stage.ops_per_token))};
+}
 
 int64_t chunk_tokens(int64_t begin, int64_t end, int64_t most, const PipelineCost& cost) {
   most = std::min(most, end - begin);

@@ -2,6 +2,8 @@
 
 #include <cstdint>
 
+#include "engine/schedule/rank_report.h"
+
 namespace longship {
 
 /// What the stages of a pipeline need to know to share a prompt.
@@ -9,6 +11,9 @@ struct PipelineCost {
   int stages = 1;
   double key = 0;  ///< Time of attending to one key, where the rest of a token's work takes 1.
 };
+
+/// Of a stage whose layers are like the others'.
+PipelineCost pipeline_cost(int stages, const StageCost& stage);
 
 /// Tokens of the next chunk of a prompt of which [begin, end) is left to run, at most `most`. With one stage a chunk is
 /// as large as it may be. With several, the stages work on different chunks at the same time, and a prompt is cut into

@@ -64,6 +64,9 @@ Bytes RankReport::serialize() const {
   out.put(static_cast<int32_t>(pp));
   out.put(clock_ns);
   out.put(roofline);
+  out.put(stage_roofline);
+  out.put(traffic);
+  out.put(signal_s);
   out.put(cost);
   put_spans(spans, out);
   out.put(dropped_spans);
@@ -78,6 +81,9 @@ RankReport RankReport::parse(std::span<const std::byte> frame) {
   report.pp = in.get<int32_t>();
   report.clock_ns = in.get<int64_t>();
   report.roofline = in.get<Roofline>();
+  report.stage_roofline = in.get<Roofline>();
+  report.traffic = in.get<std::array<StepTraffic, 2>>();
+  report.signal_s = in.get<double>();
   report.cost = in.get<StageCost>();
   report.spans = get_spans(in);
   report.dropped_spans = in.get<int64_t>();

@@ -22,10 +22,19 @@ using ReportSink = std::function<void(const std::vector<RankReport>&)>;
 /// Says what runs now.
 using BenchProgress = std::function<void(const std::string&)>;
 
-/// Runs the tests one after the other, each once to warm up, and gives their rows. All ranks measure their rooflines
-/// together before each test. Errors: kUsage if a test does not fit the engine, kRank if the job is lost.
-Json::Array run_benchmarks(Engine& engine, const RunBenchOptions& options, const ReportSink& sink,
-                           const BenchProgress& progress);
+/// A test as it went.
+struct RunResult {
+  RunTest test;
+  Json row;
+  double seconds = 0;  ///< Middle repetition's.
+  double host_s = 0;   ///< Of the leader, beside each step.
+  JobCost cost;        ///< As measured right after.
+};
+
+/// Runs the tests one after the other, each once to warm up. All ranks measure together what machine and links allow
+/// right after each test. Errors: kUsage if a test does not fit the engine, kRank if the job is lost.
+std::vector<RunResult> run_benchmarks(Engine& engine, const RunBenchOptions& options, const ReportSink& sink,
+                                      const BenchProgress& progress);
 
 const std::vector<TableColumn>& run_columns();
 

@@ -1,6 +1,8 @@
 #include "launcher/bench/scale_bench.h"
 
 #include <algorithm>
+#include <array>
+#include <cstdio>
 #include <map>
 
 namespace longship {
@@ -9,6 +11,15 @@ namespace {
 
 std::vector<std::string> modes_of(const std::string& mode) {
   return mode == "both" ? std::vector<std::string>{"tp", "pp"} : std::vector<std::string>{mode};
+}
+
+double predicted_speed(const RunResult& base, const RunResult& result) {
+  const Overhead overhead = base.cost.overhead(base.test, base.seconds, base.host_s);
+  return static_cast<double>(result.test.tokens()) / result.cost.seconds(result.test, overhead);
+}
+
+double predicted(const Json& row) {
+  return row.find("predicted_ts")->as_double();
 }
 
 }  // namespace
@@ -26,31 +37,63 @@ std::vector<ScalePoint> scale_points(const std::string& mode, const std::vector<
   return points;
 }
 
-Json::Array scale_rows(const std::vector<ScalePoint>& points, const std::vector<Json::Array>& results) {
+Json::Array scale_rows(const std::vector<ScalePoint>& points, const std::vector<std::vector<RunResult>>& results) {
   struct Base {
-    double speed;
+    const RunResult* result;
     int ranks;
   };
   std::map<std::pair<std::string, std::string>, Base> bases;  // by mode and test
   Json::Array rows;
   for (std::size_t i = 0; i < points.size(); ++i) {
-    for (const Json& result : results[i]) {
-      const double speed = result.find("avg_ts")->as_double();
-      const auto key = std::pair(points[i].mode, result.find("test")->as_string());
-      const Base base = bases.try_emplace(key, Base{speed, points[i].ranks}).first->second;
-      const double speedup = speed / base.speed;
+    for (const RunResult& result : results[i]) {
+      const auto key = std::pair(points[i].mode, result.test.name());
+      const Base base = bases.try_emplace(key, Base{&result, points[i].ranks}).first->second;
+      const double speedup = result.row.find("avg_ts")->as_double() / base.result->row.find("avg_ts")->as_double();
       Json row;
       row.set("mode", points[i].mode);
       row.set("ranks", points[i].ranks);
-      for (const auto& [name, value] : result.as_object()) {
+      for (const auto& [name, value] : result.row.as_object()) {
         row.set(name, value);
       }
+      row.set("predicted_ts", predicted_speed(*base.result, result));
       row.set("speedup", speedup);
       row.set("efficiency", speedup * base.ranks / points[i].ranks);
       rows.push_back(std::move(row));
     }
   }
   return rows;
+}
+
+Json scale_advice(const Json::Array& rows) {
+  Json advice;
+  for (const auto& [what, kind] : {std::pair("prefill", "n_prompt"), std::pair("decode", "n_gen")}) {
+    const Json* best = nullptr;
+    for (const Json& row : rows) {
+      const bool fits = best == nullptr ? row.find(kind)->as_int() > 0 : *row.find("test") == *best->find("test");
+      if (fits && (best == nullptr || predicted(row) > predicted(*best))) best = &row;
+    }
+    if (best == nullptr) {
+      continue;
+    }
+    Json mesh;
+    for (const char* key : {"test", "mode", "ranks", "tp", "pp", "predicted_ts"}) {
+      mesh.set(key, *best->find(key));
+    }
+    advice.set(what, mesh);
+  }
+  return advice;
+}
+
+std::string advice_line(const Json& advice) {
+  std::string text;
+  for (const auto& [what, mesh] : advice.as_object()) {
+    std::array<char, 32> speed{};
+    std::snprintf(speed.data(), speed.size(), "%.1f", predicted(mesh));
+    text += (text.empty() ? "advised: " : "; ") + std::string("-tp ") + std::to_string(mesh.find("tp")->as_int()) +
+            " -pp " + std::to_string(mesh.find("pp")->as_int()) + " for " + mesh.find("test")->as_string() + " (" +
+            speed.data() + " t/s predicted)";
+  }
+  return text + "\n";
 }
 
 const std::vector<TableColumn>& scale_columns() {
@@ -60,6 +103,7 @@ const std::vector<TableColumn>& scale_columns() {
       {"n_threads", "threads"},
       {"test", "test"},
       {"avg_ts", "t/s", 2, 1, "stddev_ts"},
+      {"predicted_ts", "predicted t/s", 2},
       {"bound_ts", "bound t/s", 1},
       {"speedup", "speed-up", 2},
       {"efficiency", "efficiency %", 1, 100},

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "core/json.h"
+#include "launcher/bench/run_bench.h"
 #include "launcher/bench/table.h"
 
 namespace longship {
@@ -18,9 +19,16 @@ struct ScalePoint {
 std::vector<ScalePoint> scale_points(const std::string& mode, const std::vector<int>& ranks);
 
 /// Rows of run_benchmarks() on growing meshes, as rows of `bench scale`: each gets "mode", "ranks", "speedup" over the
-/// fewest ranks of the same mode and test, and "efficiency", the speed-up by the growth in ranks. A row of one rank
-/// stands in both modes.
-Json::Array scale_rows(const std::vector<ScalePoint>& points, const std::vector<Json::Array>& results);
+/// fewest ranks of the same mode and test, "efficiency", the speed-up by the growth in ranks, and "predicted_ts": what
+/// the cost model (JobCost) makes of the speed on the fewest ranks, with the rooflines and links of this mesh. A row of
+/// one rank stands in both modes.
+Json::Array scale_rows(const std::vector<ScalePoint>& points, const std::vector<std::vector<RunResult>>& results);
+
+/// The mesh that the cost model takes for the fastest: "prefill" and "decode", of the first prompt and the first
+/// generation of the rows, each with "test", "mode", "ranks", "tp", "pp" and "predicted_ts".
+Json scale_advice(const Json::Array& rows);
+/// The same in a line.
+std::string advice_line(const Json& advice);
 
 const std::vector<TableColumn>& scale_columns();
 

@@ -129,7 +129,7 @@ TableFormat table_format(std::string_view name) {
 }
 
 std::string format_results(const Json::Array& rows, const Json& machine, const std::vector<TableColumn>& columns,
-                           TableFormat format) {
+                           TableFormat format, const Json& more) {
   switch (format) {
     case TableFormat::kMarkdown:
       return markdown(rows, machine, columns);
@@ -141,6 +141,9 @@ std::string format_results(const Json::Array& rows, const Json& machine, const s
   Json all;
   all.set("results", rows);
   all.set("machine", machine);
+  for (const auto& [name, value] : more.as_object()) {
+    all.set(name, value);
+  }
   return dump_json(all, 2) + "\n";
 }
 

@@ -25,7 +25,8 @@ TableFormat table_format(std::string_view name);
 /// The results of a bench as text. JSON: one object with "results" (the rows as they are) and "machine". CSV: a header
 /// and a line for each row, the columns' keys and plain values. Markdown: what the machine is, then an aligned table.
 /// A row that lacks a column's key, or has null, shows "-" (nothing in CSV).
+/// `more`: an object whose members JSON has beside these.
 std::string format_results(const Json::Array& rows, const Json& machine, const std::vector<TableColumn>& columns,
-                           TableFormat format);
+                           TableFormat format, const Json& more = Json(Json::Object()));
 
 }  // namespace longship

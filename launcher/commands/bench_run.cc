@@ -16,7 +16,8 @@ constexpr const char* kExamples =
     "Examples:\n"
     "  longship bench run MODEL                         pp512 and tg128\n"
     "  longship bench run MODEL -p 0 -n 64 -d 0,8192    decoding, at two depths of context\n"
-    "  longship bench run MODEL -tp 2 -t 1 -o json      two ranks of one thread\n";
+    "  longship bench run MODEL -tp 2 -t 1 -o json      two ranks of one thread\n"
+    "  longship bench run MODEL -p 0 -npl 1,16          decoding one stream, and 16 together\n";
 
 struct BenchRunFlags {
   BenchTestFlags tests;
@@ -24,7 +25,10 @@ struct BenchRunFlags {
 };
 
 int print_rows(Engine& engine, const BenchTestFlags& flags, const ReportSink& sink) {
-  const Json::Array rows = run_benchmarks(engine, flags.options(), sink, show_bench_progress);
+  Json::Array rows;
+  for (RunResult& result : run_benchmarks(engine, flags.options(), sink, show_bench_progress)) {
+    rows.push_back(std::move(result.row));
+  }
   show_bench_progress("");
   Json machine = describe_machine();
   machine.set("ranks", engine.info().tp * engine.info().pp);
@@ -63,6 +67,7 @@ void add_bench_run(CLI::App& bench, std::function<int()>& action) {
       bench.add_subcommand("run", "Prompt and generation speed of a model on a mesh")->footer(kExamples);
   add_trace_flag(*command, flags->trace);
   add_bench_test_flags(*command, flags->tests);
+  add_streams_flag(*command, flags->tests);
   command->callback([flags, &action] { action = [flags] { return bench_run(*flags); }; });
 }
 

@@ -1,7 +1,6 @@
 #include <CLI/CLI.hpp>
 #include <fstream>
 
-#include "comm/transport.h"
 #include "launcher/bench/machine.h"
 #include "launcher/bench/scale_bench.h"
 #include "launcher/commands/bench.h"
@@ -18,8 +17,10 @@ constexpr const char* kExamples =
     "  longship bench scale MODEL --ranks 1,2,4                        tensor parallelism on this host\n"
     "  longship bench scale MODEL --ranks 1,2 --mode both -t 1         beside pipeline parallelism\n"
     "  longship bench scale MODEL --ranks 1,2,4 --svg speedup.svg      with a plot\n"
-    "Bound: what the memory bandwidth and arithmetic measured in the same run allow, with the communication as "
-    "measured.\n";
+    "  mpirun -n 4 longship bench scale MODEL --ranks 1,2,4            the first ranks of a job, on any hosts\n"
+    "Bound: what the memory bandwidth, arithmetic and links measured in the same run allow. Predicted: the speed on "
+    "the\n"
+    "fewest ranks, carried over to this mesh by the same measurements; the mesh with the highest is advised.\n";
 
 struct BenchScaleFlags {
   BenchTestFlags tests;
@@ -28,22 +29,8 @@ struct BenchScaleFlags {
   std::string svg;
 };
 
-Json::Array measure(const BenchScaleFlags& flags, const ScalePoint& point) {
-  EngineFlags engine = flags.tests.engine;
-  engine.mesh = point.mode == "tp" ? MeshRequest{.tp = point.ranks, .pp = 1} : MeshRequest{.tp = 1, .pp = point.ranks};
-  Json::Array rows;
-  const auto progress = [&](const std::string& what) {
-    show_bench_progress(point.mode + " " + std::to_string(point.ranks) + ", " + what);
-  };
-  const PrepareFrontEnd prepare = [&]() -> FrontEnd {
-    return [&](Engine& job) {
-      rows = run_benchmarks(
-          job, flags.tests.options(), [](const auto&) {}, progress);
-      return 0;
-    };
-  };
-  run_job(engine, prepare, [](int) { return false; });
-  return rows;
+MeshShape mesh_of(const ScalePoint& point) {
+  return point.mode == "tp" ? MeshShape{.tp = point.ranks, .pp = 1} : MeshShape{.tp = 1, .pp = point.ranks};
 }
 
 void write_svg(const std::string& path, const std::string& svg) {
@@ -55,30 +42,44 @@ void write_svg(const std::string& path, const std::string& svg) {
   }
 }
 
-int bench_scale(BenchScaleFlags flags) {
-  if (launched_as_rank()) {
-    throw Error(ErrorKind::kUsage, "bench scale starts jobs of several sizes itself",
-                "Run it without mpirun or srun; measure one size under them by longship bench run.");
-  }
-  if (flags.tests.engine.mesh.tp || flags.tests.engine.mesh.pp) {
-    throw Error(ErrorKind::kUsage, "bench scale chooses -tp and -pp itself", "Use --ranks and --mode.");
-  }
-  flags.tests.resolve();
-  const std::vector<ScalePoint> points = scale_points(flags.mode, flags.ranks);
-  std::vector<Json::Array> results;
-  for (const ScalePoint& point : points) {
-    results.push_back(measure(flags, point));
-  }
+int print_scale(const BenchScaleFlags& flags, const Json::Array& rows) {
   show_bench_progress("");
-  const Json::Array rows = scale_rows(points, results);
   if (!flags.svg.empty()) {
     write_svg(flags.svg, scale_svg(rows, "Strong scaling of " +
                                              std::filesystem::path(flags.tests.engine.model).filename().string()));
   }
   Json machine = describe_machine();
   machine.set("model", flags.tests.engine.model);
-  write_output(format_results(rows, machine, scale_columns(), table_format(flags.tests.format)));
+  const TableFormat format = table_format(flags.tests.format);
+  const Json advice = scale_advice(rows);
+  Json more;
+  more.set("advice", advice);
+  write_output(format_results(rows, machine, scale_columns(), format, more) +
+               (format == TableFormat::kMarkdown ? "\n" + advice_line(advice) : ""));
   return 0;
+}
+
+int bench_scale(BenchScaleFlags flags) {
+  if (flags.tests.engine.mesh.tp || flags.tests.engine.mesh.pp) {
+    throw Error(ErrorKind::kUsage, "bench scale chooses -tp and -pp itself", "Use --ranks and --mode.");
+  }
+  flags.tests.resolve();
+  const std::vector<ScalePoint> points = scale_points(flags.mode, flags.ranks);
+  std::vector<MeshShape> meshes;
+  for (const ScalePoint& point : points) {
+    meshes.push_back(mesh_of(point));
+  }
+  std::vector<std::vector<RunResult>> results(points.size());
+  const auto measure = [&](std::size_t place, Engine& engine) {
+    const ScalePoint& point = points[place];
+    results[place] = run_benchmarks(
+        engine, flags.tests.options(), [](const auto&) {},
+        [&](const std::string& what) {
+          show_bench_progress(point.mode + " " + std::to_string(point.ranks) + ", " + what);
+        });
+  };
+  return run_meshes(flags.tests.engine, meshes, measure,
+                    [&] { return print_scale(flags, scale_rows(points, results)); });
 }
 
 }  // namespace

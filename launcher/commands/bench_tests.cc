@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "engine/backend/kv_page.h"
 #include "launcher/add_flags.h"
 #include "launcher/apply_settings.h"
 #include "launcher/default_model.h"
@@ -16,12 +17,14 @@ namespace {
 
 std::vector<RunTest> tests_of(const BenchTestFlags& flags) {
   std::vector<RunTest> tests;
-  for (const int64_t depth : flags.depths) {
-    for (const int64_t prompt : flags.prompts) {
-      if (prompt > 0) tests.push_back({.prompt = prompt, .depth = depth});
-    }
-    for (const int64_t generate : flags.generations) {
-      if (generate > 0) tests.push_back({.generate = generate, .depth = depth});
+  for (const int64_t streams : flags.streams) {
+    for (const int64_t depth : flags.depths) {
+      for (const int64_t prompt : flags.prompts) {
+        if (prompt > 0) tests.push_back({.prompt = prompt, .depth = depth, .streams = streams});
+      }
+      for (const int64_t generate : flags.generations) {
+        if (generate > 0) tests.push_back({.generate = generate, .depth = depth, .streams = streams});
+      }
     }
   }
   if (tests.empty()) {
@@ -47,8 +50,9 @@ void BenchTestFlags::resolve() {
   }
   const std::vector<RunTest> tests = tests_of(*this);
   if (engine.options.max_model_len == 0) {
-    engine.options.max_model_len = longest(tests);
+    engine.options.max_model_len = (longest(tests) + kPageTokens - 1) / kPageTokens * kPageTokens;
   }
+  engine.options.max_num_seqs = std::max(engine.options.max_num_seqs, *std::ranges::max_element(streams));
   engine.options.recording = Recording::kSteps;
 }
 
@@ -87,6 +91,14 @@ void add_bench_test_flags(CLI::App& command, BenchTestFlags& flags) {
   add_config_flag(command);
   add_engine_flags(command, flags.engine);
   add_synthetic_flags(command, flags.engine);
+}
+
+void add_streams_flag(CLI::App& command, BenchTestFlags& flags) {
+  command.add_option("--npl,--n-parallel", flags.streams, "Sequences that run together, each with such a prompt")
+      ->type_name("N,...")
+      ->delimiter(',')
+      ->check(CLI::Range(int64_t{1}, int64_t{4096}))
+      ->capture_default_str();
 }
 
 void show_bench_progress(const std::string& what) {

@@ -19,6 +19,7 @@ struct BenchTestFlags {
   std::vector<int64_t> prompts = {512};
   std::vector<int64_t> generations = {128};
   std::vector<int64_t> depths = {0};
+  std::vector<int64_t> streams = {1};  ///< Together.
   int repetitions = 5;
   std::string format = "md";
 
@@ -28,6 +29,8 @@ struct BenchTestFlags {
 };
 
 void add_bench_test_flags(CLI::App& command, BenchTestFlags& flags);
+/// -npl, of `bench run`.
+void add_streams_flag(CLI::App& command, BenchTestFlags& flags);
 
 /// -r and -o of every bench.
 void add_bench_output_flags(CLI::App& command, int& repetitions, std::string& format);

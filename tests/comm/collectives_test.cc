@@ -172,6 +172,38 @@ TEST_P(Conformance, EqualKeysKeepTheOrderOfTheJob) {
 }
 
 // As a mesh does: each rank belongs to a row and a column and uses them in turn.
+// Twice, so that what the first part leaves behind would meet the second.
+TEST_P(Conformance, TheFirstRanksAreAJobOfTheirOwn) {
+  run([](Transport& transport) {
+    for (int count = 1; count <= transport.size(); ++count) {
+      const std::unique_ptr<Transport> part = transport.first(count);
+      ASSERT_EQ(part != nullptr, transport.rank() < count);
+      if (part == nullptr) {
+        continue;
+      }
+      EXPECT_EQ(part->rank(), transport.rank());
+      EXPECT_EQ(part->size(), count);
+      int ranks = 0;
+      for (const int of_host : part->ranks_per_host()) ranks += of_host;
+      EXPECT_EQ(ranks, count);
+      Tensor sum = Tensor::allocate(DType::kF32, {1});
+      *sum.data<float>() = 1;
+      Stream stream;
+      part->split(0, part->rank())->all_reduce(sum, stream);
+      EXPECT_EQ(*sum.data<float>(), static_cast<float>(count));
+      if (part->leads()) {
+        part->control().publish(Bytes(static_cast<std::size_t>(count)));
+      } else {
+        const auto frame = part->control().receive(std::chrono::steady_clock::now() + std::chrono::seconds(30));
+        ASSERT_TRUE(frame.has_value());
+        EXPECT_EQ(std::ssize(*frame), count);
+      }
+      part->control().agree(nullptr, "a part");
+    }
+    transport.control().agree(nullptr, "all parts");
+  });
+}
+
 TEST_P(Conformance, GroupsOfOneJobDoNotDisturbEachOther) {
   run([](Transport& transport) {
     const int row = transport.rank() / 2;

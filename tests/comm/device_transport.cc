@@ -108,6 +108,7 @@ class OverDevices final : public Transport {
   int size() const override { return inner_.size(); }
   std::vector<int> ranks_per_host() const override { return inner_.ranks_per_host(); }
   HostPlace host_place() const override { return inner_.host_place(); }
+  std::unique_ptr<Transport> first(int count) override { return inner_.first(count); }
   ControlChannel& control() override { return inner_.control(); }
   void abort(int exit_code) override { inner_.abort(exit_code); }
 

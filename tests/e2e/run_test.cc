@@ -226,22 +226,67 @@ TEST(Bench, MeasuresAModelThatHasNoWeights) {
   EXPECT_EQ(run(longship({"plan", "--synthetic", "/nonexistent/config.json"})).exit_code, 3);
 }
 
+TEST(Bench, DecodesStreamsTogether) {
+  const Json all = json_of(run(longship({"bench", "run", fixture("gguf-models/llama-Q8_0.gguf"), "-p", "0", "-n", "8",
+                                         "-d", "70", "-npl", "1,20", "-r", "2", "-o", "json"})));
+  const Json::Array& rows = all.find("results")->as_array();
+  ASSERT_EQ(rows.size(), 2U);
+  EXPECT_EQ(rows[0].find("test")->as_string(), "tg8 @ d70");
+  EXPECT_EQ(rows[0].find("n_parallel")->as_int(), 1);
+  EXPECT_EQ(rows[1].find("test")->as_string(), "tg8 x 20 @ d70");
+  EXPECT_EQ(rows[1].find("n_parallel")->as_int(), 20);
+  for (const Json& row : rows) expect_sound(row);
+  const Outcome many = run(longship({"bench", "run", fixture("gguf-models/llama-Q8_0.gguf"), "-p", "0", "-n", "8", "-d",
+                                     "1500", "-npl", "16", "-r", "1"}));
+  EXPECT_EQ(many.exit_code, 2);
+  EXPECT_NE(many.err.find("room for 25600 tokens"), std::string::npos) << many.err;
+}
+
+// A mesh that is advised is one of the rows, and none is predicted to be faster.
+void expect_advice(const Json& all, const char* what, const char* test) {
+  const Json* advised = all.find("advice")->find(what);
+  ASSERT_NE(advised, nullptr) << what;
+  EXPECT_EQ(advised->find("test")->as_string(), test);
+  bool found = false;
+  for (const Json& row : all.find("results")->as_array()) {
+    if (row.find("test")->as_string() != test) {
+      continue;
+    }
+    EXPECT_LE(row.find("predicted_ts")->as_double(), advised->find("predicted_ts")->as_double());
+    found |= *row.find("tp") == *advised->find("tp") && *row.find("pp") == *advised->find("pp");
+  }
+  EXPECT_TRUE(found) << what;
+}
+
 TEST(Bench, ScalesOverGrowingMeshes) {
   const std::string svg = testing::TempDir() + "/scale.svg";
-  const Outcome outcome =
-      run(longship({"bench", "scale", fixture("gguf-models/llama-Q8_0.gguf"), "--ranks", "1,3", "--mode", "both", "-p",
-                    "16", "-n", "4", "-r", "2", "-o", "json", "--svg", svg}));
-  const Json all = json_of(outcome);
-  const Json::Array& rows = all.find("results")->as_array();
-  ASSERT_EQ(rows.size(), 8U);
-  for (const Json& row : rows) {
-    expect_sound(row);
-    EXPECT_GT(row.find("bound_ts")->as_double(), 0);
-    EXPECT_LT(row.find("slowest_rank")->as_int(), row.find("ranks")->as_int());
+  const std::vector<std::string> words = {
+      "bench", "scale", fixture("gguf-models/llama-Q8_0.gguf"), "--mode", "both", "-p", "16", "-n", "4", "-r", "2"};
+  const std::vector<std::string> json = with(words, {"--ranks", "1,3", "-o", "json", "--svg", svg});
+  for (const auto& started : {longship(json), mpirun(3, json)}) {
+    std::filesystem::remove(svg);
+    const Json all = json_of(run(started));
+    const Json::Array& rows = all.find("results")->as_array();
+    ASSERT_EQ(rows.size(), 8U);
+    for (const Json& row : rows) {
+      expect_sound(row);
+      EXPECT_GT(row.find("bound_ts")->as_double(), 0);
+      EXPECT_GT(row.find("predicted_ts")->as_double(), 0);
+      EXPECT_LT(row.find("slowest_rank")->as_int(), row.find("ranks")->as_int());
+    }
+    // A mesh that others are predicted from is what it was.
+    EXPECT_NEAR(rows[1].find("predicted_ts")->as_double() / rows[1].find("avg_ts")->as_double(), 1, 1e-3);
+    EXPECT_EQ(rows[2].find("tp")->as_int(), 3);
+    EXPECT_EQ(rows[6].find("pp")->as_int(), 3);
+    expect_advice(all, "prefill", "pp16");
+    expect_advice(all, "decode", "tg4");
+    EXPECT_TRUE(std::filesystem::exists(svg));
   }
-  EXPECT_EQ(rows[2].find("tp")->as_int(), 3);
-  EXPECT_EQ(rows[6].find("pp")->as_int(), 3);
-  EXPECT_TRUE(std::filesystem::exists(svg));
+  const Outcome table = run(longship(with(words, {"--ranks", "1"})));
+  EXPECT_NE(table.out.find("advised: -tp 1 -pp 1 for pp16 ("), std::string::npos) << table.out;
+  const Outcome small = run(mpirun(2, json));
+  EXPECT_EQ(small.exit_code, 2);
+  EXPECT_NE(small.err.find("3 ranks are to be measured"), std::string::npos) << small.err;
 }
 
 TEST(Bench, ComparesWaysToCommunicate) {

@@ -5,12 +5,33 @@
 namespace longship {
 namespace {
 
-Json result(const char* test, double speed) {
+// Of ranks that read 100 bytes in as many seconds as the mesh has: shards of one stage, or stages of one rank.
+RunResult result(const RunTest& test, double speed, int tp = 1, int pp = 1, double message_s = 0) {
+  std::vector<RankReport> reports;
+  for (int rank = 0; rank < tp * pp; ++rank) {
+    RankReport report;
+    report.rank = rank;
+    report.pp = pp - 1 - rank / tp;
+    report.roofline = report.stage_roofline = {.read_bytes_per_s = 100, .ops_per_s = 1e9};
+    report.cost.weight_bytes = 100 / (tp * pp);
+    report.traffic = {StepTraffic{1, 0, message_s}, StepTraffic{512, 0, message_s}};
+    reports.push_back(report);
+  }
   Json row;
-  row.set("test", test);
+  row.set("test", test.name());
+  row.set("n_prompt", test.prompt);
+  row.set("n_gen", test.generate);
+  row.set("tp", tp);
+  row.set("pp", pp);
   row.set("avg_ts", speed);
-  return row;
+  return {.test = test,
+          .row = row,
+          .seconds = static_cast<double>(test.tokens()) / speed,
+          .cost = JobCost(std::move(reports), 512)};
 }
+
+const RunTest kPrompt{.prompt = 8};
+const RunTest kTokens{.generate = 8};
 
 TEST(ScaleBench, MeasuresEveryCountOnceInEachMode) {
   const std::vector<ScalePoint> points = scale_points("both", {4, 1, 4});
@@ -24,7 +45,7 @@ TEST(ScaleBench, MeasuresEveryCountOnceInEachMode) {
 TEST(ScaleBench, ComparesWithTheFewestRanksOfTheModeAndTest) {
   const std::vector<ScalePoint> points = scale_points("tp", {2, 8});
   const Json::Array rows =
-      scale_rows(points, {{result("pp8", 100), result("tg8", 10)}, {result("pp8", 300), result("tg8", 5)}});
+      scale_rows(points, {{result(kPrompt, 100), result(kTokens, 10)}, {result(kPrompt, 300), result(kTokens, 5)}});
   ASSERT_EQ(rows.size(), 4U);
   EXPECT_DOUBLE_EQ(rows[0].find("speedup")->as_double(), 1);
   EXPECT_DOUBLE_EQ(rows[2].find("speedup")->as_double(), 3);
@@ -34,8 +55,36 @@ TEST(ScaleBench, ComparesWithTheFewestRanksOfTheModeAndTest) {
   EXPECT_EQ(rows[3].find("test")->as_string(), "tg8");
 }
 
+// One rank takes twice what its roofline allows; so are the others expected to.
+TEST(ScaleBench, CarriesTheSpeedOnTheFewestRanksOver) {
+  const Json::Array rows = scale_rows(
+      {{"tp", 1}, {"tp", 2}, {"pp", 1}, {"pp", 2}},
+      {{result(kTokens, 0.5)}, {result(kTokens, 7, 2, 1)}, {result(kTokens, 0.5)}, {result(kTokens, 7, 1, 2, 2)}});
+  ASSERT_EQ(rows.size(), 4U);
+  EXPECT_NEAR(rows[0].find("predicted_ts")->as_double(), 0.5, 1e-9);
+  EXPECT_NEAR(rows[1].find("predicted_ts")->as_double(), 1, 1e-9);
+  EXPECT_NEAR(rows[3].find("predicted_ts")->as_double(), 1 / (2.0 + 2), 1e-9);
+  const Json advice = scale_advice(rows);
+  EXPECT_EQ(advice.find("prefill"), nullptr);
+  const Json* decode = advice.find("decode");
+  ASSERT_NE(decode, nullptr);
+  EXPECT_EQ(decode->find("mode")->as_string(), "tp");
+  EXPECT_EQ(decode->find("tp")->as_int(), 2);
+  EXPECT_EQ(advice_line(advice), "advised: -tp 2 -pp 1 for tg8 (1.0 t/s predicted)\n");
+}
+
+TEST(ScaleBench, AdvisesForTheFirstPromptAndTheFirstGeneration) {
+  const RunTest longer{.prompt = 16};
+  const Json advice =
+      scale_advice(scale_rows({{"tp", 1}}, {{result(kPrompt, 100), result(longer, 200), result(kTokens, 10)}}));
+  EXPECT_EQ(advice.find("prefill")->find("test")->as_string(), "pp8");
+  EXPECT_NEAR(advice.find("prefill")->find("predicted_ts")->as_double(), 100, 1e-6);
+  EXPECT_EQ(advice.find("decode")->find("test")->as_string(), "tg8");
+}
+
 TEST(ScaleBench, PlotsALineForEachTestAndTheIdealOne) {
-  const Json::Array rows = scale_rows(scale_points("tp", {1, 2}), {{result("a<b", 1)}, {result("a<b", 2)}});
+  Json::Array rows = scale_rows(scale_points("tp", {1, 2}), {{result(kTokens, 1)}, {result(kTokens, 2)}});
+  for (Json& row : rows) row.set("test", "a<b");
   const std::string svg = scale_svg(rows, "x & y");
   std::size_t lines = 0;
   for (auto at = svg.find("<polyline"); at != std::string::npos; at = svg.find("<polyline", at + 1)) ++lines;

@@ -49,6 +49,10 @@ TEST(Table, JsonIsOneObject) {
   EXPECT_EQ(all.find("results")->as_array(), rows);
   EXPECT_EQ(*all.find("machine"), machine());
   EXPECT_EQ(all.as_object().size(), 2U);
+  Json more;
+  more.set("advice", "row");
+  const Json with = std::get<Json>(parse_json(format_results(rows, machine(), kColumns, TableFormat::kJson, more)));
+  EXPECT_EQ(*with.find("advice"), Json("row"));
 }
 
 TEST(Table, KnowsItsFormats) {
