@@ -7,10 +7,10 @@
 // blockIdx, blockDim, gridDim; __syncthreads(), __syncwarp(mask); __shfl_sync, __shfl_up_sync, __shfl_down_sync,
 // __shfl_xor_sync, __ballot_sync, __any_sync, __all_sync with full or partial masks, of whole warps (no width);
 // atomicAdd, atomicMax, atomicMin, atomicOr, atomicExch, atomicCAS on integers; __threadfence(),
-// __threadfence_system(); fmaf, fmaxf, fminf, sqrtf, rintf, fabsf, __float_as_uint and kin, __longlong_as_double; __popc, __clz, __ffs,
-// __umulhi, __dp4a, min and max of ints; int2, int4, uint2, uint4, float2, float4 and make_*. Everything that needs PTX
-// is a function of cuda/ptx.h. All shared memory is dynamic and taken through SharedMemory, so that an emulation can
-// see every access (an element is copied into a variable of its own type, not auto):
+// __threadfence_system(); fmaf, fmaxf, fminf, sqrtf, rintf, fabsf, __float_as_uint and kin, __longlong_as_double;
+// __popc, __clz, __ffs, __umulhi, __dp4a, min and max of ints; int2, int4, uint2, uint4, float2, float4 and make_*.
+// Everything that needs PTX is a function of cuda/ptx.h. All shared memory is dynamic and taken through SharedMemory,
+// so that an emulation can see every access (an element is copied into a variable of its own type, not auto):
 //
 //   __global__ void kernel(const float* x, int n) {
 //     SharedMemory memory;
