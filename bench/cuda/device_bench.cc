@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <utility>
 
 namespace longship {
 
@@ -12,12 +13,14 @@ constexpr int64_t kCaches = 5;
 
 }  // namespace
 
-DeviceBench::DeviceBench(Kernels& kernels, Stream& stream, const BenchShape& shape, int64_t cache_bytes, bool quick)
+DeviceBench::DeviceBench(Kernels& kernels, Stream& stream, const BenchShape& shape, int64_t cache_bytes, bool quick,
+                         std::string only)
     : kernels_(kernels),
       stream_(stream),
       shape_(shape),
       cache_bytes_(quick ? 0 : cache_bytes),
-      timer_(static_cast<cuda::StreamHandle>(stream.native()), quick) {}
+      timer_(static_cast<cuda::StreamHandle>(stream.native()), quick),
+      only_(std::move(only)) {}
 
 int64_t DeviceBench::different(int64_t bytes) const {
   return std::max<int64_t>(1, (kCaches * cache_bytes_ + bytes - 1) / bytes);
@@ -25,7 +28,9 @@ int64_t DeviceBench::different(int64_t bytes) const {
 
 void DeviceBench::time(const std::string& name, CallCost cost, const std::string& goal, int64_t different,
                        const CallTimer::Work& work) {
-  print(name, cost, goal, timer_.time(different, work));
+  if (name.find(only_) != std::string::npos) {
+    print(name, cost, goal, timer_.time(different, work));
+  }
 }
 
 void DeviceBench::print(const std::string& name, CallCost cost, const std::string& goal, CallTime time) {

@@ -20,7 +20,9 @@ struct CallCost {
 class DeviceBench {
  public:
   /// `cache_bytes`: of the device's last cache, which calls are to miss.
-  DeviceBench(Kernels& kernels, Stream& stream, const BenchShape& shape, int64_t cache_bytes, bool quick);
+  /// `only`: text that the names of rows must have.
+  DeviceBench(Kernels& kernels, Stream& stream, const BenchShape& shape, int64_t cache_bytes, bool quick,
+              std::string only);
 
   Kernels& kernels() { return kernels_; }
   Stream& stream() { return stream_; }
@@ -40,6 +42,7 @@ class DeviceBench {
   BenchShape shape_;
   int64_t cache_bytes_;
   CallTimer timer_;
+  std::string only_;
 };
 
 }  // namespace longship

@@ -29,6 +29,26 @@ __global__ void __launch_bounds__(kRooflineThreads) read_kernel(const uint4* fro
   }
 }
 
+__global__ void __launch_bounds__(kRooflineThreads) copy_kernel(const uint4* from, int64_t count, uint4* to) {
+  constexpr int kAtOnce = 4;
+  const int64_t stride = static_cast<int64_t>(gridDim.x) * kRooflineThreads;
+  int64_t i = static_cast<int64_t>(blockIdx.x) * kRooflineThreads + threadIdx.x;
+  for (; i + (kAtOnce - 1) * stride < count; i += kAtOnce * stride) {
+    uint4 values[kAtOnce];
+#pragma unroll
+    for (int k = 0; k < kAtOnce; ++k) {
+      values[k] = load_nc_16(from + i + k * stride);
+    }
+#pragma unroll
+    for (int k = 0; k < kAtOnce; ++k) {
+      to[i + k * stride] = values[k];
+    }
+  }
+  for (; i < count; i += stride) {
+    to[i] = load_nc_16(from + i);
+  }
+}
+
 __global__ void __launch_bounds__(kRooflineThreads) multiply_kernel(int rounds, float* values) {
   const int64_t index = static_cast<int64_t>(blockIdx.x) * kRooflineThreads + threadIdx.x;
   float chains[kChains];
@@ -57,6 +77,11 @@ void launch_read(const void* from, int64_t bytes, int blocks, unsigned* sums, St
                           .shared_bytes = shared_bytes<unsigned>(kRooflineThreads),
                           .stream = stream};
   launch(read_kernel, "read", shape, static_cast<const uint4*>(from), bytes / 16, sums);
+}
+
+void launch_copy(const void* from, int64_t bytes, int blocks, void* to, StreamHandle stream) {
+  const LaunchShape shape{.grid = {static_cast<unsigned>(blocks)}, .block = {kRooflineThreads}, .stream = stream};
+  launch(copy_kernel, "copy", shape, static_cast<const uint4*>(from), bytes / 16, static_cast<uint4*>(to));
 }
 
 int64_t launch_multiply(int blocks, int rounds, float* values, StreamHandle stream) {
