@@ -88,6 +88,7 @@ void add_size_flags(CLI::App& command, EngineOptions& options) {
       ->group("Engine");
   command.add_flag("--fill-kv-cache", options.fill_kv_cache)->group("");
   command.add_option("--least-model-len", options.least_model_len)->group("");
+  command.add_option("--usual-kv-tokens", options.usual_kv_tokens)->group("");
   command.add_option("--kv-pages", options.kv_pages)->group("");
   command.add_flag("--prompt-logits", options.prompt_logits)->group("");
   command.add_option("--recording", options.recording)->check(CLI::Range(0, 2))->group("");

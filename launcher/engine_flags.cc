@@ -32,6 +32,7 @@ std::vector<std::string> engine_arguments(const EngineFlags& flags) {
   add_number("--max-num-seqs", options.max_num_seqs);
   add_number("--max-num-batched-tokens", options.max_batched_tokens);
   add_number("--least-model-len", options.least_model_len);
+  add_number("--usual-kv-tokens", options.usual_kv_tokens);
   if (options.fill_kv_cache) words.emplace_back("--fill-kv-cache");
   if (options.exact) words.emplace_back("--exact");
   if (options.deterministic) words.emplace_back("--deterministic");

@@ -56,7 +56,8 @@ struct EngineOptions {
   int64_t max_num_seqs = 16;
   int64_t max_batched_tokens = 512;  ///< Tokens of a step: the size of a prefill chunk.
   int64_t least_model_len = 0;       ///< Without max_model_len: at least this, where positions are not learned.
-  bool prefix_cache = true;          ///< Requests that begin alike share keys and values.
+  int64_t usual_kv_tokens = 16384;  ///< Kept where nothing is said, if max_num_seqs of the model's length can use them.
+  bool prefix_cache = true;         ///< Requests that begin alike share keys and values.
   Speculation speculation{};
   bool prompt_logits = false;  ///< Requests may ask for the logits of their prompts.
   Recording recording = Recording::kNothing;

@@ -13,8 +13,6 @@ namespace {
 // Of the memory, where a server is told nothing.
 constexpr double kUsualPartOfHost = 0.4;
 constexpr double kUsualPartOfDevice = 0.9;
-// Tokens of the cache by default, if that many sequences of the model's length can use them.
-constexpr int64_t kUsualKvTokens = 16384;
 // A context below this is not worth starting for.
 constexpr int64_t kLeastModelLen = 512;
 
@@ -71,7 +69,7 @@ KvSize usual_kv_size(const EngineOptions& options, const ModelConfig& config) {
   if (len == 0) {
     len = config.learned_positions ? config.max_positions : std::max(config.max_positions, options.least_model_len);
   }
-  return {.pages = pages_for(std::max(len, std::min(options.max_num_seqs * len, kUsualKvTokens))),
+  return {.pages = pages_for(std::max(len, std::min(options.max_num_seqs * len, options.usual_kv_tokens))),
           .max_model_len = len};
 }
 

@@ -1,6 +1,8 @@
 #include "comm/cuda/nccl_edge.h"
 
+#include <algorithm>
 #include <exception>
+#include <utility>
 
 #include "cuda/memory.h"
 
@@ -9,6 +11,7 @@ namespace longship {
 namespace {
 
 constexpr const char* kSend = "send";
+constexpr const char* kConnect = "meeting over NCCL";
 constexpr int kSender = 0;
 constexpr int kReceiver = 1;
 
@@ -16,14 +19,30 @@ constexpr int kReceiver = 1;
 
 NcclEdge::NcclEdge(const NcclApi& api, const NcclUniqueId& id, bool sends, std::chrono::milliseconds deadline)
     : comm_(api, id, sends ? kSender : kReceiver, 2, deadline) {
+  cuda::check(cuda::api().stream_create(&side_), kConnect);
+  connect(sends);
   if (!sends) {
+    cuda::api().stream_destroy(side_);
+    side_ = nullptr;
     return;
   }
-  cuda::check(cuda::api().stream_create(&side_), kSend);
   for (Slot& slot : slots_) {
     cuda::check(cuda::api().event_create(&slot.filled), kSend);
     cuda::check(cuda::api().event_create(&slot.gone), kSend);
   }
+}
+
+// By the first message two ranks connect, and until then the host of each waits for the call of the other: later, two
+// that send to each other before they receive would wait for ever.
+void NcclEdge::connect(bool sends) {
+  constexpr std::size_t kBytes = 16;
+  const std::shared_ptr<void> word = cuda::allocate_device(kBytes);
+  const NcclApi& api = comm_.api();
+  comm_.call(kConnect, [&] {
+    return sends ? api.send(word.get(), kBytes, NcclType::kInt8, kReceiver, comm_.handle(), side_)
+                 : api.recv(word.get(), kBytes, NcclType::kInt8, kSender, comm_.handle(), side_);
+  });
+  comm_.wait(kConnect, side_);
 }
 
 // Memory that a message still leaves from is freed once it has gone, or given up.
@@ -53,9 +72,10 @@ void NcclEdge::send(const Tensor& x, cuda::StreamHandle stream) {
     cuda::check(cuda::api().stream_wait_event(stream, slot.gone), kSend);
   }
   if (slot.bytes < bytes) {
-    slot.memory = nullptr;
-    slot.memory = cuda::allocate_device(bytes);
-    slot.bytes = bytes;
+    // To free memory waits for the device, which may send what the receiver takes only after a message from here.
+    outgrown_.push_back(std::move(slot.memory));
+    slot.bytes = std::max(bytes, 2 * slot.bytes);
+    slot.memory = cuda::allocate_device(slot.bytes);
   }
   cuda::check(
       cuda::api().memcpy_async(slot.memory.get(), x.data<void>(), bytes, cuda::CopyKind::kDeviceToDevice, stream),

@@ -3,6 +3,7 @@
 #include <array>
 #include <chrono>
 #include <memory>
+#include <vector>
 
 #include "comm/cuda/nccl_comm.h"
 #include "core/tensor.h"
@@ -39,10 +40,13 @@ class NcclEdge {
   };
   static constexpr int kSlots = 4;
 
+  void connect(bool sends);
+
   NcclComm comm_;
   cuda::StreamHandle side_ = nullptr;  ///< Of the sender.
   std::array<Slot, kSlots> slots_ = {};
   int next_ = 0;
+  std::vector<std::shared_ptr<void>> outgrown_;
 };
 
 }  // namespace longship

@@ -34,12 +34,24 @@ std::vector<RunTest> tests_of(const BenchTestFlags& flags) {
   return tests;
 }
 
-int64_t longest(const std::vector<RunTest>& tests) {
-  int64_t most = 0;
+int64_t whole_pages(int64_t tokens) {
+  return (tokens + kPageTokens - 1) / kPageTokens * kPageTokens;
+}
+
+// The most that a test has in the cache: a sequence, and all of its sequences.
+struct Room {
+  int64_t sequence_tokens = 0;
+  int64_t tokens = 0;
+};
+
+Room room_for(const std::vector<RunTest>& tests) {
+  Room room;
   for (const RunTest& test : tests) {
-    most = std::max(most, test.context_tokens());
+    const int64_t tokens = whole_pages(test.context_tokens());
+    room.sequence_tokens = std::max(room.sequence_tokens, tokens);
+    room.tokens = std::max(room.tokens, test.streams * tokens);
   }
-  return most;
+  return room;
 }
 
 }  // namespace
@@ -48,10 +60,11 @@ void BenchTestFlags::resolve() {
   if (engine.model.empty()) {
     engine.model = default_model();
   }
-  const std::vector<RunTest> tests = tests_of(*this);
+  const Room room = room_for(tests_of(*this));
   if (engine.options.max_model_len == 0) {
-    engine.options.max_model_len = (longest(tests) + kPageTokens - 1) / kPageTokens * kPageTokens;
+    engine.options.max_model_len = room.sequence_tokens;
   }
+  engine.options.usual_kv_tokens = std::max(engine.options.usual_kv_tokens, room.tokens);
   engine.options.max_num_seqs = std::max(engine.options.max_num_seqs, *std::ranges::max_element(streams));
   engine.options.recording = Recording::kSteps;
 }

@@ -121,7 +121,8 @@ NcclResult comm_get_async_error(NcclHandle comm, NcclResult* error) {
     comm->ready = true;
     NcclMeeting::forget(comm->id);
   }
-  if (!comm->ready || (comm->ending && !comm->outbox.is_empty())) {
+  std::erase_if(comm->connecting, [&](const auto& pair) { return comm->meeting.both_called(pair.first, pair.second); });
+  if (!comm->ready || !comm->connecting.empty() || (comm->ending && !comm->outbox.is_empty())) {
     *error = NcclResult::kInProgress;
   }
   return NcclResult::kSuccess;
@@ -184,10 +185,28 @@ NcclResult group_end() {
   if (group.depth == 0) {
     return NcclResult::kInvalidUsage;
   }
-  if (--group.depth == 0) {
-    start(std::exchange(group.calls, {}));
+  if (--group.depth != 0) {
+    return NcclResult::kSuccess;
   }
-  return NcclResult::kSuccess;
+  const bool connecting =
+      std::ranges::any_of(group.calls, [](const Pending& pending) { return !pending.comm->connecting.empty(); });
+  start(std::exchange(group.calls, {}));
+  return connecting ? NcclResult::kInProgress : NcclResult::kSuccess;
+}
+
+// Two ranks connect by the first message between them: the host waits for the other one's call.
+NcclResult connect(NcclOpaque& comm, const NcclCall& made) {
+  if (made.is_collective()) {
+    return NcclResult::kSuccess;
+  }
+  const bool sends = made.kind == NcclCall::Kind::kSend;
+  const auto [from, to] = sends ? std::pair(comm.rank, made.peer) : std::pair(made.peer, comm.rank);
+  comm.meeting.call_message(from, to, sends);
+  if (comm.meeting.both_called(from, to)) {
+    return NcclResult::kSuccess;
+  }
+  comm.connecting.emplace_back(from, to);
+  return NcclResult::kInProgress;
 }
 
 NcclResult call(NcclHandle comm, StreamHandle stream, NcclCall made) {
@@ -202,8 +221,10 @@ NcclResult call(NcclHandle comm, StreamHandle stream, NcclCall made) {
   }
   Group& group = group_of_thread();
   group.calls.push_back({comm, stream, made});
+  const NcclResult result = connect(*comm, made);
   if (group.depth == 0) {
     start(std::exchange(group.calls, {}));
+    return result;
   }
   return NcclResult::kSuccess;
 }

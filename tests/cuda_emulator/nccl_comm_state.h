@@ -4,6 +4,8 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "comm/cuda/nccl_api.h"
 #include "tests/cuda_emulator/nccl_meeting.h"
@@ -25,9 +27,10 @@ struct NcclOpaque {
   NcclUniqueId id;
   int rank;
   int ranks;
-  std::shared_ptr<NcclOpaque> self = {};  ///< Until its end; work on streams may know it for longer.
-  uint64_t collectives = 0;               ///< Called so far on this rank.
-  bool ready = false;                     ///< All ranks have been seen.
+  std::shared_ptr<NcclOpaque> self = {};             ///< Until its end; work on streams may know it for longer.
+  uint64_t collectives = 0;                          ///< Called so far on this rank.
+  bool ready = false;                                ///< All ranks have been seen.
+  std::vector<std::pair<int, int>> connecting = {};  ///< Pairs of ranks, this one in each, whose first message waits.
   bool ending = false;
   std::atomic<bool> aborted = false;
   std::atomic<NcclResult> error = NcclResult::kSuccess;

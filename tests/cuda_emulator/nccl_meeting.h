@@ -30,6 +30,16 @@ class NcclMeeting {
   /// Whether a rank has left, or its process has ended.
   bool is_gone(int rank) const;
 
+  /// A message from one rank to another is called for, by the one or the other. The first one of a pair is under way
+  /// once both have called.
+  void call_message(int from, int to, bool sends) {
+    layout().called[from][to][sends ? 0 : 1].store(true, std::memory_order_release);
+  }
+  bool both_called(int from, int to) const {
+    return layout().called[from][to][0].load(std::memory_order_acquire) &&
+           layout().called[from][to][1].load(std::memory_order_acquire);
+  }
+
   /// Moves what there is room for, or what is there, up to `bytes`; returns how many.
   int64_t write(int from, int to, const std::byte* data, int64_t bytes);
   int64_t read(int from, int to, std::byte* data, int64_t bytes);
@@ -50,6 +60,7 @@ class NcclMeeting {
   struct Layout {
     Seat seats[kMostRanks];
     Pipe pipes[kMostRanks][kMostRanks];
+    std::atomic<bool> called[kMostRanks][kMostRanks][2];
     std::byte data[kMostRanks][kMostRanks][kPipeBytes];
   };
 

@@ -112,8 +112,15 @@ TEST_F(NcclEmulationDeathTest, FindsAMessageOfAnotherSizeThanExpected) {
 }
 
 TEST_F(NcclEmulationDeathTest, FindsACollectiveWhereAMessageIsExpected) {
-  EXPECT_DEATH(run_both([](Rank& rank) { rank.reduce(16); }, [](Rank& rank) { rank.recv(16, 0); }),
-               "ranks call different things");
+  const Body one = [](Rank& rank) {
+    rank.send(16, 1);
+    rank.reduce(16);
+  };
+  const Body other = [](Rank& rank) {
+    rank.recv(16, 0);
+    rank.recv(16, 0);
+  };
+  EXPECT_DEATH(run_both(one, other), "ranks call different things");
 }
 
 TEST_F(NcclEmulationDeathTest, FindsTwoRanksOfOneNumber) {
