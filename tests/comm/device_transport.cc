@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <utility>
+#include <vector>
 
 #include "tests/comm/device_memory.h"
 
@@ -84,8 +85,18 @@ class OverDevice final : public Communicator {
     group_->broadcast(device, root, stream_);
     to_host(device, x, stream_);
   }
-  // What is sent may change once send() has returned, in the order of the stream: it is freed here.
-  void send(const Tensor& x, int to, Stream& /*stream*/) override { group_->send(to_device(x, stream_), to, stream_); }
+  // What is sent may change once send() has returned, in the order of the stream: it is overwritten here. To free it
+  // would wait until the message has gone, which the other rank may take only after one from here.
+  void send(const Tensor& x, int to, Stream& /*stream*/) override {
+    constexpr int kNotANumber = 0xFF;
+    const Tensor& device = sent_.emplace_back(to_device(x, stream_));
+    group_->send(device, to, stream_);
+    if (!device.empty()) {
+      cuda::check(cuda::api().memset_async(device.data<void>(), kNotANumber, static_cast<std::size_t>(device.bytes()),
+                                           stream_.handle()),
+                  "a test");
+    }
+  }
   void recv(Tensor& x, int from, Stream& /*stream*/) override {
     Tensor device = device_tensor(x.dtype(), x.shape());
     group_->recv(device, from, stream_);
@@ -94,6 +105,7 @@ class OverDevice final : public Communicator {
   void progress() override { group_->progress(); }
 
  private:
+  std::vector<Tensor> sent_;
   DeviceStream stream_;
   std::unique_ptr<Communicator> group_;
 };
