@@ -29,17 +29,17 @@ class OverDevice final : public Communicator {
   std::string_view wire() const override { return group_->wire(); }
 
   void tree_reduce(const Tensor& nodes, const ReductionTree& tree, Tensor& out, Stream& /*stream*/) override {
-    const Tensor device_nodes = to_device(nodes, stream_);
-    Tensor device_out = device_tensor(out.dtype(), out.shape());
+    const Tensor device_nodes = copied(nodes);
+    Tensor device_out = made(out.dtype(), out.shape());
     group_->tree_reduce(device_nodes, tree, device_out, stream_);
     to_host(device_out, out, stream_);
   }
   // Where the transport does it all in a kernel, the rows come from the device; else apply() has them.
   void tree_reduce_add_norm(const Tensor& nodes, const ReductionTree& tree, Tensor& out, const AddNorm& then,
                             const ApplyToRows& apply, Stream& /*stream*/) override {
-    const Tensor device_nodes = to_device(nodes, stream_);
-    Tensor device_out = device_tensor(out.dtype(), out.shape());
-    const auto copy_of = [&](const Tensor& x) { return x.empty() ? Tensor() : to_device(x, stream_); };
+    const Tensor device_nodes = copied(nodes);
+    Tensor device_out = made(out.dtype(), out.shape());
+    const auto copy_of = [&](const Tensor& x) { return x.empty() ? Tensor() : copied(x); };
     const AddNorm device_then{.bias = copy_of(then.bias),
                               .hidden = copy_of(then.hidden),
                               .gain = copy_of(then.gain),
@@ -61,35 +61,34 @@ class OverDevice final : public Communicator {
     }
   }
   void all_reduce(Tensor& x, Stream& /*stream*/) override {
-    Tensor device = to_device(x, stream_);
+    Tensor device = copied(x);
     group_->all_reduce(device, stream_);
     to_host(device, x, stream_);
   }
   void all_gather(const Tensor& part, std::span<const int64_t> counts, Tensor& out, Stream& /*stream*/) override {
-    Tensor device_out = device_tensor(out.dtype(), out.shape());
-    group_->all_gather(to_device(part, stream_), counts, device_out, stream_);
+    Tensor device_out = made(out.dtype(), out.shape());
+    group_->all_gather(copied(part), counts, device_out, stream_);
     to_host(device_out, out, stream_);
   }
   void gather(const Tensor& part, std::span<const int64_t> counts, int root, Tensor& out, Stream& /*stream*/) override {
-    Tensor device_out = device_tensor(out.dtype(), out.shape());
-    group_->gather(to_device(part, stream_), counts, root, device_out, stream_);
+    Tensor device_out = made(out.dtype(), out.shape());
+    group_->gather(copied(part), counts, root, device_out, stream_);
     to_host(device_out, out, stream_);
   }
   void reduce_scatter(const Tensor& x, std::span<const int64_t> counts, Tensor& part, Stream& /*stream*/) override {
-    Tensor device_part = device_tensor(part.dtype(), part.shape());
-    group_->reduce_scatter(to_device(x, stream_), counts, device_part, stream_);
+    Tensor device_part = made(part.dtype(), part.shape());
+    group_->reduce_scatter(copied(x), counts, device_part, stream_);
     to_host(device_part, part, stream_);
   }
   void broadcast(Tensor& x, int root, Stream& /*stream*/) override {
-    Tensor device = to_device(x, stream_);
+    Tensor device = copied(x);
     group_->broadcast(device, root, stream_);
     to_host(device, x, stream_);
   }
-  // What is sent may change once send() has returned, in the order of the stream: it is overwritten here. To free it
-  // would wait until the message has gone, which the other rank may take only after one from here.
+  // What is sent may change once send() has returned, in the order of the stream: it is overwritten here.
   void send(const Tensor& x, int to, Stream& /*stream*/) override {
     constexpr int kNotANumber = 0xFF;
-    const Tensor& device = sent_.emplace_back(to_device(x, stream_));
+    const Tensor device = copied(x);
     group_->send(device, to, stream_);
     if (!device.empty()) {
       cuda::check(cuda::api().memset_async(device.data<void>(), kNotANumber, static_cast<std::size_t>(device.bytes()),
@@ -98,14 +97,19 @@ class OverDevice final : public Communicator {
     }
   }
   void recv(Tensor& x, int from, Stream& /*stream*/) override {
-    Tensor device = device_tensor(x.dtype(), x.shape());
+    Tensor device = made(x.dtype(), x.shape());
     group_->recv(device, from, stream_);
     to_host(device, x, stream_);
   }
   void progress() override { group_->progress(); }
 
  private:
-  std::vector<Tensor> sent_;
+  Tensor made(DType dtype, const Shape& shape) { return kept_.emplace_back(device_tensor(dtype, shape)); }
+  Tensor copied(const Tensor& x) { return kept_.emplace_back(to_device(x, stream_)); }
+
+  // To free memory waits until every message from here has gone, which the other rank may take only after one from
+  // here.
+  std::vector<Tensor> kept_;
   DeviceStream stream_;
   std::unique_ptr<Communicator> group_;
 };
