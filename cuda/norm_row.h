@@ -10,13 +10,14 @@
 
 namespace longship::cuda {
 
-inline constexpr int kMostNormThreads = 256;
+inline constexpr int kMostNormThreads = 512;
 inline constexpr int kMostNormWarps = kMostNormThreads / kWarp;
+/// Values of a row that a thread holds, where the row is no wider than so many for each.
+inline constexpr int kNormHeld = 8;
 
 /// How many threads add up a row depends on its width alone, and so do the sum's bits.
 inline int norm_threads(int width) {
-  constexpr int kValuesPerThread = 4;
-  const int wanted = (width / kValuesPerThread + kWarp - 1) / kWarp * kWarp;
+  const int wanted = (width / kNormHeld + kWarp - 1) / kWarp * kWarp;
   return wanted < kWarp ? kWarp : (wanted > kMostNormThreads ? kMostNormThreads : wanted);
 }
 
@@ -28,6 +29,46 @@ inline LaunchShape norm_shape(unsigned blocks, int width, StreamHandle stream) {
           .stream = stream};
 }
 
+/// The norm of a row whose values a block's threads hold: all is read before the first sum.
+template <class First>
+__device__ __forceinline__ void norm_held_row(const RowNorm& norm, const First& first, float* out, Shared<float> sums) {
+  const int begin = static_cast<int>(threadIdx.x);
+  const int step = static_cast<int>(blockDim.x);
+  const float width = static_cast<float>(norm.width);
+  float values[kNormHeld];
+  float gains[kNormHeld];
+  float sum = 0;
+#pragma unroll
+  for (int k = 0; k < kNormHeld; ++k) {
+    const int i = begin + k * step;
+    values[k] = i < norm.width ? first(i) : 0.0F;
+    gains[k] = i < norm.width ? norm.gain[i] : 0.0F;
+  }
+  float mean = 0;
+  if (norm.bias != nullptr) {
+#pragma unroll
+    for (int k = 0; k < kNormHeld; ++k) {
+      sum = sum + values[k];
+    }
+    mean = block_sum(sum, sums) / width;
+    sum = 0;
+  }
+#pragma unroll
+  for (int k = 0; k < kNormHeld; ++k) {
+    const float centred = begin + k * step < norm.width ? values[k] - mean : 0.0F;
+    sum = fmaf(centred, centred, sum);
+  }
+  const float scale = 1.0F / sqrtf(block_sum(sum, sums) / width + norm.eps);
+#pragma unroll
+  for (int k = 0; k < kNormHeld; ++k) {
+    const int i = begin + k * step;
+    if (i < norm.width) {
+      out[i] = norm.bias == nullptr ? values[k] * scale * gains[k]
+                                    : fmaf((values[k] - mean) * scale, gains[k], norm.bias[i]);
+    }
+  }
+}
+
 /// out = the norm of `row`, in memory of the device; may be the row itself. first(i) is value i of it, called once by
 /// the thread that then finds it in the row. `sums` has kMostNormWarps values.
 template <class First>
@@ -35,6 +76,10 @@ __device__ __forceinline__ void norm_row(const RowNorm& norm, const float* row, 
                                          Shared<float> sums) {
   const int begin = static_cast<int>(threadIdx.x);
   const int step = static_cast<int>(blockDim.x);
+  if (norm.width <= kNormHeld * step) {
+    norm_held_row(norm, first, out, sums);
+    return;
+  }
   const float width = static_cast<float>(norm.width);
   float sum = 0;
   if (norm.bias == nullptr) {

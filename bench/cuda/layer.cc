@@ -49,9 +49,7 @@ class Layer {
     const HeadsView values{projected_, shape_.query_width() + shape_.kv_width(), shape_.kv_heads, shape_.head_dim};
     kernels.rms_norm(hidden_, gain_, kEps, normed_, stream);
     multiply(normed_, qkv_.of(call), projected_);
-    kernels.rope(query, angles_, angles_, stream);
-    kernels.rope(keys, angles_, angles_, stream);
-    kernels.kv_write(keys, values, batch_, kv_.of(call), stream);
+    kernels.rope_kv_write(query, keys, values, angles_, angles_, batch_, kv_.of(call), stream);
     kernels.attention(query, kv_.of(call), batch_, spec_, attended_, stream);
     multiply(attended_, attention_output_.of(call), sum_);
     kernels.add(sum_, {}, hidden_, hidden_, stream);

@@ -28,6 +28,17 @@ void Kernels::add_norm(const Tensor& x, Range rows, const AddNorm& then, std::sp
   }
 }
 
+void Kernels::rope_kv_write(const HeadsView& query, const HeadsView& keys, const HeadsView& values, const Tensor& cos,
+                            const Tensor& sin, const Batch& batch, KvLayer& kv, Stream& stream) {
+  if (query.heads > 0) {
+    rope(query, cos, sin, stream);
+  }
+  if (keys.heads > 0) {
+    rope(keys, cos, sin, stream);
+    kv_write(keys, values, batch, kv, stream);
+  }
+}
+
 void Kernels::linear_silu_mul(const Tensor& x, std::span<const Weight> parts, std::span<const GroupStep> steps,
                               Tensor& gate_up, Tensor& y, std::span<const Weight> /*readers*/, Stream& stream) {
   Tensor root = gate_up.reshape({1, gate_up.dim(0), gate_up.dim(1)});

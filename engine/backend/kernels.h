@@ -219,6 +219,9 @@ class Kernels {
   // Attention.
   /// Stores keys and values of the batch's tokens into their pages.
   virtual void kv_write(const HeadsView& keys, const HeadsView& values, const Batch& batch, KvLayer& kv, Stream&) = 0;
+  /// rope() of the query and the keys, then kv_write(). What the keys' rows hold afterwards is undefined.
+  virtual void rope_kv_write(const HeadsView& query, const HeadsView& keys, const HeadsView& values, const Tensor& cos,
+                             const Tensor& sin, const Batch& batch, KvLayer& kv, Stream&);
   /// out [T, heads x Dh]: softmax(scale q k) v over the keys that each token sees, its own included. Per chunk of
   /// 64 keys at absolute multiples of 64 (maximum, sum, output), chunks merged as a binary counter does.
   virtual void attention(const HeadsView& query, const KvLayer& kv, const Batch& batch, const AttentionSpec& spec,

@@ -49,6 +49,14 @@ bool is_kv(const KvLayer& kv, int64_t head_dim) {
          kv.values.shape() == Shape{kv.keys.dim(0), kv.keys.dim(1), kPageTokens, head_dim};
 }
 
+void check_kv_write(const char* op, const HeadsView& keys, const HeadsView& values, const Batch& batch,
+                    const KvLayer& kv) {
+  check(is_heads(keys) && is_heads(values) && keys.heads == values.heads && keys.head_dim == values.head_dim &&
+            is_kv(kv, keys.head_dim) && kv.keys.dim(1) == keys.heads && keys.base.dim(0) == batch.rows(),
+        op, "heads of keys and values as in the store");
+  check(pages_hold(batch, kv), op, "pages for every token");
+}
+
 }  // namespace
 
 void Ops::embed(const StoredMatrix& table, const Tensor& ids, Tensor& out, Stream& stream) {
@@ -190,13 +198,23 @@ void Ops::gather_rows(const Tensor& x, const Tensor& rows, Tensor& y, Stream& st
 }
 
 void Ops::kv_write(const HeadsView& keys, const HeadsView& values, const Batch& batch, KvLayer& kv, Stream& stream) {
-  check(is_heads(keys) && is_heads(values) && keys.heads == values.heads && keys.head_dim == values.head_dim &&
-            is_kv(kv, keys.head_dim) && kv.keys.dim(1) == keys.heads && keys.base.dim(0) == batch.rows(),
-        "kv_write", "heads of keys and values as in the store");
-  check(pages_hold(batch, kv), "kv_write", "pages for every token");
+  check_kv_write("kv_write", keys, values, batch, kv);
   if (keys.heads > 0 && batch.rows() > 0) {
     const ScopedSpan span(spans_, "kv_write", SpanKind::kOp, batch.rows());
     kernels_.kv_write(keys, values, batch, kv, stream);
+  }
+}
+
+void Ops::rope_kv_write(const HeadsView& query, const HeadsView& keys, const HeadsView& values, const Tensor& cos,
+                        const Tensor& sin, const Batch& batch, KvLayer& kv, Stream& stream) {
+  const Shape angles = {batch.rows(), query.head_dim / 2};
+  check(is_heads(query) && query.head_dim % 2 == 0 && query.head_dim == keys.head_dim &&
+            query.base.dim(0) == batch.rows() && is_f32(cos, angles) && is_f32(sin, angles),
+        "rope_kv_write", "heads of even width, cos, sin [T, Dh / 2] f32");
+  check_kv_write("rope_kv_write", keys, values, batch, kv);
+  if (query.heads + keys.heads > 0 && batch.rows() > 0) {
+    const ScopedSpan span(spans_, "rope_kv_write", SpanKind::kOp, batch.rows());
+    kernels_.rope_kv_write(query, keys, values, cos, sin, batch, kv, stream);
   }
 }
 

@@ -32,6 +32,8 @@ class Ops {
   void gelu_tanh(const Tensor& x, Tensor& y, Stream& stream);
   void gather_rows(const Tensor& x, const Tensor& rows, Tensor& y, Stream& stream);
   void kv_write(const HeadsView& keys, const HeadsView& values, const Batch& batch, KvLayer& kv, Stream& stream);
+  void rope_kv_write(const HeadsView& query, const HeadsView& keys, const HeadsView& values, const Tensor& cos,
+                     const Tensor& sin, const Batch& batch, KvLayer& kv, Stream& stream);
   void attention(const HeadsView& query, const KvLayer& kv, const Batch& batch, const AttentionSpec& spec, Tensor& out,
                  Stream& stream);
   /// As Kernels::replay(); what is repeated is recorded as one operation.

@@ -98,10 +98,10 @@ void Attention::forward(Tensor& normed, Tensor& hidden, const NextNorm& next, co
     ctx.ops.rms_norm_heads(k, k_norm_->values, norm_eps_, ctx.stream);
   }
   if (rotary_) {
-    ctx.ops.rope(q, angles.cos, angles.sin, ctx.stream);
-    ctx.ops.rope(k, angles.cos, angles.sin, ctx.stream);
+    ctx.ops.rope_kv_write(q, k, v, angles.cos, angles.sin, batch, kv, ctx.stream);
+  } else {
+    ctx.ops.kv_write(k, v, batch, kv, ctx.stream);
   }
-  ctx.ops.kv_write(k, v, batch, kv, ctx.stream);
   ctx.ops.attention(q, kv, batch, spec_, attended, ctx.stream);
   out_.forward_into(hidden, normed, next, attended, ctx);
 }

@@ -1,5 +1,8 @@
 // Fused operations give the bits of what they are made of, and so do products that read what they kept.
+#include <algorithm>
+
 #include "core/reduction_tree.h"
+#include "engine/backend/kv_page.h"
 #include "variants.h"
 
 namespace longship {
@@ -44,6 +47,18 @@ class FusedTest : public BackendTest {
     Tensor nodes = device_tensor({1, x.dim(0), by.weight.rows});
     kernels().linear(x, {&by.weight, 1}, steps_of(x.dim(1), 64), nodes, stream());
     return to_host(nodes);
+  }
+
+  Tensor zeros(DType type, const Shape& shape) {
+    Tensor x = kernels().allocate(type, shape);
+    const std::vector<std::byte> nothing(static_cast<std::size_t>(x.bytes()));
+    kernels().write(nothing.data(), x, stream());
+    return x;
+  }
+  std::vector<std::byte> bytes_in(const Tensor& x) {
+    std::vector<std::byte> bytes(static_cast<std::size_t>(x.bytes()));
+    kernels().read(x, bytes.data(), stream());
+    return bytes;
   }
 
   RandomData data_{17};
@@ -131,6 +146,47 @@ TEST_P(FusedTest, GatedProductIsProductThenSiluMul) {
         expect_same_bits(linear(fused, down), expected, "down after " + std::string(name(dtype)));
         expect_same_bits(to_host(fused), to_host(plain), std::string(name(dtype)));
       }
+    }
+  }
+}
+
+TEST_P(FusedTest, RopeAndKvWriteAreOne) {
+  constexpr int64_t kRows = 70;  // over the end of a page, behind keys that are there
+  constexpr int64_t kHeads = 4;
+  constexpr int64_t kKvHeads = 2;
+  Batch batch;
+  batch.slices = {{.first_row = 0, .rows = kRows - 1, .begin = 33, .pages = {2, 0}},
+                  {.first_row = kRows - 1, .rows = 1, .begin = 5, .pages = {1}}};
+  batch.positions = kernels().allocate(DType::kI32, {kRows});
+  kernels().begin_step(batch, stream());
+  for (const DType type : {DType::kF32, DType::kF16, DType::kBF16, DType::kQ8_0}) {
+    for (const int64_t width : {32, 64}) {
+      const Tensor cos = random({kRows, width / 2});
+      const Tensor sin = random({kRows, width / 2});
+      const Tensor fused = random({kRows, (kHeads + 2 * kKvHeads) * width});
+      const Tensor plain = copy_of(fused);
+      KvLayer kv[2];
+      for (KvLayer& layer : kv) {
+        layer = {zeros(type, {3, kKvHeads, width, kPageTokens}), zeros(type, {3, kKvHeads, kPageTokens, width})};
+      }
+      const auto write = [&](const Tensor& x, KvLayer& layer, bool as_one) {
+        const HeadsView query{x, 0, kHeads, width};
+        const HeadsView keys{x, kHeads * width, kKvHeads, width};
+        const HeadsView values{x, (kHeads + kKvHeads) * width, kKvHeads, width};
+        as_one ? kernels().rope_kv_write(query, keys, values, cos, sin, batch, layer, stream())
+               : kernels().Kernels::rope_kv_write(query, keys, values, cos, sin, batch, layer, stream());
+      };
+      write(fused, kv[0], true);
+      write(plain, kv[1], false);
+      const Tensor rotated = to_host(fused);
+      const Tensor expected = to_host(plain);
+      for (int64_t row = 0; row < kRows; ++row) {
+        const int64_t begin = row * fused.dim(1);
+        EXPECT_TRUE(std::equal(rotated.data<float>() + begin, rotated.data<float>() + begin + kHeads * width,
+                               expected.data<float>() + begin));
+      }
+      EXPECT_EQ(bytes_in(kv[0].keys), bytes_in(kv[1].keys)) << name(type);
+      EXPECT_EQ(bytes_in(kv[0].values), bytes_in(kv[1].values)) << name(type);
     }
   }
 }

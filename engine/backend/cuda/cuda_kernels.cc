@@ -224,6 +224,21 @@ class CudaKernels : public Kernels {
     launch_kv_write(rows_of(keys), rows_of(values), step_.view(), view_of(kv), handle_of(stream));
   }
 
+  void rope_kv_write(const HeadsView& query, const HeadsView& keys, const HeadsView& values, const Tensor& cos,
+                     const Tensor& sin, const Batch& batch, KvLayer& kv, Stream& stream) override {
+    check_step(batch);
+    if (kv.keys.dtype() == DType::kQ8_0) {
+      Kernels::rope_kv_write(query, keys, values, cos, sin, batch, kv, stream);
+      return;
+    }
+    const RotaryArguments arguments{.query = rows_of(query),
+                                    .keys = rows_of(keys),
+                                    .values = rows_of(values),
+                                    .cos = cos.data<float>(),
+                                    .sin = sin.data<float>()};
+    launch_rope_kv_write(arguments, step_.view(), view_of(kv), handle_of(stream));
+  }
+
   void attention(const HeadsView& query, const KvLayer& kv, const Batch& batch, const AttentionSpec& spec, Tensor& out,
                  Stream& stream) override;
 

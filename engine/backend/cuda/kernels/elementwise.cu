@@ -70,12 +70,7 @@ __global__ void rope_kernel(HeadRows x, const float* cos, const float* sin) {
   const int head = static_cast<int>(pair / half % x.heads);
   const int i = static_cast<int>(pair % half);
   float* low = x.first + row * x.stride + head * x.head_dim + i;
-  const float c = cos[row * half + i];
-  const float s = sin[row * half + i];
-  const float a = low[0];
-  const float b = low[half];
-  low[0] = fmaf(a, c, -(b * s));
-  low[half] = fmaf(b, c, a * s);
+  rotate(low[0], low[half], cos[row * half + i], sin[row * half + i], low[0], low[half]);
 }
 
 }  // namespace

@@ -52,6 +52,46 @@ __global__ void kv_write_kernel(HeadRows keys, HeadRows values, StepView step, K
                values.first[row * values.stride + in_row]);
 }
 
+// A thread a pair of a head: of the query, which is rotated, of a key or of a value.
+template <KvType kType>
+__global__ void rope_kv_write_kernel(const RotaryArguments task, StepView step, KvView kv) {
+  const int half = kv.head_dim / 2;
+  const int heads = static_cast<int>(task.query.heads) + 2 * kv.heads;
+  const int64_t index = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+  const int64_t row = index / (heads * half);
+  if (row >= task.query.rows) {
+    return;
+  }
+  const int i = static_cast<int>(index % half);
+  int head = static_cast<int>(index / half % heads);
+  const float c = task.cos[row * half + i];
+  const float s = task.sin[row * half + i];
+  if (head < task.query.heads) {
+    float* low = task.query.first + row * task.query.stride + head * kv.head_dim + i;
+    rotate(low[0], low[half], c, s, low[0], low[half]);
+    return;
+  }
+  if (step.rows[row].rows == 0) {
+    return;
+  }
+  head -= static_cast<int>(task.query.heads);
+  const bool is_key = head < kv.heads;
+  head -= is_key ? 0 : kv.heads;
+  const Place place = place_of(step, kv, row, head);
+  const HeadRows& from = is_key ? task.keys : task.values;
+  const float* low = from.first + row * from.stride + head * kv.head_dim + i;
+  if (is_key) {
+    float first;
+    float second;
+    rotate(low[0], low[half], c, s, first, second);
+    store<kType>(place.keys, static_cast<int64_t>(i) * kChunkKeys + place.column, first);
+    store<kType>(place.keys, static_cast<int64_t>(i + half) * kChunkKeys + place.column, second);
+  } else {
+    store<kType>(place.values, static_cast<int64_t>(place.column) * kv.head_dim + i, low[0]);
+    store<kType>(place.values, static_cast<int64_t>(place.column) * kv.head_dim + i + half, low[half]);
+  }
+}
+
 // One value of 32 that lie in a warp's lanes: its integer, and to lane 0 their scale, which takes the largest to 127
 // and is not a number where a value is not finite.
 __device__ __forceinline__ signed char quantise(float value, unsigned short& scale) {
@@ -113,6 +153,21 @@ void launch_kv_write(const HeadRows& keys, const HeadRows& values, const StepVie
     default:
       return launch(kv_write_kernel<KvType::kF32>, "kv_write", shape_of(count, kThreads, stream), keys, values, step,
                     kv);
+  }
+}
+
+void launch_rope_kv_write(const RotaryArguments& arguments, const StepView& step, const KvView& kv,
+                          StreamHandle stream) {
+  const int64_t pairs = arguments.query.rows * (arguments.query.heads + 2 * kv.heads) * (kv.head_dim / 2);
+  const LaunchShape shape = shape_of(pairs, kThreads, stream);
+  const auto start = [&](auto kernel) { launch(kernel, "rope_kv_write", shape, arguments, step, kv); };
+  switch (kv.type) {
+    case KvType::kF16:
+      return start(rope_kv_write_kernel<KvType::kF16>);
+    case KvType::kBF16:
+      return start(rope_kv_write_kernel<KvType::kBF16>);
+    default:
+      return start(rope_kv_write_kernel<KvType::kF32>);
   }
 }
 

@@ -52,4 +52,15 @@ struct KvView {
 void launch_kv_write(const HeadRows& keys, const HeadRows& values, const StepView& step, const KvView& kv,
                      StreamHandle stream);
 
+/// See Kernels::rope_kv_write; not for kQ8. cos, sin [rows, head_dim / 2].
+struct RotaryArguments {
+  HeadRows query;
+  HeadRows keys;
+  HeadRows values;
+  const float* cos = nullptr;
+  const float* sin = nullptr;
+};
+void launch_rope_kv_write(const RotaryArguments& arguments, const StepView& step, const KvView& kv,
+                          StreamHandle stream);
+
 }  // namespace longship::cuda

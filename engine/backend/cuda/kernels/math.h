@@ -38,4 +38,10 @@ __device__ __forceinline__ float warp_max(float value) {
   return value;
 }
 
+/// Values i and i + Dh / 2 of a head rotated by an angle (see Kernels::rope).
+__device__ __forceinline__ void rotate(float a, float b, float cos, float sin, float& first, float& second) {
+  first = fmaf(a, cos, -(b * sin));
+  second = fmaf(b, cos, a * sin);
+}
+
 }  // namespace longship::cuda
