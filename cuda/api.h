@@ -83,9 +83,11 @@ struct Api {
 
   /// Allows a kernel more dynamic shared memory than the 48 kB that every launch may take.
   Status (*set_max_shared_bytes)(const void* kernel, int bytes);
-  /// Starts `kernel`; `args` are pointers to its arguments. Emulated kernels are started by the template of launch.h.
+  /// Starts `kernel`; `args` are pointers to its arguments; `overlaps`: where the device can, while the kernel before
+  /// it on the stream still runs (programmatic dependent launch, CUDA C++ Programming Guide). Emulated kernels are
+  /// started by the template of launch.h.
   Status (*launch_kernel)(const void* kernel, Dim3 grid, Dim3 block, void** args, std::size_t shared_bytes,
-                          StreamHandle stream);
+                          bool overlaps, StreamHandle stream);
   Status (*last_error)();  ///< And resets it.
 };
 

@@ -11,6 +11,8 @@ struct LaunchShape {
   Dim3 block;
   std::size_t shared_bytes = 0;
   StreamHandle stream = nullptr;
+  /// Every thread of the kernel calls wait_for_kernels_before(): it may begin before these have ended.
+  bool overlaps = false;
 };
 
 /// Starts `kernel` on a stream; the one way in which kernels are started. Arguments are converted to the kernel's
@@ -45,7 +47,9 @@ void launch(void (*kernel)(Parameters...), const char* name, const LaunchShape& 
   }
   const auto start = [&](Parameters... parameters) {
     void* pointers[] = {const_cast<void*>(static_cast<const void*>(&parameters))..., nullptr};
-    check(api().launch_kernel(address, shape.grid, shape.block, pointers, shape.shared_bytes, shape.stream), name);
+    check(api().launch_kernel(address, shape.grid, shape.block, pointers, shape.shared_bytes, shape.overlaps,
+                              shape.stream),
+          name);
   };
   start(static_cast<Parameters>(arguments)...);
 }

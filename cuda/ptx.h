@@ -60,6 +60,12 @@ __device__ __forceinline__ void store_release_system(uint32_t* address, uint32_t
 /// A counter of this device's blocks: returns the old value; orders as acquire and release.
 __device__ __forceinline__ uint32_t add_acquire_release(uint32_t* address, uint32_t value);
 
+/// Waits until the kernels before this one on the stream have ended and what they wrote can be seen: before anything is
+/// read that these write, or written that they read. Whoever is launched with LaunchShape::overlaps calls it.
+__device__ __forceinline__ void wait_for_kernels_before();
+/// Lets the next kernel on the stream begin, if it may overlap, once all blocks have called this or ended.
+__device__ __forceinline__ void let_next_kernel_begin();
+
 /// Nanoseconds since some moment, the same on all multiprocessors.
 __device__ __forceinline__ uint64_t global_timer_ns();
 

@@ -25,6 +25,32 @@ cudaGraphExec_t native(GraphExecHandle exec) {
   return reinterpret_cast<cudaGraphExec_t>(exec);
 }
 
+// Whether the device of the thread starts kernels before those before them have ended: from Hopper on.
+bool can_overlap() {
+  static const bool can = [] {
+    int device = 0;
+    int major = 0;
+    return cudaGetDevice(&device) == cudaSuccess &&
+           cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) == cudaSuccess && major >= 9;
+  }();
+  return can;
+}
+
+Status launch_kernel(const void* kernel, Dim3 grid, Dim3 block, void** args, std::size_t shared_bytes, bool overlaps,
+                     StreamHandle stream) {
+  cudaLaunchAttribute attribute = {};
+  attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  attribute.val.programmaticStreamSerializationAllowed = 1;
+  cudaLaunchConfig_t config = {};
+  config.gridDim = dim3(grid.x, grid.y, grid.z);
+  config.blockDim = dim3(block.x, block.y, block.z);
+  config.dynamicSmemBytes = shared_bytes;
+  config.stream = reinterpret_cast<cudaStream_t>(stream);
+  config.attrs = &attribute;
+  config.numAttrs = overlaps && can_overlap() ? 1 : 0;
+  return cudaLaunchKernelExC(&config, kernel, args);
+}
+
 cudaMemcpyKind native(CopyKind kind) {
   switch (kind) {
     case CopyKind::kHostToDevice:
@@ -137,11 +163,7 @@ Api make_api() {
   api.set_max_shared_bytes = [](const void* kernel, int bytes) -> Status {
     return cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
   };
-  api.launch_kernel = [](const void* kernel, Dim3 grid, Dim3 block, void** args, std::size_t shared_bytes,
-                         StreamHandle stream) -> Status {
-    return cudaLaunchKernel(kernel, dim3(grid.x, grid.y, grid.z), dim3(block.x, block.y, block.z), args, shared_bytes,
-                            native(stream));
-  };
+  api.launch_kernel = launch_kernel;
   api.last_error = []() -> Status { return cudaGetLastError(); };
   return api;
 }

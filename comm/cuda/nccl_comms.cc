@@ -3,6 +3,7 @@
 #include <array>
 #include <exception>
 #include <string>
+#include <thread>
 
 namespace longship {
 
@@ -62,11 +63,14 @@ void NcclComms::make_edges(Communicator& host) {
   }
 }
 
+// All at once: to free what one communicator has waits for the device, where kernels of the others wait for other ranks
+// until these are aborted too.
 void NcclComms::abort() {
+  std::vector<std::jthread> threads;
   for (auto* edges : {&to_, &from_}) {
     for (const std::unique_ptr<NcclEdge>& edge : *edges) {
       if (edge != nullptr) {
-        edge->abort();
+        threads.emplace_back([&edge] { edge->abort(); });
       }
     }
   }

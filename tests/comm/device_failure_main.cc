@@ -1,6 +1,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <map>
 #include <string>
 #include <thread>
@@ -10,7 +11,8 @@
 
 // device_failure_main FAULT OPERATION WIRE [DEADLINE_MS], on three ranks with devices: the last one is lost before the
 // operation, and the others must notice by themselves. FAULT: "late" stays away until after the deadline, "killed" is
-// killed. Others print "noticed" and end with 5 if they throw kRank naming the operation in time, with 1 if not.
+// killed. LONGSHIP_TEST_NOTES names a file to which they add what they print: mpirun forwards little once it ends the
+// job. Others print "noticed" and end with 5 if they throw kRank naming the operation in time, with 1 if not.
 
 namespace longship::conformance {
 namespace {
@@ -55,6 +57,13 @@ void stay() {
   std::signal(SIGTERM, SIG_IGN);
 }
 
+void note(int rank, const char* what) {
+  std::fprintf(stderr, "rank %d: %s\n", rank, what);
+  if (const char* path = std::getenv("LONGSHIP_TEST_NOTES"); path != nullptr) {
+    std::ofstream(path, std::ios::app) << "rank " << rank << ": " << what << std::endl;
+  }
+}
+
 bool notices(const std::string& operation, milliseconds deadline, Communicator& group, DeviceStream& stream) {
   const auto start = Clock::now();
   try {
@@ -78,7 +87,7 @@ int run(const std::string& fault, const std::string& operation, const std::strin
   }
   stay();
   const bool noticed = notices(operation, deadline, *group, stream);
-  std::fprintf(stderr, "rank %d: %s\n", transport->rank(), noticed ? "noticed" : "did not notice");
+  note(transport->rank(), noticed ? "noticed" : "did not notice");
   // The launcher ends the job with the first rank that ends.
   std::this_thread::sleep_for(seconds(1));
   transport->abort(noticed ? 5 : 1);

@@ -116,6 +116,7 @@ void Block::start(int number) {
   thread.index = shape.y == 1 && shape.z == 1
                      ? uint3{position, 0, 0}
                      : uint3{position % shape.x, position / shape.x % shape.y, position / (shape.x * shape.y)};
+  thread.waited = false;
   thread.copies.clear();
   thread.copy_groups.clear();
   activate(thread);
@@ -124,6 +125,9 @@ void Block::start(int number) {
 void Block::end(Thread& thread) {
   thread.state = Thread::State::kEnded;
   ++ended_;
+  if (launch_->overlaps && !thread.waited) {
+    fail("the kernel may begin before those before it have ended, and the thread did not wait for them");
+  }
   if (at_barrier_ != 0) {
     fail(format("the thread ends while %d threads of its block wait at the barrier at %s", at_barrier_,
                 place(barrier_where_).c_str()));

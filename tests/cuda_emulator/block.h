@@ -40,7 +40,8 @@ struct Thread {
   WarpOp op = WarpOp::kSync;
   unsigned mask = 0;
   void* deposit = nullptr;
-  Accessor accessor;  ///< Of the thread while it runs.
+  Accessor accessor;    ///< Of the thread while it runs.
+  bool waited = false;  ///< For the kernels before.
   std::vector<AsyncCopy> copies;
   std::vector<std::size_t> copy_groups;  ///< Copies in each committed group, oldest first.
 
@@ -69,6 +70,7 @@ struct Launch {
   Dim3 grid;
   Dim3 block;
   std::size_t shared_bytes = 0;
+  bool overlaps = false;  ///< See LaunchShape.
   std::function<void()> body;
 };
 

@@ -113,6 +113,11 @@ inline uint32_t add_acquire_release(uint32_t* address, uint32_t value) {
   return std::atomic_ref<uint32_t>(*address).fetch_add(value, std::memory_order_acq_rel);
 }
 
+inline void wait_for_kernels_before() {
+  emulator::current_thread->waited = true;
+}
+inline void let_next_kernel_begin() {}
+
 inline uint64_t global_timer_ns() {
   const auto now = std::chrono::steady_clock::now().time_since_epoch();
   return static_cast<uint64_t>(std::chrono::nanoseconds(now).count());

@@ -120,7 +120,7 @@ Status launch_graph(GraphExecHandle exec, StreamHandle stream) {
   return scheduler().enqueue(stream_of(stream), [graph] { run_graph(*graph, Random(scheduler().draw())); });
 }
 
-Status launch_by_address(const void*, Dim3, Dim3, void**, std::size_t, StreamHandle) {
+Status launch_by_address(const void*, Dim3, Dim3, void**, std::size_t, bool, StreamHandle) {
   fail("kernels are launched by cuda/launch.h alone");
 }
 
@@ -238,8 +238,8 @@ void enqueue_kernel(const char* name, const LaunchShape& shape, std::function<vo
       shape.grid.z > 65535 || shape.shared_bytes > kMaxSharedBytes) {
     check(kInvalidValue, name);
   }
-  const auto launch =
-      std::make_shared<const Launch>(Launch{name, shape.grid, block, shape.shared_bytes, std::move(body)});
+  const auto launch = std::make_shared<const Launch>(
+      Launch{name, shape.grid, block, shape.shared_bytes, shape.overlaps, std::move(body)});
   check(scheduler().enqueue(stream_of(shape.stream), [launch] { run_grid(*launch, scheduler().draw()); }), name);
 }
 

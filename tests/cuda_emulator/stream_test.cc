@@ -3,6 +3,7 @@
 #include <thread>
 
 #include "cuda/launch.h"
+#include "cuda/ptx.h"
 #include "tests/cuda_emulator/device_array.h"
 #include "tests/cuda_emulator/emulator.h"
 
@@ -260,6 +261,27 @@ TEST_F(CudaEmulatorGraph, FindsMemoryFreedBeforeAReplay) {
   };
   EXPECT_DEATH(replay(), "kernel add.*touches device memory.*which was freed");
   check(api().graph_exec_destroy(exec), "destroy");
+}
+
+/// Every other thread forgets to wait for what comes before.
+template <bool kAll>
+__global__ void overlapping(int* x) {
+  let_next_kernel_begin();
+  if (kAll || threadIdx.x % 2 == 0) {
+    wait_for_kernels_before();
+  }
+  x[threadIdx.x] = 1;
+}
+
+TEST(CudaEmulatorStream, FindsThreadsThatDoNotWaitForTheKernelsBefore) {
+  const auto run = [](void (*kernel)(int*)) {
+    const DeviceArray<int> array(32);
+    const TestStream stream;
+    launch(kernel, "tested", {.grid = {1}, .block = {32}, .stream = stream, .overlaps = true}, array.data());
+    return array.read(stream);
+  };
+  EXPECT_EQ(run(overlapping<true>), std::vector<int>(32, 1));
+  EXPECT_DEATH(run(overlapping<false>), "kernel tested.*thread \\(1, 0, 0\\).*did not wait");
 }
 
 }  // namespace

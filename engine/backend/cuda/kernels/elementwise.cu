@@ -1,6 +1,7 @@
 #include "engine/backend/cuda/kernels/elementwise.h"
 
 #include "cuda/launch.h"
+#include "cuda/ptx.h"
 #include "engine/backend/cuda/kernels/math.h"
 
 namespace longship::cuda {
@@ -10,7 +11,10 @@ namespace {
 constexpr int kThreads = 256;
 
 LaunchShape shape_of(int64_t values, StreamHandle stream) {
-  return {.grid = {static_cast<unsigned>((values + kThreads - 1) / kThreads)}, .block = {kThreads}, .stream = stream};
+  return {.grid = {static_cast<unsigned>((values + kThreads - 1) / kThreads)},
+          .block = {kThreads},
+          .stream = stream,
+          .overlaps = true};
 }
 
 __device__ __forceinline__ int64_t global_thread() {
@@ -19,6 +23,8 @@ __device__ __forceinline__ int64_t global_thread() {
 
 __global__ void add_kernel(const float* x, const float* bias, const float* residual, int64_t count, int64_t width,
                            float* y) {
+  let_next_kernel_begin();
+  wait_for_kernels_before();
   const int64_t i = global_thread();
   if (i >= count) {
     return;
@@ -34,6 +40,8 @@ __global__ void add_kernel(const float* x, const float* bias, const float* resid
 }
 
 __global__ void silu_mul_kernel(const float* x, int64_t count, int64_t width, float* y) {
+  let_next_kernel_begin();
+  wait_for_kernels_before();
   const int64_t i = global_thread();
   if (i < count) {
     const float* gate = x + i / width * 2 * width + i % width;
@@ -43,6 +51,8 @@ __global__ void silu_mul_kernel(const float* x, int64_t count, int64_t width, fl
 
 // x (1 + tanh u) / 2 = x times the logistic function of 2 u, u = sqrt(2 / pi) (x + 0.044715 x^3).
 __global__ void gelu_tanh_kernel(const float* x, int64_t count, float* y) {
+  let_next_kernel_begin();
+  wait_for_kernels_before();
   constexpr float kTwiceRoot = 1.5957691216057308F;
   const int64_t i = global_thread();
   if (i < count) {
@@ -53,6 +63,8 @@ __global__ void gelu_tanh_kernel(const float* x, int64_t count, float* y) {
 }
 
 __global__ void gather_rows_kernel(const float* x, const int32_t* rows, int64_t count, int64_t width, float* y) {
+  let_next_kernel_begin();
+  wait_for_kernels_before();
   const int64_t i = global_thread();
   if (i < count) {
     y[i] = x[rows[i / width] * width + i % width];
@@ -61,6 +73,8 @@ __global__ void gather_rows_kernel(const float* x, const int32_t* rows, int64_t 
 
 // A thread a pair.
 __global__ void rope_kernel(HeadRows x, const float* cos, const float* sin) {
+  let_next_kernel_begin();
+  wait_for_kernels_before();
   const int half = x.head_dim / 2;
   const int64_t pair = global_thread();
   if (pair >= x.rows * x.heads * half) {

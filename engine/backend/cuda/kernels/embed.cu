@@ -1,6 +1,7 @@
 #include "engine/backend/cuda/kernels/embed.h"
 
 #include "cuda/launch.h"
+#include "cuda/ptx.h"
 #include "engine/backend/cuda/kernels/stored_values.h"
 
 namespace longship::cuda {
@@ -10,6 +11,8 @@ namespace {
 constexpr int kThreads = 256;
 
 __global__ void embed_kernel(StoredTable table, const int32_t* ids, int64_t count, float* out) {
+  let_next_kernel_begin();
+  wait_for_kernels_before();
   const int64_t index = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   if (index >= count * table.columns) {
     return;
@@ -26,7 +29,8 @@ __global__ void embed_kernel(StoredTable table, const int32_t* ids, int64_t coun
 void launch_embed(const StoredTable& table, const int32_t* ids, int64_t count, float* out, StreamHandle stream) {
   const LaunchShape shape{.grid = {static_cast<unsigned>((count * table.columns + kThreads - 1) / kThreads)},
                           .block = {kThreads},
-                          .stream = stream};
+                          .stream = stream,
+                          .overlaps = true};
   launch(embed_kernel, "embed", shape, table, ids, count, out);
 }
 

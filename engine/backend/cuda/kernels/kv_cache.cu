@@ -38,6 +38,8 @@ __device__ __forceinline__ void store(std::byte* page, int64_t index, float valu
 // A thread a value of a key and of a value.
 template <KvType kType>
 __global__ void kv_write_kernel(HeadRows keys, HeadRows values, StepView step, KvView kv) {
+  let_next_kernel_begin();
+  wait_for_kernels_before();
   const int64_t index = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   const int64_t per_row = static_cast<int64_t>(kv.heads) * kv.head_dim;
   const int64_t row = index / per_row;
@@ -55,6 +57,8 @@ __global__ void kv_write_kernel(HeadRows keys, HeadRows values, StepView step, K
 // A thread a pair of a head: of the query, which is rotated, of a key or of a value.
 template <KvType kType>
 __global__ void rope_kv_write_kernel(const RotaryArguments task, StepView step, KvView kv) {
+  let_next_kernel_begin();
+  wait_for_kernels_before();
   const int half = kv.head_dim / 2;
   const int heads = static_cast<int>(task.query.heads) + 2 * kv.heads;
   const int64_t index = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
@@ -107,6 +111,8 @@ __device__ __forceinline__ signed char quantise(float value, unsigned short& sca
 
 // A warp a block of 32 values.
 __global__ void kv_write_q8_kernel(HeadRows keys, HeadRows values, StepView step, KvView kv) {
+  let_next_kernel_begin();
+  wait_for_kernels_before();
   const int64_t index = static_cast<int64_t>(blockIdx.x) * (kThreads / kWarp) + threadIdx.x / kWarp;
   const int blocks = kv.head_dim / kScaleBlock;
   const int64_t row = index / (kv.heads * blocks);
@@ -132,7 +138,10 @@ __global__ void kv_write_q8_kernel(HeadRows keys, HeadRows values, StepView step
 }
 
 LaunchShape shape_of(int64_t items, int per_block, StreamHandle stream) {
-  return {.grid = {static_cast<unsigned>((items + per_block - 1) / per_block)}, .block = {kThreads}, .stream = stream};
+  return {.grid = {static_cast<unsigned>((items + per_block - 1) / per_block)},
+          .block = {kThreads},
+          .stream = stream,
+          .overlaps = true};
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include "cuda/launch.h"
 #include "cuda/norm_row.h"
+#include "cuda/ptx.h"
 #include "engine/backend/cuda/kernels/math.h"
 
 namespace longship::cuda {
@@ -12,6 +13,8 @@ constexpr int kHeadsPerBlock = 4;
 
 // A block a row.
 __global__ void norm_kernel(const float* x, RowNorm norm, float* y) {
+  let_next_kernel_begin();
+  wait_for_kernels_before();
   SharedMemory memory;
   const Shared<float> sums = memory.take<float>(kMostNormWarps);
   const float* row = x + static_cast<int64_t>(blockIdx.x) * norm.width;
@@ -20,6 +23,8 @@ __global__ void norm_kernel(const float* x, RowNorm norm, float* y) {
 }
 
 __global__ void add_norm_kernel(const float* x, const float* bias, RowNorm norm, float* hidden, float* normed) {
+  let_next_kernel_begin();
+  wait_for_kernels_before();
   SharedMemory memory;
   const Shared<float> sums = memory.take<float>(kMostNormWarps);
   const int64_t first = static_cast<int64_t>(blockIdx.x) * norm.width;
@@ -34,6 +39,8 @@ __global__ void add_norm_kernel(const float* x, const float* bias, RowNorm norm,
 
 // A warp a head.
 __global__ void rms_norm_heads_kernel(HeadRows x, const float* gain, float eps) {
+  let_next_kernel_begin();
+  wait_for_kernels_before();
   const int64_t head = static_cast<int64_t>(blockIdx.x) * kHeadsPerBlock + threadIdx.x / kWarp;
   if (head >= x.rows * x.heads) {
     return;
@@ -50,21 +57,27 @@ __global__ void rms_norm_heads_kernel(HeadRows x, const float* gain, float eps) 
   }
 }
 
+LaunchShape shape_of(int64_t rows, int width, StreamHandle stream) {
+  LaunchShape shape = norm_shape(static_cast<unsigned>(rows), width, stream);
+  shape.overlaps = true;
+  return shape;
+}
+
 }  // namespace
 
 void launch_norm(const float* x, const RowNorm& norm, int64_t rows, float* y, StreamHandle stream) {
-  launch(norm_kernel, "norm", norm_shape(static_cast<unsigned>(rows), norm.width, stream), x, norm, y);
+  launch(norm_kernel, "norm", shape_of(rows, norm.width, stream), x, norm, y);
 }
 
 void launch_add_norm(const float* x, const float* bias, const RowNorm& norm, int64_t rows, float* hidden, float* normed,
                      StreamHandle stream) {
-  launch(add_norm_kernel, "add_norm", norm_shape(static_cast<unsigned>(rows), norm.width, stream), x, bias, norm,
-         hidden, normed);
+  launch(add_norm_kernel, "add_norm", shape_of(rows, norm.width, stream), x, bias, norm, hidden, normed);
 }
 
 void launch_rms_norm_heads(const HeadRows& x, const float* gain, float eps, StreamHandle stream) {
   const int64_t blocks = (x.rows * x.heads + kHeadsPerBlock - 1) / kHeadsPerBlock;
-  const LaunchShape shape{.grid = {static_cast<unsigned>(blocks)}, .block = {kHeadsPerBlock * kWarp}, .stream = stream};
+  const LaunchShape shape{
+      .grid = {static_cast<unsigned>(blocks)}, .block = {kHeadsPerBlock * kWarp}, .stream = stream, .overlaps = true};
   launch(rms_norm_heads_kernel, "rms_norm_heads", shape, x, gain, eps);
 }
 
