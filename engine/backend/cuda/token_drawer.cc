@@ -58,7 +58,10 @@ std::unique_ptr<DrawnTokens> TokenDrawer::draw(const Tensor& logits, std::span<c
   const auto count = draws.size();
   const auto vocab = static_cast<int>(logits.dim(1));
   const int blocks = (vocab + kSumTokens - 1) / kSumTokens;
-  const std::size_t sums_at = count * sizeof(TokenDraw);
+  const int segments = draw_segments(vocab);
+  const std::size_t firsts_at =
+      (count * sizeof(TokenDraw) + sizeof(uint64_t) - 1) / sizeof(uint64_t) * sizeof(uint64_t);
+  const std::size_t sums_at = firsts_at + count * static_cast<std::size_t>(segments) * sizeof(uint64_t);
   const std::size_t tokens_at = sums_at + count * static_cast<std::size_t>(blocks) * sizeof(DrawSum);
   const std::size_t bytes = tokens_at + count * sizeof(int32_t);
   if (bytes > bytes_) {
@@ -67,15 +70,17 @@ std::unique_ptr<DrawnTokens> TokenDrawer::draw(const Tensor& logits, std::span<c
     memory_ = allocate_device(bytes_);
   }
   auto* memory = static_cast<std::byte*>(memory_.get());
-  staging.copy(draws.data(), memory, sums_at, stream);
+  staging.copy(draws.data(), memory, count * sizeof(TokenDraw), stream);
   const DrawArguments arguments{.logits = logits.data<float>(),
                                 .vocab = vocab,
                                 .draws = reinterpret_cast<const TokenDraw*>(memory),
                                 .count = static_cast<int>(count),
                                 .blocks = blocks,
                                 .sums = reinterpret_cast<DrawSum*>(memory + sums_at),
+                                .segments = segments,
+                                .firsts = reinterpret_cast<uint64_t*>(memory + firsts_at),
                                 .tokens = reinterpret_cast<int32_t*>(memory + tokens_at)};
-  launch_draw(arguments, stream);
+  launch_draw(arguments, needs_sums(draws), stream);
   Slot& slot = take_slot(count, stream);
   check(
       api().memcpy_async(slot.memory.get(), arguments.tokens, count * sizeof(int32_t), CopyKind::kDeviceToHost, stream),

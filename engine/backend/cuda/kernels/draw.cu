@@ -1,5 +1,7 @@
 #include "engine/backend/cuda/kernels/draw.h"
 
+#include <algorithm>
+
 #include "cuda/launch.h"
 #include "engine/backend/cuda/kernels/draw_math_inl.h"
 #include "engine/backend/cuda/kernels/first_candidates_inl.h"
@@ -14,12 +16,11 @@ static_assert(kDrawThreads == kMostCandidates);
 constexpr int kSumThreads = 128;
 constexpr int kSumLanes = 16;
 
-__device__ __forceinline__ bool is_greedy(const TokenDraw& draw) {
+__host__ __device__ __forceinline__ bool is_greedy(const TokenDraw& draw) {
   return !(draw.temperature > 0);
 }
 
-// Probabilities are parts of the sum over the whole row, not of one over few candidates.
-__device__ __forceinline__ bool needs_sums(const TokenDraw& draw) {
+__host__ __device__ __forceinline__ bool needs_sums(const TokenDraw& draw) {
   return !is_greedy(draw) && draw.top_k <= 0 && !(draw.min_p > 0);
 }
 
@@ -189,6 +190,18 @@ class TokenChoice {
   const TokenDraw& draw_;
 };
 
+// A warp a segment.
+__global__ void __launch_bounds__(kDrawThreads) draw_firsts_kernel(const DrawArguments task) {
+  const int segment = static_cast<int>(blockIdx.x * (kDrawThreads / kWarp) + threadIdx.x / kWarp);
+  if (segment < task.segments) {
+    const float* logits = task.logits + static_cast<int64_t>(task.draws[blockIdx.y].row) * task.vocab;
+    const uint64_t first = first_of_segment(logits, task.vocab, segment);
+    if (threadIdx.x % kWarp == 0) {
+      task.firsts[static_cast<int64_t>(blockIdx.y) * task.segments + segment] = first;
+    }
+  }
+}
+
 // A block a draw.
 __global__ void __launch_bounds__(kDrawThreads) draw_tokens_kernel(const DrawArguments task) {
   SharedMemory memory;
@@ -196,13 +209,14 @@ __global__ void __launch_bounds__(kDrawThreads) draw_tokens_kernel(const DrawArg
   const TokenDraw draw = task.draws[blockIdx.x];
   TokenChoice choice(memory, task, draw);
   const float* logits = task.logits + static_cast<int64_t>(draw.row) * task.vocab;
+  const uint64_t* firsts = task.firsts + static_cast<int64_t>(blockIdx.x) * task.segments;
   int32_t token = kNoToken;
   if (is_greedy(draw)) {
-    const uint64_t best = candidates.select_one(logits, task.vocab);
+    const uint64_t best = candidates.select_one(firsts, task.vocab);
     token = best == kNoCandidate ? kNoToken : token_of(best);
   } else {
     const int wanted = draw.top_k > 0 ? draw.top_k : static_cast<int>(kMostCandidates);
-    token = choice.choose(candidates.select(logits, task.vocab, wanted), wanted);
+    token = choice.choose(candidates.select(logits, task.vocab, firsts, wanted), wanted);
   }
   if (threadIdx.x == 0) {
     task.tokens[blockIdx.x] = token;
@@ -225,13 +239,28 @@ void launch_feed(const int32_t* drawn, int count, int32_t* tokens, StreamHandle 
   launch(feed_kernel, "feed", shape, drawn, count, tokens);
 }
 
-void launch_draw(const DrawArguments& arguments, StreamHandle stream) {
+int draw_segments(int vocab) {
+  return (vocab + kSegmentTokens - 1) / kSegmentTokens;
+}
+
+bool needs_sums(std::span<const TokenDraw> draws) {
+  return std::ranges::any_of(draws, [](const TokenDraw& draw) { return needs_sums(draw); });
+}
+
+void launch_draw(const DrawArguments& arguments, bool with_sums, StreamHandle stream) {
+  constexpr unsigned kWarps = kDrawThreads / kWarp;
   const auto count = static_cast<unsigned>(arguments.count);
+  const LaunchShape firsts{.grid = {(static_cast<unsigned>(arguments.segments) + kWarps - 1) / kWarps, count},
+                           .block = {kDrawThreads},
+                           .stream = stream};
+  launch(draw_firsts_kernel, "draw_firsts", firsts, arguments);
   const LaunchShape sums{.grid = {static_cast<unsigned>(arguments.blocks), count},
                          .block = {kSumThreads},
                          .shared_bytes = shared_bytes<float>(kSumTokens) + shared_bytes<float>(kSumThreads / kWarp),
                          .stream = stream};
-  launch(draw_sums_kernel, "draw_sums", sums, arguments);
+  if (with_sums) {
+    launch(draw_sums_kernel, "draw_sums", sums, arguments);
+  }
   const LaunchShape tokens{.grid = {count},
                            .block = {kDrawThreads},
                            .shared_bytes = FirstCandidates::bytes() + TokenChoice::bytes(),

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <span>
+
 #include "cuda/api.h"
 #include "engine/backend/token_draw.h"
 
@@ -19,15 +21,22 @@ struct DrawArguments {
   int vocab = 0;
   const TokenDraw* draws = nullptr;  ///< [count]
   int count = 0;
-  int blocks = 0;             ///< Of kSumTokens of the vocabulary.
-  DrawSum* sums = nullptr;    ///< [count, blocks]
-  int32_t* tokens = nullptr;  ///< [count]
+  int blocks = 0;              ///< Of kSumTokens of the vocabulary.
+  DrawSum* sums = nullptr;     ///< [count, blocks]
+  int segments = 0;            ///< Of the vocabulary: draw_segments().
+  uint64_t* firsts = nullptr;  ///< [count, segments]
+  int32_t* tokens = nullptr;   ///< [count]
 };
+
+/// Parts of a row of which the first candidates are found apart.
+int draw_segments(int vocab);
 
 /// tokens[i] = drawn[i], 0 in place of no token, for `count` tokens.
 void launch_feed(const int32_t* drawn, int count, int32_t* tokens, StreamHandle stream);
 
-/// See Kernels::draw_tokens.
-void launch_draw(const DrawArguments& arguments, StreamHandle stream);
+/// See Kernels::draw_tokens. `sums`: whether a draw needs the sum over its row.
+void launch_draw(const DrawArguments& arguments, bool sums, StreamHandle stream);
+/// Whether one does: probabilities are parts of the sum over the whole row, not of one over few candidates.
+bool needs_sums(std::span<const TokenDraw> draws);
 
 }  // namespace longship::cuda
