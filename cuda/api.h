@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "cuda/tensor_map.h"
+
 namespace longship::cuda {
 
 /// Opaque handles of the runtime, as wide as its own.
@@ -88,6 +90,9 @@ struct Api {
   /// started by the template of launch.h.
   Status (*launch_kernel)(const void* kernel, Dim3 grid, Dim3 block, void** args, std::size_t shared_bytes,
                           bool overlaps, StreamHandle stream);
+  /// Of a tensor in the device's memory, aligned to 16 bytes, of which no box that is outside of memory is copied. On
+  /// devices from compute capability 9.0 on.
+  Status (*encode_tensor_map)(TensorMap* map, const void* memory, const TensorShape& shape);
   Status (*last_error)();  ///< And resets it.
 };
 

@@ -42,7 +42,7 @@ __device__ __forceinline__ Shared<To> shared_cast(From* array) {
   return reinterpret_cast<To*>(array);
 }
 
-extern __shared__ __align__(16) unsigned char shared_bytes_of_block[];
+extern __shared__ __align__(1024) unsigned char shared_bytes_of_block[];
 
 /// Hands out the dynamic shared memory of a block, piece after piece, each aligned to 16 bytes. Every thread makes the
 /// same calls.

@@ -1,11 +1,21 @@
 #pragma once
 
 #include "cuda/device.h"
+#include "cuda/tensor_map.h"
 
 // Everything that kernels need of PTX beyond CUDA C++, declared here and defined once in PTX (PTX ISA 9.0, the sections
 // named below) and once for the emulation.
 
 namespace longship::cuda {
+
+#if defined(LONGSHIP_CUDA_EMULATED)
+namespace emulator {
+struct MatrixDescriptor;
+}
+using MatrixDescriptor = emulator::MatrixDescriptor;
+#else
+using MatrixDescriptor = uint64_t;
+#endif
 
 /// Conversions of the 16-bit formats. To 16 bits: rounded to nearest, ties to even; f16 overflows to infinity; a NaN
 /// stays one, with any payload.
@@ -72,10 +82,69 @@ __device__ __forceinline__ uint64_t global_timer_ns();
 /// Ends the kernel as failed; the process can use the device no more.
 __device__ __forceinline__ void trap();
 
+/// What follows needs compute capability 9.0 with its own features (sm_90a).
+
+/// A barrier in 8 bytes of shared memory for threads and bulk copies ("mbarrier"). A phase is over when as many
+/// arrivals as the barrier was made for, and all bytes that were announced, have come; the next begins at once.
+/// To be made by one thread, followed by mbarrier_fence_init() and __syncthreads().
+__device__ __forceinline__ void mbarrier_init(Shared<uint64_t> barrier, int arrivals);
+__device__ __forceinline__ void mbarrier_fence_init();
+__device__ __forceinline__ void mbarrier_arrive(Shared<uint64_t> barrier);
+/// Arrives and announces bytes that copies will bring.
+__device__ __forceinline__ void mbarrier_arrive_expect(Shared<uint64_t> barrier, int bytes);
+/// Waits until the phase number n is over, of which `parity` is n % 2; at most the phase after it may be under way.
+__device__ __forceinline__ void mbarrier_wait(Shared<uint64_t> barrier, int parity);
+
+/// Barriers `id` from 1 to 15 of some warps of a block, `threads` threads in all; arrive does not wait. Threads of the
+/// same warp call it together.
+__device__ __forceinline__ void named_barrier_sync(int id, int threads);
+__device__ __forceinline__ void named_barrier_arrive(int id, int threads);
+
+/// Starts to copy a box from (x, y, z) on of a TensorMap to shared memory, aligned to 1,024 bytes, by one thread. The
+/// 16-byte pieces of each row of 128 bytes come permuted: piece p of row r to p ^ (r % 8). Outside of the tensor are
+/// zeros. All bytes of the box arrive at `barrier`. The map is a __grid_constant__ parameter of the kernel.
+__device__ __forceinline__ void copy_box(Shared<uint16_t> to, const TensorMap& map, int x, int y, int z,
+                                         Shared<uint64_t> barrier);
+/// Orders the thread's accesses to shared memory before those of copies and of wgmma that other synchronisation orders
+/// after them.
+__device__ __forceinline__ void fence_async_proxy();
+
+/// Registers of each thread of the warpgroup from here on; a multiple of 8.
+template <int kRegisters>
+__device__ __forceinline__ void raise_registers();
+template <int kRegisters>
+__device__ __forceinline__ void lower_registers();
+
+/// A matrix of 16-bit elements in shared memory, in rows of 128 bytes permuted as copy_box() does, eight rows in 1,024
+/// bytes on end. For rows of the matrix that lie along its inner dimension ("K-major") the next eight rows are
+/// `stride_bytes` on. Rows along the outer dimension ("MN-major") hold 64 elements of it: the next 64 are
+/// `leading_bytes` on, and the next eight of the inner dimension `stride_bytes`.
+__device__ __forceinline__ MatrixDescriptor matrix_descriptor(Shared<uint16_t> begin, int leading_bytes,
+                                                              int stride_bytes);
+__device__ __forceinline__ MatrixDescriptor advance(MatrixDescriptor matrix, int bytes);
+
+/// Starts d = a b, or d += a b if `add`, by the 128 threads of a warpgroup ("wgmma"): a is [64, 16], b [16, N] MN-major
+/// for d of N / 2 values a thread: 128 or 64. Warp w has rows 16 w to 16 w + 15 of a and d; its lanes have d as that of
+/// N / 8 mma_m16n8k16 side by side, and a from registers as that has it; from shared memory a is K-major. d and a may
+/// not be touched before wgmma_wait().
+template <bool kBf16, int N>
+__device__ __forceinline__ void wgmma_m64k16(float (&d)[N / 2], MatrixDescriptor a, MatrixDescriptor b, bool add);
+template <bool kBf16, int N>
+__device__ __forceinline__ void wgmma_m64k16(float (&d)[N / 2], const uint32_t (&a)[4], MatrixDescriptor b, bool add);
+/// Before the first wgmma, and wherever registers that it uses were changed.
+__device__ __forceinline__ void wgmma_fence();
+/// Makes a group of the products since the last group.
+__device__ __forceinline__ void wgmma_commit();
+/// Waits until at most kPending of the latest groups are still under way; `d` is of one of those that are over.
+template <int kPending, int kCount>
+__device__ __forceinline__ void wgmma_wait(float (&d)[kCount]);
+
 }  // namespace longship::cuda
 
 #if defined(LONGSHIP_CUDA_EMULATED)
 #include "tests/cuda_emulator/ptx.h"
+#include "tests/cuda_emulator/ptx_hopper.h"
 #else
 #include "cuda/ptx_device.h"
+#include "cuda/ptx_hopper_device.h"
 #endif

@@ -1,3 +1,4 @@
+#include <cuda.h>
 #include <cuda_runtime_api.h>
 
 #include <algorithm>
@@ -85,6 +86,32 @@ Status ipc_open_handle(void** memory, const IpcHandle* handle) {
   return cudaIpcOpenMemHandle(memory, native_handle, cudaIpcMemLazyEnablePeerAccess);
 }
 
+static_assert(sizeof(TensorMap) == sizeof(CUtensorMap));
+
+/// The driver's function, found through the runtime so that nothing else links the driver.
+Status encode_tensor_map(TensorMap* map, const void* memory, const TensorShape& shape) {
+  static void* const function = [] {
+    void* found = nullptr;
+    cudaDriverEntryPointQueryResult result = {};
+    const cudaError_t status =
+        cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &found, 12000, cudaEnableDefault, &result);
+    return status == cudaSuccess && result == cudaDriverEntryPointSuccess ? found : nullptr;
+  }();
+  if (function == nullptr) {
+    return cudaErrorNotSupported;
+  }
+  const cuuint64_t sizes[3] = {shape.sizes[0], shape.sizes[1], shape.sizes[2]};
+  const cuuint64_t strides[2] = {shape.strides[0], shape.strides[1]};
+  const cuuint32_t box[3] = {64, shape.box_rows, 1};
+  const cuuint32_t steps[3] = {1, 1, 1};
+  const auto encode = reinterpret_cast<decltype(&cuTensorMapEncodeTiled)>(function);
+  const CUresult status =
+      encode(reinterpret_cast<CUtensorMap*>(map), CU_TENSOR_MAP_DATA_TYPE_UINT16, 3, const_cast<void*>(memory), sizes,
+             strides, box, steps, CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
+             CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+  return status == CUDA_SUCCESS ? cudaSuccess : cudaErrorInvalidValue;
+}
+
 void set_memory_functions(Api& api) {
   api.malloc = [](void** memory, std::size_t bytes) -> Status { return cudaMalloc(memory, bytes); };
   api.free = [](void* memory) -> Status { return cudaFree(memory); };
@@ -164,6 +191,7 @@ Api make_api() {
     return cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
   };
   api.launch_kernel = launch_kernel;
+  api.encode_tensor_map = encode_tensor_map;
   api.last_error = []() -> Status { return cudaGetLastError(); };
   return api;
 }

@@ -4,6 +4,7 @@
 #include <bit>
 #include <utility>
 
+#include "tests/cuda_emulator/async_units.h"
 #include "tests/cuda_emulator/emulator.h"
 #include "tests/cuda_emulator/message.h"
 
@@ -60,6 +61,7 @@ void Block::begin(const Launch& launch, uint3 index) {
   }
   shared_.resize(std::max(shared_.size(), launch.shared_bytes));
   pieces_taken_ = 0;
+  async_units_.reset();
 }
 
 Block::Outcome Block::run(Fiber& host) {
@@ -123,6 +125,9 @@ void Block::start(int number) {
 }
 
 void Block::end(Thread& thread) {
+  if (async_units_ != nullptr) {
+    async_units_->check_end(thread);
+  }
   thread.state = Thread::State::kEnded;
   ++ended_;
   if (launch_->overlaps && !thread.waited) {
@@ -264,6 +269,24 @@ void Block::spin() {
   suspend(me, Thread::State::kSpins, std::source_location());
 }
 
+void Block::poll(const std::source_location& where) {
+  polling_.push_back(current_thread);
+  suspend(*current_thread, Thread::State::kPolls, where);
+}
+
+void Block::wake() {
+  for (Thread* thread : std::exchange(polling_, {})) {
+    release(*thread);
+  }
+}
+
+AsyncUnits& Block::async_units() {
+  if (async_units_ == nullptr) {
+    async_units_ = std::make_shared<AsyncUnits>();
+  }
+  return *async_units_;
+}
+
 Piece& Block::piece(int begin, int bytes, int element_bytes) {
   const int shift = std::min(2, std::countr_zero(static_cast<unsigned>(element_bytes)));
   for (std::size_t i = 0; i < pieces_taken_; ++i) {
@@ -296,6 +319,11 @@ void Block::report_deadlock() const {
   std::string text = "no thread of the block can go on";
   for (int number = 0; number < count_; ++number) {
     const Thread& thread = threads_[number];
+    if (thread.state == Thread::State::kPolls) {
+      text +=
+          format(": thread %d waits in %s at %s", number, thread.where.function_name(), place(thread.where).c_str());
+      break;
+    }
     if (thread.state == Thread::State::kInWarp) {
       const Warp& warp = warps_[number / 32];
       unsigned missing = thread.mask & ~warp.waiting;

@@ -16,6 +16,7 @@
 namespace longship::cuda::emulator {
 
 class Block;
+class AsyncUnits;
 
 /// What the lanes of a warp do together.
 enum class WarpOp : uint8_t { kShuffle, kVote, kSync, kLoadMatrix, kMultiply };
@@ -29,7 +30,7 @@ struct AsyncCopy {
 
 /// A thread of the running block.
 struct Thread {
-  enum class State : uint8_t { kRuns, kAtBarrier, kInWarp, kSpins, kEnded };
+  enum class State : uint8_t { kRuns, kAtBarrier, kInWarp, kPolls, kSpins, kEnded };
 
   Block* block = nullptr;
   Fiber* fiber = nullptr;  ///< Where it goes on, if it waits.
@@ -97,6 +98,11 @@ class Block {
   void meet(WarpOp op, unsigned mask, void* deposit, void (*resolve)(void* const* deposits, unsigned mask),
             const std::source_location& where);
   void spin();
+  /// Waits until another thread calls wake(), for what only threads of the block can bring about.
+  void poll(const std::source_location& where);
+  void wake();
+  /// Of this block.
+  AsyncUnits& async_units();
   Piece& piece(int begin, int bytes, int element_bytes);
 
   const Launch& launch() const { return *launch_; }
@@ -129,6 +135,8 @@ class Block {
   std::vector<Warp> warps_;
   std::deque<Thread*> ready_;
   std::vector<Thread*> spinning_;
+  std::vector<Thread*> polling_;
+  std::shared_ptr<AsyncUnits> async_units_;  ///< Null until it is wanted.
   std::vector<std::byte> shared_;
   std::vector<std::unique_ptr<Piece>> pieces_;
   std::size_t pieces_taken_ = 0;

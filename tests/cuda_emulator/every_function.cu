@@ -37,6 +37,42 @@ __global__ void every_function(const uint4* in, uint32_t* out, float* sums, int 
   out[3] = add_acquire_release(out + 4, 1);
 }
 
+__global__ void every_hopper_function([[maybe_unused]] const __grid_constant__ TensorMap map,
+                                      [[maybe_unused]] float* sums) {
+#if defined(__CUDA_ARCH_FEAT_SM90_ALL)
+  SharedMemory memory;
+  const Shared<uint16_t> box = memory.take<uint16_t>(64 * 64);
+  const Shared<uint64_t> barrier = memory.take<uint64_t>(1);
+  lower_registers<160>();
+  raise_registers<168>();
+  if (threadIdx.x == 0) {
+    mbarrier_init(barrier, 2);
+    mbarrier_fence_init();
+    copy_box(box, map, 0, 0, 0, barrier);
+    mbarrier_arrive_expect(barrier, 64 * 64 * 2);
+    mbarrier_arrive(barrier);
+  }
+  named_barrier_arrive(1, 256);
+  named_barrier_sync(2, 128);
+  mbarrier_wait(barrier, 0);
+  fence_async_proxy();
+  const MatrixDescriptor matrix = matrix_descriptor(box, 0, 1024);
+  const uint32_t registers[4] = {1, 2, 3, 4};
+  float narrow[32] = {};
+  float wide[64] = {};
+  wgmma_fence();
+  wgmma_m64k16<true, 64>(narrow, matrix, advance(matrix, 32), true);
+  wgmma_m64k16<false, 64>(narrow, registers, matrix, true);
+  wgmma_commit();
+  wgmma_m64k16<false, 128>(wide, matrix, matrix, true);
+  wgmma_m64k16<true, 128>(wide, registers, matrix, true);
+  wgmma_commit();
+  wgmma_wait<1>(narrow);
+  wgmma_wait<0>(wide);
+  sums[threadIdx.x] = narrow[threadIdx.x % 2] + wide[0];
+#endif
+}
+
 void launch_every_function(const uint4* in, uint32_t* out, float* sums, StreamHandle stream) {
   launch(every_function, "every_function", {{1}, {32}, shared_bytes<uint16_t>(256), stream}, in, out, sums, 32);
 }

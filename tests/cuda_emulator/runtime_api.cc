@@ -2,6 +2,7 @@
 
 #include "cuda/api.h"
 #include "cuda/launch.h"
+#include "tests/cuda_emulator/async_units.h"
 #include "tests/cuda_emulator/block.h"
 #include "tests/cuda_emulator/copies.h"
 #include "tests/cuda_emulator/device_memory.h"
@@ -210,6 +211,9 @@ Api make_api() {
     return bytes < 0 || static_cast<std::size_t>(bytes) > kMaxSharedBytes ? kInvalidValue : kSuccess;
   };
   api.launch_kernel = launch_by_address;
+  api.encode_tensor_map = [](TensorMap* map, const void* memory, const TensorShape& shape) {
+    return encode(*map, memory, shape) ? kSuccess : kInvalidValue;
+  };
   api.last_error = [] { return kSuccess; };
   return api;
 }

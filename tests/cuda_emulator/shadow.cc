@@ -33,7 +33,7 @@ void WarpClock::synchronise(unsigned mask) {
 }
 
 bool ShadowCell::follows_write(const Accessor& who) const {
-  return write_epoch_ != who.epoch || writer_ == who.thread ||
+  return write_epoch_ != who.epoch || writer_ == who.thread || kind_ == Write::kBulkCopy ||
          (writer_ >> 5 == who.warp && who.clock->ordered(who.lane(), writer_ & 31, write_stamp_));
 }
 
@@ -100,6 +100,24 @@ Hazard ShadowCell::write(const Accessor& who, Write kind) {
   writer_ = who.thread;
   kind_ = kind;
   return Hazard::kNone;
+}
+
+void ShadowCell::begin_bulk_copy(const Accessor& who) {
+  write_epoch_ = who.epoch;
+  writer_ = who.thread;
+  kind_ = Write::kAsyncCopy;
+  read_epoch_ = 0;
+}
+
+void ShadowCell::end_bulk_copy() {
+  kind_ = Write::kBulkCopy;
+}
+
+Hazard ShadowCell::read_by_unit(const Accessor& who) const {
+  if (write_epoch_ < who.first_epoch) {
+    return Hazard::kNeverWritten;
+  }
+  return kind_ == Write::kAsyncCopy ? Hazard::kStillCopied : Hazard::kNone;
 }
 
 int ShadowCell::reader(const Accessor& who) const {

@@ -44,7 +44,7 @@ enum class Hazard : uint8_t { kNone, kNeverWritten, kStillCopied, kReadAfterWrit
 /// The last write to some bytes of shared memory and the reads since.
 class ShadowCell {
  public:
-  enum class Write : uint8_t { kPlain, kAtomic, kAsyncCopy, kEndOfAsyncCopy };
+  enum class Write : uint8_t { kPlain, kAtomic, kAsyncCopy, kEndOfAsyncCopy, kBulkCopy };
 
   /// Whether read() has nothing to check and nothing to note; the quick way of most reads.
   bool knows_read(const Accessor& who) const {
@@ -57,6 +57,11 @@ class ShadowCell {
   }
   Hazard read(const Accessor& who);
   Hazard write(const Accessor& who, Write kind);
+  /// By units beside the threads, whose order is that of barriers in shared memory and not checked: the beginning and
+  /// the end of a copy, and reads.
+  void begin_bulk_copy(const Accessor& who);
+  void end_bulk_copy();
+  Hazard read_by_unit(const Accessor& who) const;
 
   /// The other thread of a hazard.
   int writer() const { return writer_; }

@@ -64,4 +64,23 @@ void check_shared_write(Piece& piece, int offset, int bytes, ShadowCell::Write k
               [kind](ShadowCell& cell, const Accessor& who) { return cell.write(who, kind); });
 }
 
+void check_unit_read(Piece& piece, int offset, int bytes) {
+  visit_cells(piece, offset, bytes, "a product reads",
+              [](const ShadowCell& cell, const Accessor& who) { return cell.read_by_unit(who); });
+}
+
+void begin_bulk_copy(Piece& piece, int offset, int bytes) {
+  visit_cells(piece, offset, bytes, "a copy writes", [](ShadowCell& cell, const Accessor& who) {
+    cell.begin_bulk_copy(who);
+    return Hazard::kNone;
+  });
+}
+
+void end_bulk_copy(Piece& piece, int offset, int bytes) {
+  visit_cells(piece, offset, bytes, "a copy writes", [](ShadowCell& cell, const Accessor&) {
+    cell.end_bulk_copy();
+    return Hazard::kNone;
+  });
+}
+
 }  // namespace longship::cuda::emulator

@@ -13,6 +13,10 @@ namespace emulator {
 /// Checks an access of the running thread to bytes [offset, offset + bytes) of a piece.
 void check_shared_read_slowly(Piece& piece, int offset, int bytes);
 void check_shared_write(Piece& piece, int offset, int bytes, ShadowCell::Write kind);
+/// Of units beside the threads.
+void check_unit_read(Piece& piece, int offset, int bytes);
+void begin_bulk_copy(Piece& piece, int offset, int bytes);
+void end_bulk_copy(Piece& piece, int offset, int bytes);
 
 inline void check_shared_read(Piece& piece, int offset, int bytes) {
   if (offset >= 0 && offset + bytes <= piece.bytes && offset % bytes == 0) {
