@@ -120,6 +120,16 @@ TEST(TensorAttention, IsNearTheReference) {
   expect_near_reference({DType::kBF16, 20, 1, 24, 0, {{0, 17}}});
 }
 
+// Of Hopper's warpgroups: several steps of two pages, of which the last has one, tiles whose second half is empty or
+// sees less, heads that are padded, more heads than rows.
+TEST(TensorAttention, WarpgroupsAreNearTheReference) {
+  expect_near_reference({DType::kBF16, 4, 1, 128, 0, {{0, 90}, {300, 340}}});
+  expect_near_reference({DType::kF16, 8, 2, 64, 0, {{520, 545}}});
+  expect_near_reference({DType::kBF16, 2, 2, 72, 0, {{100, 270}}});
+  expect_near_reference({DType::kF16, 16, 1, 120, 0, {{0, 17}, {63, 90}}});
+  expect_near_reference({DType::kBF16, 1, 1, 128, 150, {{500, 640}}});
+}
+
 TEST(TensorAttention, SeesNoMoreThanTheWindow) {
   expect_near_reference({DType::kF16, 2, 1, 64, 3, {{0, 70}}});
   expect_near_reference({DType::kBF16, 4, 1, 32, 40, {{190, 270}, {0, 20}}});

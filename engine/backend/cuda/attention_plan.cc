@@ -62,13 +62,13 @@ const AttentionPlans::Layer& AttentionPlans::layer(const std::vector<int32_t>& k
   return made;
 }
 
-void AttentionPlans::divide_rows(const StepTables& step, Slices which, const Layer& layer, int head_dim,
-                                 AttentionArguments& arguments) {
+void AttentionPlans::divide_rows(const StepTables& step, Slices which, const LongTiles& tiles, const Layer& layer,
+                                 int head_dim, AttentionArguments& arguments) {
   arguments.rows = step.rows(which);
   arguments.row_tiles = step.tiles(1, which);
   if (which == Slices::kLong) {
     arguments.slices = step.long_slices();
-    arguments.tile_rows = kTensorQueries / layer.heads;
+    arguments.tile_rows = tiles.queries / layer.heads;
     arguments.tile_count = step.long_tile_count(arguments.tile_rows);
     return;
   }
@@ -79,11 +79,12 @@ void AttentionPlans::divide_rows(const StepTables& step, Slices which, const Lay
   arguments.queries = static_cast<int>(std::bit_ceil(static_cast<unsigned>(arguments.tile_rows * layer.heads)));
 }
 
-void AttentionPlans::divide(const StepTables& step, Slices which, const std::vector<int32_t>& kv_head, int head_dim,
-                            int multiprocessors, Staging& staging, StreamHandle stream, AttentionArguments& arguments) {
+void AttentionPlans::divide(const StepTables& step, Slices which, const LongTiles& tiles,
+                            const std::vector<int32_t>& kv_head, int head_dim, int multiprocessors, Staging& staging,
+                            StreamHandle stream, AttentionArguments& arguments) {
   const int most = which == Slices::kLong ? kTensorHeads : max_queries(head_dim);
   const Layer& found = layer(kv_head, most, staging, stream);
-  divide_rows(step, which, found, head_dim, arguments);
+  divide_rows(step, which, tiles, found, head_dim, arguments);
   arguments.step = step.view();
   arguments.groups = static_cast<const HeadGroup*>(found.groups.get());
   arguments.group_count = found.group_count;
@@ -91,11 +92,12 @@ void AttentionPlans::divide(const StepTables& step, Slices which, const std::vec
   LONGSHIP_CHECK(arguments.levels <= kMergeLevels, "a context longer than the merge's levels");
 
   const int64_t blocks = int64_t{arguments.tile_count} * arguments.group_count;
-  const int64_t wanted = std::max<int64_t>(1, kBlocksPerMultiprocessor * multiprocessors / blocks);
+  const int enough = which == Slices::kLong ? tiles.blocks_per_multiprocessor : kBlocksPerMultiprocessor;
+  const int64_t wanted = std::max<int64_t>(1, int64_t{enough} * multiprocessors / blocks);
   const int64_t bytes =
       arguments.rows * arguments.heads * (head_dim + kPartialHead) * static_cast<int64_t>(sizeof(float));
   const int64_t most_segments = std::min(wanted, partial_bytes(multiprocessors) / bytes);
-  arguments.segment_level = 0;
+  arguments.segment_level = which == Slices::kLong ? tiles.segment_level : 0;
   const auto segments = [&] { return ((step.chunks(which) - 1) >> arguments.segment_level) + 1; };
   while (segments() > std::max<int64_t>(1, most_segments)) {
     ++arguments.segment_level;

@@ -14,6 +14,7 @@
 #include "engine/backend/cuda/kernels/embed.h"
 #include "engine/backend/cuda/kernels/norm.h"
 #include "engine/backend/cuda/kernels/tensor_attention.h"
+#include "engine/backend/cuda/kernels/warpgroup_attention.h"
 #include "engine/backend/cuda/linear_programs.h"
 #include "engine/backend/cuda/packed_weights.h"
 #include "engine/backend/cuda/step_tables.h"
@@ -374,18 +375,21 @@ void CudaKernels::attention(const HeadsView& query, const KvLayer& kv, const Bat
                                   .scale = spec.scale,
                                   .window = spec.window,
                                   .partials = static_cast<float*>(partials_.get())};
-  const auto attend = [&](Slices which, auto launch_kernels) {
+  const auto attend = [&](Slices which, auto launch_kernels, const LongTiles& tiles = {}) {
     if (step_.rows(which) > 0) {
       AttentionArguments arguments = common;
-      attention_plans_.divide(step_, which, spec.kv_head, view.head_dim, device_.multiprocessors, *staging_,
+      attention_plans_.divide(step_, which, tiles, spec.kv_head, view.head_dim, device_.multiprocessors, *staging_,
                               handle_of(stream), arguments);
       LONGSHIP_CHECK(arguments.segments == 1 || partials_ != nullptr, "reserve() comes before attention");
       launch_kernels(arguments, view, handle_of(stream));
     }
   };
-  if (has_tensor_attention(view.head_dim, device_.block_shared_bytes)) {
+  if (has_warpgroup_attention(view, device_.major, device_.minor, device_.block_shared_bytes)) {
     attend(Slices::kShort, launch_attention);
-    attend(Slices::kLong, launch_tensor_attention);
+    attend(Slices::kLong, launch_warpgroup_attention, kWarpgroupTiles);
+  } else if (has_tensor_attention(view.head_dim, device_.block_shared_bytes)) {
+    attend(Slices::kShort, launch_attention);
+    attend(Slices::kLong, launch_tensor_attention, kTensorTiles);
   } else {
     attend(Slices::kAll, launch_attention);
   }

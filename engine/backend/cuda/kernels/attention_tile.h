@@ -44,6 +44,23 @@ struct AttentionTile {
   }
 };
 
+inline constexpr float kLog2OfE = 1.44269504F;
+inline constexpr float kLn2 = 0.693147181F;
+
+/// Tile number `index` of the slices that are divided into tiles of task.tile_rows rows.
+__device__ __forceinline__ RowTile tile_of_slices(const AttentionArguments& task, int index) {
+  int slot = 0;
+  int i = 0;
+  StepSlice slice = task.step.slices[task.slices[0]];
+  for (int tiles = 0; (tiles = (slice.rows + task.tile_rows - 1) / task.tile_rows) <= index;) {
+    index -= tiles;
+    slot += slice.rows;
+    slice = task.step.slices[task.slices[++i]];
+  }
+  const int first = index * task.tile_rows;
+  return {slice.first_row + first, min(task.tile_rows, slice.rows - first), task.slices[i], slot + first};
+}
+
 /// Of the block's group and segment.
 __device__ __forceinline__ AttentionTile attention_tile(const AttentionArguments& task, const RowTile& tile) {
   AttentionTile found;

@@ -20,8 +20,6 @@ inline constexpr int kMmaInner = 16;
 inline constexpr int kTensorThreads = kTensorQueries / kMmaRows * kWarp;
 /// Tiles of columns of a chunk's scores.
 inline constexpr int kScoreTiles = kChunkKeys / kMmaColumns;
-inline constexpr float kLog2OfE = 1.44269504F;
-inline constexpr float kLn2 = 0.693147181F;
 
 /// A matrix of 16-bit values by rows of kColumns in shared memory, in pieces of eight; one piece more a row, so that
 /// pieces of eight rows below each other lie in different banks.
@@ -343,20 +341,6 @@ class TensorAttentionBlock {
   float sum_[2] = {};  // of the lane's columns
   float out_[kOutTiles][4] = {};
 };
-
-/// Tile number `index` of the slices that are divided into tiles of task.tile_rows rows.
-__device__ __forceinline__ RowTile tile_of_slices(const AttentionArguments& task, int index) {
-  int slot = 0;
-  int i = 0;
-  StepSlice slice = task.step.slices[task.slices[0]];
-  for (int tiles = 0; (tiles = (slice.rows + task.tile_rows - 1) / task.tile_rows) <= index;) {
-    index -= tiles;
-    slot += slice.rows;
-    slice = task.step.slices[task.slices[++i]];
-  }
-  const int first = index * task.tile_rows;
-  return {slice.first_row + first, min(task.tile_rows, slice.rows - first), task.slices[i], slot + first};
-}
 
 /// Blocks for each multiprocessor that registers should allow.
 template <int D>
