@@ -29,21 +29,28 @@ inline LaunchShape norm_shape(unsigned blocks, int width, StreamHandle stream) {
           .stream = stream};
 }
 
-/// The norm of a row whose values a block's threads hold: all is read before the first sum.
-template <class First>
-__device__ __forceinline__ void norm_held_row(const RowNorm& norm, const First& first, float* out, Shared<float> sums) {
+/// The norm of a row whose values a block's threads hold: all is read before anything is written.
+template <class Value, class Keep>
+__device__ __forceinline__ void norm_held_row(const RowNorm& norm, const Value& value, const Keep& keep, float* out,
+                                              Shared<float> sums) {
   const int begin = static_cast<int>(threadIdx.x);
   const int step = static_cast<int>(blockDim.x);
   const float width = static_cast<float>(norm.width);
   float values[kNormHeld];
   float gains[kNormHeld];
-  float sum = 0;
 #pragma unroll
   for (int k = 0; k < kNormHeld; ++k) {
     const int i = begin + k * step;
-    values[k] = i < norm.width ? first(i) : 0.0F;
+    values[k] = i < norm.width ? value(i) : 0.0F;
     gains[k] = i < norm.width ? norm.gain[i] : 0.0F;
   }
+#pragma unroll
+  for (int k = 0; k < kNormHeld; ++k) {
+    if (begin + k * step < norm.width) {
+      keep(begin + k * step, values[k]);
+    }
+  }
+  float sum = 0;
   float mean = 0;
   if (norm.bias != nullptr) {
 #pragma unroll
@@ -69,22 +76,28 @@ __device__ __forceinline__ void norm_held_row(const RowNorm& norm, const First& 
   }
 }
 
-/// out = the norm of `row`, in memory of the device; may be the row itself. first(i) is value i of it, called once by
-/// the thread that then finds it in the row. `sums` has kMostNormWarps values.
-template <class First>
-__device__ __forceinline__ void norm_row(const RowNorm& norm, const float* row, const First& first, float* out,
-                                         Shared<float> sums) {
+/// out = the norm of `row`, in memory of the device; may be the row itself. value(i) is value i of it and keep(i,
+/// value) puts it into the row where it is not there yet: each called once by one thread. `sums` has kMostNormWarps
+/// values.
+template <class Value, class Keep>
+__device__ __forceinline__ void norm_row(const RowNorm& norm, const float* row, const Value& value, const Keep& keep,
+                                         float* out, Shared<float> sums) {
   const int begin = static_cast<int>(threadIdx.x);
   const int step = static_cast<int>(blockDim.x);
   if (norm.width <= kNormHeld * step) {
-    norm_held_row(norm, first, out, sums);
+    norm_held_row(norm, value, keep, out, sums);
     return;
   }
+  const auto take = [&](int i) {
+    const float taken = value(i);
+    keep(i, taken);
+    return taken;
+  };
   const float width = static_cast<float>(norm.width);
   float sum = 0;
   if (norm.bias == nullptr) {
     for (int i = begin; i < norm.width; i += step) {
-      const float value = first(i);
+      const float value = take(i);
       sum = fmaf(value, value, sum);
     }
     const float scale = 1.0F / sqrtf(block_sum(sum, sums) / width + norm.eps);
@@ -94,7 +107,7 @@ __device__ __forceinline__ void norm_row(const RowNorm& norm, const float* row, 
     return;
   }
   for (int i = begin; i < norm.width; i += step) {
-    sum = sum + first(i);
+    sum = sum + take(i);
   }
   const float mean = block_sum(sum, sums) / width;
   float squares = 0;

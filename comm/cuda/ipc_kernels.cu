@@ -175,10 +175,10 @@ __global__ void __launch_bounds__(cuda::kMostNormThreads)
     float* hidden = then.hidden + begin;
     const auto add = [&](int i) {
       const float sum = sum_of(view, reduction, round, begin, width, i);
-      hidden[i] = hidden[i] + (then.bias == nullptr ? sum : sum + then.bias[i]);
-      return hidden[i];
+      return hidden[i] + (then.bias == nullptr ? sum : sum + then.bias[i]);
     };
-    cuda::norm_row(then.norm, hidden, add, then.normed + begin, sums);
+    const auto keep = [&](int i, float sum) { hidden[i] = sum; };
+    cuda::norm_row(then.norm, hidden, add, keep, then.normed + begin, sums);
   }
   if (threadIdx.x == 0) {
     *round_of_block(view) = round;

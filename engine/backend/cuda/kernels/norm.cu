@@ -19,7 +19,8 @@ __global__ void norm_kernel(const float* x, RowNorm norm, float* y) {
   const Shared<float> sums = memory.take<float>(kMostNormWarps);
   const float* row = x + static_cast<int64_t>(blockIdx.x) * norm.width;
   norm_row(
-      norm, row, [&](int i) { return row[i]; }, y + static_cast<int64_t>(blockIdx.x) * norm.width, sums);
+      norm, row, [&](int i) { return row[i]; }, [](int, float) {}, y + static_cast<int64_t>(blockIdx.x) * norm.width,
+      sums);
 }
 
 __global__ void add_norm_kernel(const float* x, const float* bias, RowNorm norm, float* hidden, float* normed) {
@@ -31,10 +32,10 @@ __global__ void add_norm_kernel(const float* x, const float* bias, RowNorm norm,
   float* row = hidden + first;
   const auto add = [&](int i) {
     const float sum = bias == nullptr ? x[first + i] : x[first + i] + bias[i];
-    row[i] = row[i] + sum;
-    return row[i];
+    return row[i] + sum;
   };
-  norm_row(norm, row, add, normed + first, sums);
+  norm_row(
+      norm, row, add, [&](int i, float sum) { row[i] = sum; }, normed + first, sums);
 }
 
 // A warp a head.
