@@ -19,7 +19,8 @@ class Layer {
         shape_(bench.shape()),
         qkv_(bench, DType::kBF16, shape_.qkv_width(), shape_.hidden),
         attention_output_(bench, DType::kBF16, shape_.hidden, shape_.query_width()),
-        up_(bench, DType::kBF16, 2 * shape_.inner, shape_.hidden),
+        gate_(bench, DType::kBF16, shape_.inner, shape_.hidden),
+        up_(bench, DType::kBF16, shape_.inner, shape_.hidden),
         down_(bench, DType::kBF16, shape_.hidden, shape_.inner),
         kv_(bench, DType::kBF16, 1, depth),
         batch_(device_batch(bench, 1, 1, depth)),
@@ -37,7 +38,9 @@ class Layer {
   }
 
   CallCost cost() const {
-    return {.bytes = qkv_.bytes() + attention_output_.bytes() + up_.bytes() + down_.bytes() + kv_.bytes(), .ops = 0};
+    return {
+        .bytes = qkv_.bytes() + attention_output_.bytes() + gate_.bytes() + up_.bytes() + down_.bytes() + kv_.bytes(),
+        .ops = 0};
   }
   int64_t different() const { return std::max({qkv_.count(), attention_output_.count(), up_.count(), down_.count()}); }
 
@@ -47,21 +50,24 @@ class Layer {
     const HeadsView query{projected_, 0, shape_.heads, shape_.head_dim};
     const HeadsView keys{projected_, shape_.query_width(), shape_.kv_heads, shape_.head_dim};
     const HeadsView values{projected_, shape_.query_width() + shape_.kv_width(), shape_.kv_heads, shape_.head_dim};
-    kernels.rms_norm(hidden_, gain_, kEps, normed_, stream);
     multiply(normed_, qkv_.of(call), projected_);
     kernels.rope_kv_write(query, keys, values, angles_, angles_, batch_, kv_.of(call), stream);
     kernels.attention(query, kv_.of(call), batch_, spec_, attended_, stream);
     multiply(attended_, attention_output_.of(call), sum_);
-    kernels.add(sum_, {}, hidden_, hidden_, stream);
-    kernels.rms_norm(hidden_, gain_, kEps, normed_, stream);
-    multiply(normed_, up_.of(call), gate_up_);
-    kernels.silu_mul(gate_up_, activated_, stream);
+    add_norm();
+    const Weight gate_up[] = {gate_.of(call), up_.of(call)};
+    kernels.linear_silu_mul(normed_, gate_up, whole_sum(shape_.hidden), gate_up_, activated_, {}, stream);
     multiply(activated_, down_.of(call), sum_);
-    kernels.add(sum_, {}, hidden_, hidden_, stream);
+    add_norm();
   }
 
  private:
   Tensor empty(int64_t width) { return bench_.kernels().allocate(DType::kF32, {1, width}); }
+
+  void add_norm() {
+    const AddNorm then{.bias = {}, .hidden = hidden_, .gain = gain_, .norm_bias = {}, .eps = kEps, .normed = normed_};
+    bench_.kernels().add_norm(sum_, {0, 1}, then, {}, bench_.stream());
+  }
 
   void multiply(const Tensor& x, const Weight& weight, Tensor& y) {
     Tensor nodes = y.reshape({1, 1, y.dim(1)});
@@ -72,6 +78,7 @@ class Layer {
   const BenchShape& shape_;
   DeviceWeights qkv_;
   DeviceWeights attention_output_;
+  DeviceWeights gate_;
   DeviceWeights up_;
   DeviceWeights down_;
   DeviceKv kv_;
