@@ -13,8 +13,8 @@ using BlasPlan = struct BlasPlanOpaque*;
 
 enum class BlasType : uint8_t { kF32, kF16, kBf16 };
 
-/// y [tokens, outputs] = x [tokens, inputs] w [outputs, inputs]^T, all by rows; x and w of one type, y and the sums f32
-/// (never TF32).
+/// y [tokens, outputs] = x [tokens, inputs] w [outputs, inputs]^T, all by rows; x and w of one type, sums f32 (never
+/// TF32), y f32 or of the type of x.
 struct MatmulShape {
   int64_t tokens = 0;
   int64_t outputs = 0;
@@ -23,6 +23,7 @@ struct MatmulShape {
   int64_t w_stride = 0;
   int64_t y_stride = 0;
   BlasType type = BlasType::kBf16;
+  BlasType result = BlasType::kF32;
 
   bool operator==(const MatmulShape&) const = default;
 };
@@ -41,7 +42,7 @@ struct BlasApi {
   Status (*destroy_plan)(BlasPlan plan);
   /// Queues the product. `workspace` holds the bytes that the plan was made with, for work of one stream at a time;
   /// it and x, w and y lie at multiples of 16. May be captured.
-  Status (*matmul)(BlasHandle handle, BlasPlan plan, const void* x, const void* w, float* y, void* workspace,
+  Status (*matmul)(BlasHandle handle, BlasPlan plan, const void* x, const void* w, void* y, void* workspace,
                    StreamHandle stream);
 };
 

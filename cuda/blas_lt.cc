@@ -86,7 +86,7 @@ cublasStatus_t describe(const MatmulShape& shape, Plan& plan) {
     status = library.layout_create(&plan.x, type, inputs, tokens, shape.x_stride);
   }
   if (status == CUBLAS_STATUS_SUCCESS) {
-    status = library.layout_create(&plan.y, CUDA_R_32F, outputs, tokens, shape.y_stride);
+    status = library.layout_create(&plan.y, type_of(shape.result), outputs, tokens, shape.y_stride);
   }
   return status;
 }
@@ -126,7 +126,7 @@ Status make_plan(BlasHandle handle, const MatmulShape& shape, std::size_t worksp
   return status;
 }
 
-Status multiply(BlasHandle handle, BlasPlan made, const void* x, const void* w, float* y, void* workspace,
+Status multiply(BlasHandle handle, BlasPlan made, const void* x, const void* w, void* y, void* workspace,
                 StreamHandle stream) {
   const Plan& plan = *reinterpret_cast<const Plan*>(made);
   const float one = 1.0F;

@@ -30,8 +30,8 @@ inline LaunchShape norm_shape(unsigned blocks, int width, StreamHandle stream) {
 }
 
 /// The norm of a row whose values a block's threads hold: all is read before anything is written.
-template <class Value, class Keep>
-__device__ __forceinline__ void norm_held_row(const RowNorm& norm, const Value& value, const Keep& keep, float* out,
+template <class Value, class Keep, class Out>
+__device__ __forceinline__ void norm_held_row(const RowNorm& norm, const Value& value, const Keep& keep, const Out& out,
                                               Shared<float> sums) {
   const int begin = static_cast<int>(threadIdx.x);
   const int step = static_cast<int>(blockDim.x);
@@ -76,12 +76,12 @@ __device__ __forceinline__ void norm_held_row(const RowNorm& norm, const Value& 
   }
 }
 
-/// out = the norm of `row`, in memory of the device; may be the row itself. value(i) is value i of it and keep(i,
-/// value) puts it into the row where it is not there yet: each called once by one thread. `sums` has kMostNormWarps
-/// values.
-template <class Value, class Keep>
+/// out[i] = value i of the norm of `row`, in memory of the device; may be the row itself. value(i) is value i of it and
+/// keep(i, value) puts it into the row where it is not there yet: each called once by one thread. `sums` has
+/// kMostNormWarps values.
+template <class Value, class Keep, class Out>
 __device__ __forceinline__ void norm_row(const RowNorm& norm, const float* row, const Value& value, const Keep& keep,
-                                         float* out, Shared<float> sums) {
+                                         const Out& out, Shared<float> sums) {
   const int begin = static_cast<int>(threadIdx.x);
   const int step = static_cast<int>(blockDim.x);
   if (norm.width <= kNormHeld * step) {

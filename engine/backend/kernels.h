@@ -195,8 +195,8 @@ class Kernels {
   /// y [T, F] = silu(g) * u of x = [g | u] [T, 2F].
   virtual void silu_mul(const Tensor& x, Tensor& y, Stream&) = 0;
   /// Rows `rows` of then.hidden and then.normed from the sum x [T, D]: add(), then the norm. `readers`: weights that
-  /// the next linear() multiplies normed with; until then nobody changes it, so a backend may keep it in a form of
-  /// theirs.
+  /// the next linear() multiplies normed with; nobody else reads it, and until then nobody changes it, so a backend may
+  /// keep it in a form of theirs only.
   virtual void add_norm(const Tensor& x, Range rows, const AddNorm& then, std::span<const Weight> readers, Stream&);
   /// y [T, F] = silu(x Wg) * (x Wu), Wg and Wu [F, K] the two parts, `steps` those of one node: linear(), then
   /// silu_mul(). `gate_up` [T, 2F] is room for what stands between them; what it holds afterwards is undefined.

@@ -38,6 +38,21 @@ std::vector<Variant> variants_with_threads() {
 
 namespace {
 
+// Two weights of the same values; one behind the other, as the parts of a matrix lie.
+struct Twins {
+  Tensor memory;
+  std::vector<Weight> parts;
+
+  Twins(Kernels& kernels, const StoredMatrix& stored) {
+    const int64_t bytes = kernels.packed_bytes(stored.dtype, stored.rows, stored.columns);
+    memory = kernels.allocate(DType::kU8, {2 * bytes});
+    for (int64_t i = 0; i < 2; ++i) {
+      parts.push_back({stored.dtype, stored.rows, stored.columns, memory.data<std::byte>() + i * bytes});
+      kernels.pack(stored, 0, parts.back());
+    }
+  }
+};
+
 // What linear() gives for many tokens where bits may depend on their number, beside the reference's.
 void expect_products_near(DType dtype, double tolerance) {
   constexpr int64_t kTokens = 20;
@@ -52,11 +67,10 @@ void expect_products_near(DType dtype, double tolerance) {
     const auto kernels = factory({.name = "reference"});
     const auto stream = kernels->make_stream();
     kernels->reserve(kTokens, kColumns);
-    const PackedWeight packed = pack(*kernels, {dtype, kOutputs, kColumns, stored.data()});
-    const std::vector<Weight> parts = {packed.weight, packed.weight};
+    const Twins twins(*kernels, {dtype, kOutputs, kColumns, stored.data()});
     const auto nodes = std::count_if(steps.begin(), steps.end(), [](const GroupStep& s) { return s.ends_node; });
     Tensor out = kernels->allocate(DType::kF32, {nodes, kTokens, 2 * kOutputs});
-    kernels->linear(to_device(*kernels, x, *stream), parts, steps, out, *stream);
+    kernels->linear(to_device(*kernels, x, *stream), twins.parts, steps, out, *stream);
     const Tensor host = to_host(*kernels, out, *stream);
     results.emplace_back(host.values<float>().begin(), host.values<float>().end());
   }
@@ -68,6 +82,29 @@ void expect_products_near(DType dtype, double tolerance) {
   }
   EXPECT_GT(size, 0.0) << name(dtype);
   EXPECT_LE(std::sqrt(difference / size), tolerance) << name(dtype);
+}
+
+// As libraries take matrices.
+TEST(CudaBackend, PlainTypesLieRowAfterRow) {
+  constexpr int64_t kRows = 11;
+  constexpr int64_t kColumns = 13;
+  const auto kernels = make_on_first_device({.name = "cuda"});
+  const auto stream = kernels->make_stream();
+  RandomData data(5);
+  for (const DType dtype : {DType::kF32, DType::kF16, DType::kBF16}) {
+    const std::vector<std::byte> stored = data.stored(dtype, kRows, kColumns);
+    const PackedWeight packed = pack(*kernels, {dtype, kRows, kColumns, stored.data()});
+    const Tensor bytes = to_host(*kernels, packed.memory, *stream);
+    const int64_t row_bytes = bytes_of(dtype, kColumns);
+    const int64_t stride = bytes_of(dtype, 16);
+    ASSERT_EQ(bytes.elements(), 16 * stride);
+    for (int64_t i = 0; i < bytes.elements(); ++i) {
+      const bool value = i / stride < kRows && i % stride < row_bytes;
+      const std::byte expected =
+          value ? stored[static_cast<std::size_t>(i / stride * row_bytes + i % stride)] : std::byte{0};
+      ASSERT_EQ(std::byte{bytes.data<uint8_t>()[i]}, expected) << name(dtype) << ' ' << i;
+    }
+  }
 }
 
 // Weights and activations are rounded to bf16, by at most one part in 512.

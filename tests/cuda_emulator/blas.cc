@@ -35,6 +35,15 @@ float load(BlasType type, const std::byte* row, int64_t i) {
   return type == BlasType::kF16 ? f16_to_f32(bits) : bf16_to_f32(bits);
 }
 
+void store(BlasType type, std::byte* memory, int64_t i, float value) {
+  if (type == BlasType::kF32) {
+    std::memcpy(memory + i * 4, &value, 4);
+    return;
+  }
+  const uint16_t bits = type == BlasType::kF16 ? f32_to_f16(value) : f32_to_bf16(value);
+  std::memcpy(memory + i * 2, &bits, 2);
+}
+
 std::vector<float> load_row(BlasType type, const std::byte* row, int64_t count) {
   std::vector<float> values(count);
   for (int64_t i = 0; i < count; ++i) {
@@ -58,7 +67,7 @@ float dot(const std::vector<float>& x, const std::vector<float>& w) {
   return ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
 }
 
-void multiply(const MatmulShape& shape, const std::byte* x, const std::byte* w, float* y) {
+void multiply(const MatmulShape& shape, const std::byte* x, const std::byte* w, std::byte* y) {
   const auto bytes = static_cast<int64_t>(element_bytes(shape.type));
   std::vector<std::vector<float>> rows;
   for (int64_t token = 0; token < shape.tokens; ++token) {
@@ -67,7 +76,7 @@ void multiply(const MatmulShape& shape, const std::byte* x, const std::byte* w, 
   for (int64_t output = 0; output < shape.outputs; ++output) {
     const std::vector<float> weights = load_row(shape.type, w + output * shape.w_stride * bytes, shape.inputs);
     for (int64_t token = 0; token < shape.tokens; ++token) {
-      y[token * shape.y_stride + output] = dot(rows[token], weights);
+      store(shape.result, y, token * shape.y_stride + output, dot(rows[token], weights));
     }
   }
 }
@@ -79,14 +88,14 @@ void check_operand(const void* memory, std::size_t bytes, const char* name) {
   DeviceMemory::instance().check_range(memory, bytes, format("matmul is given %s:", name).c_str());
 }
 
-void check_operands(const Plan& plan, const void* x, const void* w, const float* y, const void* workspace) {
+void check_operands(const Plan& plan, const void* x, const void* w, const void* y, const void* workspace) {
   const MatmulShape& shape = plan.shape;
   const auto extent = [](int64_t rows, int64_t stride, int64_t columns) {
     return static_cast<std::size_t>((rows - 1) * stride + columns);
   };
   check_operand(x, extent(shape.tokens, shape.x_stride, shape.inputs) * element_bytes(shape.type), "x");
   check_operand(w, extent(shape.outputs, shape.w_stride, shape.inputs) * element_bytes(shape.type), "w");
-  check_operand(y, extent(shape.tokens, shape.y_stride, shape.outputs) * sizeof(float), "y");
+  check_operand(y, extent(shape.tokens, shape.y_stride, shape.outputs) * element_bytes(shape.result), "y");
   if (plan.workspace_bytes != 0) {
     check_operand(workspace, plan.workspace_bytes, "workspace");
   }
@@ -94,7 +103,8 @@ void check_operands(const Plan& plan, const void* x, const void* w, const float*
 
 Status make_plan(BlasHandle, const MatmulShape& shape, std::size_t workspace_bytes, BlasPlan* plan) {
   if (shape.tokens <= 0 || shape.outputs <= 0 || shape.inputs <= 0 || shape.x_stride < shape.inputs ||
-      shape.w_stride < shape.inputs || shape.y_stride < shape.outputs) {
+      shape.w_stride < shape.inputs || shape.y_stride < shape.outputs ||
+      (shape.result != BlasType::kF32 && shape.result != shape.type)) {
     return kInvalid;
   }
   *plan = reinterpret_cast<BlasPlan>(new Plan{shape, workspace_bytes});
@@ -102,7 +112,7 @@ Status make_plan(BlasHandle, const MatmulShape& shape, std::size_t workspace_byt
 }
 
 /// The workspace is overwritten, as a real algorithm may.
-Status queue_matmul(BlasHandle, BlasPlan made, const void* x, const void* w, float* y, void* workspace,
+Status queue_matmul(BlasHandle, BlasPlan made, const void* x, const void* w, void* y, void* workspace,
                     StreamHandle stream) {
   const Plan plan = *reinterpret_cast<const Plan*>(made);
   check_operands(plan, x, w, y, workspace);
@@ -111,7 +121,8 @@ Status queue_matmul(BlasHandle, BlasPlan made, const void* x, const void* w, flo
     if (plan.workspace_bytes != 0) {
       std::memset(workspace, 0xFF, plan.workspace_bytes);
     }
-    multiply(plan.shape, static_cast<const std::byte*>(x), static_cast<const std::byte*>(w), y);
+    multiply(plan.shape, static_cast<const std::byte*>(x), static_cast<const std::byte*>(w),
+             static_cast<std::byte*>(y));
   });
 }
 

@@ -16,6 +16,7 @@
 #include "engine/backend/cuda/kernels/tensor_attention.h"
 #include "engine/backend/cuda/kernels/warpgroup_attention.h"
 #include "engine/backend/cuda/linear_programs.h"
+#include "engine/backend/cuda/narrow_activations.h"
 #include "engine/backend/cuda/packed_weights.h"
 #include "engine/backend/cuda/step_tables.h"
 #include "engine/backend/cuda/token_drawer.h"
@@ -133,7 +134,7 @@ class CudaKernels : public Kernels {
     return replays_ ? graphs_.run({key, step_.memory(), step_.chunks()}, work, handle_of(stream)) : work();
   }
 
-  std::string_view packing() const override { return exact_ ? "cuda exact 1" : "cuda 1"; }
+  std::string_view packing() const override { return exact_ ? "cuda exact 2" : "cuda 2"; }
 
   int64_t packed_bytes(DType dtype, int64_t rows, int64_t columns) const override {
     return cuda::packed_bytes(layout_of(dtype, exact_), rows, columns);
@@ -143,13 +144,14 @@ class CudaKernels : public Kernels {
 
   int64_t scratch_bytes(int64_t max_rows, int64_t max_columns) const override {
     return AttentionPlans::partial_bytes(device_.multiprocessors) +
-           (fast_ ? BlasLinear::scratch_bytes(max_rows, max_columns) : 0);
+           (fast_ ? BlasLinear::scratch_bytes() + NarrowActivations::bytes(max_rows, max_columns) : 0);
   }
 
   void reserve(int64_t max_rows, int64_t max_columns) override {
     graphs_.clear();  // they know the memory that is replaced
     if (blas_ != nullptr) {
-      blas_->reserve(max_rows, max_columns);
+      blas_->reserve();
+      activations_.reserve(max_rows, max_columns);
     }
     partials_ = allocate_device(static_cast<std::size_t>(AttentionPlans::partial_bytes(device_.multiprocessors)));
   }
@@ -180,11 +182,11 @@ class CudaKernels : public Kernels {
     launch_norm(x.data<float>(), row_norm(gain, {}, eps), x.dim(0), y.data<float>(), handle_of(stream));
   }
 
-  void add_norm(const Tensor& x, Range rows, const AddNorm& then, std::span<const Weight> /*readers*/,
+  void add_norm(const Tensor& x, Range rows, const AddNorm& then, std::span<const Weight> readers,
                 Stream& stream) override {
     const int64_t first = rows.begin * x.dim(1);
     launch_add_norm(x.data<float>() + first, values_or_null(then.bias), row_norm(then.gain, then.norm_bias, then.eps),
-                    rows.size(), then.hidden.data<float>() + first, then.normed.data<float>() + first,
+                    rows.size(), then.hidden.data<float>() + first, output_for(then.normed, rows.begin, readers),
                     handle_of(stream));
   }
 
@@ -202,7 +204,7 @@ class CudaKernels : public Kernels {
   }
 
   void silu_mul(const Tensor& x, Tensor& y, Stream& stream) override {
-    launch_silu_mul(x.data<float>(), y.dim(0), y.dim(1), y.data<float>(), handle_of(stream));
+    launch_silu_mul({x.data<void>()}, y.dim(0), y.dim(1), {y.data<void>()}, handle_of(stream));
   }
 
   void gelu_tanh(const Tensor& x, Tensor& y, Stream& stream) override {
@@ -253,6 +255,22 @@ class CudaKernels : public Kernels {
     LONGSHIP_CHECK(step_.rows() == batch.rows(), "begin_step() comes before the operations on its batch");
   }
 
+  // Where an operation puts x from row `first_row` on: if products of many tokens read it, as they do, else in x.
+  ValuesOut output_for(const Tensor& x, int64_t first_row, std::span<const Weight> readers) {
+    const bool many = blas_ != nullptr && x.dim(0) >= BlasLinear::kFewestTokens && x.dim(1) % 8 == 0;
+    if (many && !readers.empty() && activations_.fits(x.dim(0), x.dim(1))) {
+      const ValueType type = BlasLinear::reads(layout_of(readers[0].dtype, exact_));
+      if (type != ValueType::kF32) {
+        return activations_.begin(x, first_row, type);
+      }
+    }
+    return {x.data<float>() + first_row * x.dim(1)};
+  }
+
+  // The products of linear_silu_mul() by cuBLASLt, with results of bf16; false where it cannot.
+  bool narrow_gate_up(const Tensor& x, std::span<const Weight> parts, std::span<const GroupStep> steps, Tensor& gate_up,
+                      Stream& stream);
+
   // Weights are copied on a stream of their own; before they are used, once, the host waits for it.
   void finish_packing() {
     if (packing_) {
@@ -273,6 +291,7 @@ class CudaKernels : public Kernels {
   LinearPrograms programs_;
   AttentionPlans attention_plans_;
   std::unique_ptr<BlasLinear> blas_;  // null where not wanted or not there
+  NarrowActivations activations_;     // of it
   std::shared_ptr<void> partials_;    // of attention
   DecodeGraphs graphs_;
   TokenDrawer drawer_;
@@ -317,7 +336,8 @@ void CudaKernels::linear(const Tensor& x, std::span<const Weight> parts, std::sp
     if (arguments.part_count > 0) {
       arguments.row_block_bytes = row_block_bytes(layout, arguments.columns);
       const bool many = blas_ != nullptr && arguments.tokens >= BlasLinear::kFewestTokens;
-      if (!many || !blas_->multiply(layout, arguments, steps, handle_of(stream))) {
+      if (!many || !blas_->multiply(layout, arguments, steps, activations_, ValueType::kF32, handle_of(stream))) {
+        activations_.restore(arguments.x, handle_of(stream));
         launch_linear(layout, arguments, handle_of(stream));
       }
     }
@@ -337,13 +357,44 @@ void CudaKernels::linear(const Tensor& x, std::span<const Weight> parts, std::sp
     first_output += static_cast<int>(part.rows);
   }
   launch_parts();
+  activations_.forget();
+}
+
+bool CudaKernels::narrow_gate_up(const Tensor& x, std::span<const Weight> parts, std::span<const GroupStep> steps,
+                                 Tensor& gate_up, Stream& stream) {
+  const WeightLayout layout = layout_of(parts[0].dtype, exact_);
+  if (blas_ == nullptr || x.dim(0) < BlasLinear::kFewestTokens || layout != layout_of(parts[1].dtype, exact_) ||
+      BlasLinear::reads(layout) != ValueType::kBf16) {
+    return false;
+  }
+  finish_packing();
+  const int rows = static_cast<int>(parts[0].rows);
+  const LinearArguments arguments{.x = x.data<float>(),
+                                  .tokens = static_cast<int>(x.dim(0)),
+                                  .columns = static_cast<int>(x.dim(1)),
+                                  .parts = {{parts[0].data, rows, 0}, {parts[1].data, rows, rows}},
+                                  .part_count = 2,
+                                  .row_block_bytes = row_block_bytes(layout, x.dim(1)),
+                                  .nodes = gate_up.data<float>(),
+                                  .outputs = 2 * rows};
+  const bool done = blas_->multiply(layout, arguments, steps, activations_, ValueType::kBf16, handle_of(stream));
+  if (done) {
+    activations_.forget();
+  }
+  return done;
 }
 
 void CudaKernels::linear_silu_mul(const Tensor& x, std::span<const Weight> parts, std::span<const GroupStep> steps,
                                   Tensor& gate_up, Tensor& y, std::span<const Weight> readers, Stream& stream) {
   const WeightLayout layout = layout_of(parts[0].dtype, exact_);
   if (x.dim(0) > kMostGatedTokens || layout != layout_of(parts[1].dtype, exact_)) {
-    Kernels::linear_silu_mul(x, parts, steps, gate_up, y, readers, stream);
+    ValuesIn product{gate_up.data<void>(), ValueType::kBf16};
+    if (!narrow_gate_up(x, parts, steps, gate_up, stream)) {
+      Tensor root = gate_up.reshape({1, gate_up.dim(0), gate_up.dim(1)});
+      linear(x, parts, steps, root, stream);
+      product.type = ValueType::kF32;
+    }
+    launch_silu_mul(product, y.dim(0), y.dim(1), output_for(y, 0, readers), handle_of(stream));
     return;
   }
   finish_packing();

@@ -69,10 +69,9 @@ uint16_t half_scale(float value) {
   return f32_to_f16(std::clamp(value, -kLargestHalf, kLargestHalf));
 }
 
-// Columns of one row as values of a plain type, one piece after the other.
+// Columns of one row as values of a plain type.
 void pack_plain_row(const StoredMatrix& stored, int64_t row, WeightLayout layout, std::byte* out) {
   const int64_t bytes = value_bytes(layout);
-  const int64_t per_piece = kPieceBytes / bytes;
   const bool as_stored = !is_block_quantised(stored.dtype);
   const std::byte* values = stored.row(row) + stored.skip * bytes;
   std::array<float, kBlockColumns> exact;
@@ -86,11 +85,7 @@ void pack_plain_row(const StoredMatrix& stored, int64_t row, WeightLayout layout
       from = layout == WeightLayout::kF32 ? reinterpret_cast<const std::byte*>(exact.data())
                                           : reinterpret_cast<const std::byte*>(halves.data());
     }
-    for (int64_t i = 0; i < count; i += per_piece) {
-      const int64_t values_here = std::min(per_piece, count - i);
-      std::memcpy(out + (first + i) / per_piece * kRowBlock * kPieceBytes, from + i * bytes,
-                  static_cast<std::size_t>(values_here * bytes));
-    }
+    std::memcpy(out + first * bytes, from, static_cast<std::size_t>(count * bytes));
   }
 }
 
@@ -251,8 +246,7 @@ int64_t row_block_bytes(WeightLayout layout, int64_t columns) {
   if (!is_plain(layout)) {
     return columns / kBlockColumns * kRowBlock * planes_of(layout).bytes();
   }
-  const int64_t per_piece = kPieceBytes / value_bytes(layout);
-  return (columns + per_piece - 1) / per_piece * kRowBlock * kPieceBytes;
+  return kRowBlock * plain_row_columns(layout, static_cast<int>(columns)) * value_bytes(layout);
 }
 
 int64_t packed_bytes(WeightLayout layout, int64_t rows, int64_t columns) {
@@ -266,7 +260,7 @@ void pack_rows(const StoredMatrix& stored, WeightLayout layout, std::byte* out, 
     for (int64_t row = begin * kRowBlock; row < std::min(end * kRowBlock, stored.rows); ++row) {
       std::byte* row_block = out + row / kRowBlock * bytes;
       if (is_plain(layout)) {
-        pack_plain_row(stored, row, layout, row_block + row % kRowBlock * kPieceBytes);
+        pack_plain_row(stored, row, layout, row_block + row % kRowBlock * (bytes / kRowBlock));
       } else if (layout == WeightLayout::kFp8) {
         pack_fp8_row(stored, row, row % kRowBlock, row_block);
       } else {

@@ -3,6 +3,7 @@
 #include "cuda/launch.h"
 #include "cuda/ptx.h"
 #include "engine/backend/cuda/kernels/math.h"
+#include "engine/backend/cuda/kernels/narrow_values.h"
 
 namespace longship::cuda {
 
@@ -39,14 +40,51 @@ __global__ void add_kernel(const float* x, const float* bias, const float* resid
   y[i] = value;
 }
 
-__global__ void silu_mul_kernel(const float* x, int64_t count, int64_t width, float* y) {
+template <class In, class Out>
+__global__ void silu_mul_kernel(const typename In::Stored* x, int64_t count, int64_t width, typename Out::Stored* y) {
   let_next_kernel_begin();
   wait_for_kernels_before();
   const int64_t i = global_thread();
   if (i < count) {
-    const float* gate = x + i / width * 2 * width + i % width;
-    y[i] = times_logistic(gate[0], gate[0]) * gate[width];
+    const typename In::Stored* at = x + i / width * 2 * width + i % width;
+    const float gate = In::to_float(at[0]);
+    y[i] = Out::from_float(times_logistic(gate, gate) * In::to_float(at[width]));
   }
+}
+
+// Eight values of a thread, where rows begin at multiples of 16 bytes. A block of threads has a part of one row.
+template <class In, class Out>
+__global__ void silu_mul_eight_kernel(const typename In::Stored* x, int width, typename Out::Stored* y) {
+  let_next_kernel_begin();
+  wait_for_kernels_before();
+  const int column = (static_cast<int>(blockIdx.x) * kThreads + static_cast<int>(threadIdx.x)) * 8;
+  if (column >= width) {
+    return;
+  }
+  const int64_t row = blockIdx.y;
+  float gate[8];
+  float up[8];
+  load_eight<In>(x + row * 2 * width + column, gate);
+  load_eight<In>(x + row * 2 * width + width + column, up);
+#pragma unroll
+  for (int i = 0; i < 8; ++i) {
+    up[i] = times_logistic(gate[i], gate[i]) * up[i];
+  }
+  store_eight<Out>(up, y + row * width + column);
+}
+
+template <class In, class Out>
+void silu_mul(const ValuesIn& x, int64_t rows, int64_t width, const ValuesOut& y, StreamHandle stream) {
+  constexpr int64_t kMostRows = 65535;  // of a grid
+  const auto* from = static_cast<const typename In::Stored*>(x.first);
+  auto* to = static_cast<typename Out::Stored*>(y.first);
+  if (width % 8 != 0 || rows > kMostRows) {
+    launch(silu_mul_kernel<In, Out>, "silu_mul", shape_of(rows * width, stream), from, rows * width, width, to);
+    return;
+  }
+  LaunchShape shape = shape_of(width / 8, stream);
+  shape.grid.y = static_cast<unsigned>(rows);
+  launch(silu_mul_eight_kernel<In, Out>, "silu_mul", shape, from, static_cast<int>(width), to);
 }
 
 // x (1 + tanh u) / 2 = x times the logistic function of 2 u, u = sqrt(2 / pi) (x + 0.044715 x^3).
@@ -94,8 +132,14 @@ void launch_add(const float* x, const float* bias, const float* residual, int64_
   launch(add_kernel, "add", shape_of(rows * width, stream), x, bias, residual, rows * width, width, y);
 }
 
-void launch_silu_mul(const float* x, int64_t rows, int64_t width, float* y, StreamHandle stream) {
-  launch(silu_mul_kernel, "silu_mul", shape_of(rows * width, stream), x, rows * width, width, y);
+void launch_silu_mul(const ValuesIn& x, int64_t rows, int64_t width, const ValuesOut& y, StreamHandle stream) {
+  with_values(y.type, [&](auto values) {
+    if (x.type == ValueType::kBf16) {
+      silu_mul<Bf16Values, decltype(values)>(x, rows, width, y, stream);
+    } else {
+      silu_mul<F32Values, decltype(values)>(x, rows, width, y, stream);
+    }
+  });
 }
 
 void launch_gelu_tanh(const float* x, int64_t count, float* y, StreamHandle stream) {

@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "cuda/api.h"
+#include "engine/backend/cuda/kernels/narrow.h"
 
 namespace longship::cuda {
 
@@ -19,7 +20,8 @@ struct HeadRows {
 /// y = residual + (x + bias); bias and residual may be null.
 void launch_add(const float* x, const float* bias, const float* residual, int64_t rows, int64_t width, float* y,
                 StreamHandle stream);
-void launch_silu_mul(const float* x, int64_t rows, int64_t width, float* y, StreamHandle stream);
+/// x f32 or bf16.
+void launch_silu_mul(const ValuesIn& x, int64_t rows, int64_t width, const ValuesOut& y, StreamHandle stream);
 void launch_gelu_tanh(const float* x, int64_t count, float* y, StreamHandle stream);
 void launch_gather_rows(const float* x, const int32_t* rows, int64_t count, int64_t width, float* y,
                         StreamHandle stream);

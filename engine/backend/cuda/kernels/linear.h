@@ -7,9 +7,10 @@
 
 namespace longship::cuda {
 
-/// How a weight is packed: row blocks of 8 rows, and in each everything in pieces of 16 bytes, [pieces][8 rows], so
-/// that eight lanes read 128 bytes side by side. Plain types: pieces of 4 or 8 columns. The others hold blocks of 32
-/// columns, one behind the other in three planes: integers, their higher bits, scales.
+/// How a weight is packed. Plain types: row after row, each filled up with zeros to plain_row_columns(), as libraries
+/// take matrices. The others: row blocks of 8 rows, and in each everything in pieces of 16 bytes, [pieces][8 rows], so
+/// that eight lanes read 128 bytes side by side; blocks of 32 columns, one behind the other in three planes: integers,
+/// their higher bits, scales. Rows are filled up to whole row blocks in either case.
 ///
 /// Integers: bytes [block][2 pieces][8 rows][16]; nibbles [block][8 rows] four words, column 8 w + n of a block in
 /// nibble n of word w. Higher bits: of kFive a word [block][8 rows], bit i is bit 4 of column i; of kSix two words
@@ -34,11 +35,18 @@ enum class WeightLayout : uint8_t {
 
 /// Rows of a row block.
 inline constexpr int kRowBlock = 8;
-/// Columns whose sum is taken at once: of each 32 in order, of the four sums ((0 + 1) + (2 + 3)). A group's runs are
-/// added in order.
+/// Columns whose sum is taken at once: of the 32 of each lane in order, of the four sums ((0 + 1) + (2 + 3)). A group's
+/// runs are added in order.
 inline constexpr int kRunColumns = 128;
-/// Columns of the widest piece of a plain type.
+/// Columns that a lane takes at a time, and lanes that share a row of a run.
 inline constexpr int kBlockColumns = 32;
+inline constexpr int kRunClasses = kRunColumns / kBlockColumns;
+
+/// Columns of a row of a plain type, with those that fill it up: rows begin at multiples of 16 bytes.
+constexpr int plain_row_columns(WeightLayout layout, int columns) {
+  const int per_piece = layout == WeightLayout::kF32 ? 4 : 8;
+  return (columns + per_piece - 1) / per_piece * per_piece;
+}
 
 /// Columns that share a scale of kFp8.
 inline constexpr int kFp8ScaleColumns = 128;

@@ -15,13 +15,23 @@ inline constexpr int kLinearRowBlocks = 2;
 inline constexpr int kTileRows = kLinearRowBlocks * kRowBlock;
 /// Classes of columns of a run: lane / 8; and float4s of the activations of 32 columns, with one more so that the four
 /// classes read different banks.
-inline constexpr int kRunClasses = kRunColumns / kBlockColumns;
 inline constexpr int kClassStride = kBlockColumns / 4 + 1;
 inline constexpr int kTokenStride = kRunClasses * kClassStride;
 
 /// Outputs of a block: [row block][token][row].
 template <int T>
 constexpr int kLinearOutputs = kLinearRowBlocks* T* kRowBlock;
+
+/// The row of a row block that is a lane's, and which of the four lanes that share it. Lanes side by side read memory
+/// side by side.
+template <class Format>
+__device__ __forceinline__ int row_of_lane(int lane) {
+  return Format::kInterleaved ? lane / kRunClasses : lane % kRowBlock;
+}
+template <class Format>
+__device__ __forceinline__ int class_of_lane(int lane) {
+  return Format::kInterleaved ? lane % kRunClasses : lane / kRowBlock;
+}
 
 /// Row blocks that a block of threads works on.
 struct LinearRows {
@@ -31,22 +41,22 @@ struct LinearRows {
 };
 
 /// The same row block of gate and of up.
-__device__ __forceinline__ LinearRows gated_rows_of_block(const LinearArguments& task, int tile, int lane) {
+__device__ __forceinline__ LinearRows gated_rows_of_block(const LinearArguments& task, int tile, int row) {
   static_assert(kLinearRowBlocks == 2);
   LinearRows found;
   found.part = task.parts[0];
   found.first_row = tile * kRowBlock;
   const int64_t first = tile * task.row_block_bytes;
-  found.rows[0] = {reinterpret_cast<const unsigned char*>(task.parts[0].data) + first, lane % kRowBlock, task.columns};
-  found.rows[1] = {reinterpret_cast<const unsigned char*>(task.parts[1].data) + first, lane % kRowBlock, task.columns};
+  found.rows[0] = {reinterpret_cast<const unsigned char*>(task.parts[0].data) + first, row, task.columns};
+  found.rows[1] = {reinterpret_cast<const unsigned char*>(task.parts[1].data) + first, row, task.columns};
   return found;
 }
 
 template <int T>
-__device__ __forceinline__ LinearRows rows_of_block(const LinearArguments& task, int tile, int lane) {
+__device__ __forceinline__ LinearRows rows_of_block(const LinearArguments& task, int tile, int row) {
   if constexpr (T <= kMostGatedTokens) {
     if (task.gated) {
-      return gated_rows_of_block(task, tile, lane);
+      return gated_rows_of_block(task, tile, row);
     }
   }
   LinearRows found;
@@ -67,13 +77,26 @@ __device__ __forceinline__ LinearRows rows_of_block(const LinearArguments& task,
 #pragma unroll
   for (int r = 0; r < kLinearRowBlocks; ++r) {
     const int block = first + r < last ? first + r : last;  // past the last one it is read again, and nothing written
-    found.rows[r] = {data + block * task.row_block_bytes, lane % kRowBlock, task.columns};
+    found.rows[r] = {data + block * task.row_block_bytes, row, task.columns};
   }
   return found;
 }
 
+/// Where the four values from column 4 `four` of a run stand: those of a lane side by side, in the order in which it
+/// adds them up.
+template <class Format>
+__device__ __forceinline__ int staged_at(int four) {
+  if constexpr (Format::kInterleaved) {
+    constexpr int kFours = Format::kPiece / 4;
+    const int piece = four / kFours;
+    return piece % kRunClasses * kClassStride + piece / kRunClasses * kFours + four % kFours;
+  } else {
+    return four / 8 * kClassStride + four % 8;
+  }
+}
+
 /// Activations of the run's columns to shared memory; zero behind its end and behind the last token.
-template <int T>
+template <class Format, int T>
 __device__ __forceinline__ void stage_activations(const LinearArguments& task, const LinearRun& run, int token,
                                                   int lane, Shared<float4> staged) {
   const int column = run.begin + 4 * lane;
@@ -91,7 +114,7 @@ __device__ __forceinline__ void stage_activations(const LinearArguments& task, c
         values.w = column + 3 < run.end ? x[3] : 0.0F;
       }
     }
-    staged[t * kTokenStride + lane / 8 * kClassStride + lane % 8] = values;
+    staged[t * kTokenStride + staged_at<Format>(lane)] = values;
   }
 }
 
@@ -100,13 +123,18 @@ struct LaneSums {
   float values[kLinearRowBlocks][T];
 };
 
-/// A lane's 32 columns in order, where all are there.
+/// A lane's 32 columns in order, where all are there, or those before `end` where it has pieces.
 template <class Format, int T>
-__device__ __forceinline__ void add_block(const LinearRows& where, int column, Shared<float4> x, LaneSums<T>& sums) {
+__device__ __forceinline__ void add_block(const LinearRows& where, int column, int end, Shared<float4> x,
+                                          LaneSums<T>& sums) {
   typename Format::Raw raw[kLinearRowBlocks];
 #pragma unroll
   for (int r = 0; r < kLinearRowBlocks; ++r) {
-    Format::load(where.rows[r], column, raw[r]);
+    if constexpr (Format::kInterleaved) {
+      Format::load(where.rows[r], column, end, raw[r]);
+    } else {
+      Format::load(where.rows[r], column, raw[r]);
+    }
   }
 #pragma unroll
   for (int eighth = 0; eighth < kBlockColumns / 8; ++eighth) {
@@ -133,13 +161,17 @@ __device__ __forceinline__ void add_block(const LinearRows& where, int column, S
 
 /// The same for fewer columns, or columns that do not begin with a piece.
 template <class Format, int T>
-__device__ __forceinline__ void add_columns(const LinearRows& where, int column, int count, Shared<float4> x,
+__device__ __forceinline__ void add_columns(const LinearRows& where, int column, int end, Shared<float4> x,
                                             LaneSums<T>& sums) {
-  for (int i = 0; i < count; ++i) {
+  for (int i = 0; i < kBlockColumns; ++i) {
+    const int own = Format::own_column(column, i);
+    if (own >= end) {
+      return;
+    }
     float weights[kLinearRowBlocks];
 #pragma unroll
     for (int r = 0; r < kLinearRowBlocks; ++r) {
-      weights[r] = Format::column(where.rows[r], column + i);
+      weights[r] = Format::column(where.rows[r], own);
     }
 #pragma unroll
     for (int t = 0; t < T; ++t) {
@@ -158,24 +190,25 @@ template <class Format, int T>
 __device__ __forceinline__ void sum_run(const LinearRows& where, const LinearRun& run, int lane, Shared<float4> x,
                                         Shared<float> out) {
   LaneSums<T> sums = {};
-  const int column_class = lane / kRowBlock;
-  const int column = run.begin + column_class * kBlockColumns;
-  const int count = run.end - column < kBlockColumns ? run.end - column : kBlockColumns;
+  const int column_class = class_of_lane<Format>(lane);
+  constexpr int kNextClass = Format::kInterleaved ? 1 : kRowBlock;
+  const int column = run.begin + column_class * (Format::kInterleaved ? Format::kPiece : kBlockColumns);
   const Shared<float4> own = x + column_class * kClassStride;
-  if (count == kBlockColumns && column % Format::kPiece == 0 && Format::whole(where.rows[0], column)) {
-    add_block<Format, T>(where, column, own, sums);
+  const bool whole = Format::kInterleaved ? run.end % Format::kPiece == 0 : run.end - column >= kBlockColumns;
+  if (whole && column % Format::kPiece == 0 && Format::whole(where.rows[0], column)) {
+    add_block<Format, T>(where, column, run.end, own, sums);
   } else if constexpr (Format::kAnyColumn) {
-    add_columns<Format, T>(where, column, count, own, sums);
+    add_columns<Format, T>(where, column, run.end, own, sums);
   }
 #pragma unroll
   for (int r = 0; r < kLinearRowBlocks; ++r) {
 #pragma unroll
     for (int t = 0; t < T; ++t) {
       float sum = sums.values[r][t];
-      sum = sum + __shfl_xor_sync(kFullMask, sum, kRowBlock);
-      sum = sum + __shfl_xor_sync(kFullMask, sum, 2 * kRowBlock);
+      sum = sum + __shfl_xor_sync(kFullMask, sum, kNextClass);
+      sum = sum + __shfl_xor_sync(kFullMask, sum, 2 * kNextClass);
       if ((r * T + t) % kRunClasses == column_class) {
-        out[(r * T + t) * kRowBlock + lane % kRowBlock] = sum;
+        out[(r * T + t) * kRowBlock + row_of_lane<Format>(lane)] = sum;
       }
     }
   }
@@ -251,7 +284,7 @@ __global__ void __launch_bounds__(kLinearWarps* kWarp, kLinearBlocks<Format, T>)
   const Shared<float4> x = memory.take<float4>(warps * T * kTokenStride) + warp * T * kTokenStride;
   const Shared<float> partials = memory.take<float>(2 * warps * kLinearOutputs<T>);
   const Shared<float> sums = memory.take<float>(task.depth * kLinearOutputs<T>);
-  LinearRows where = rows_of_block<T>(task, static_cast<int>(blockIdx.y), lane);
+  LinearRows where = rows_of_block<T>(task, static_cast<int>(blockIdx.y), row_of_lane<Format>(lane));
 #pragma unroll
   for (int r = 0; r < kLinearRowBlocks; ++r) {
     Format::prepare(where.rows[r]);
@@ -263,7 +296,7 @@ __global__ void __launch_bounds__(kLinearWarps* kWarp, kLinearBlocks<Format, T>)
     if (first + warp < task.run_count) {
       const LinearRun run = task.runs[first + warp];
       __syncwarp(kFullMask);
-      stage_activations<T>(task, run, token, lane, x);
+      stage_activations<Format, T>(task, run, token, lane, x);
       __syncwarp(kFullMask);
       sum_run<Format, T>(where, run, lane, x, round + warp * kLinearOutputs<T>);
     }

@@ -4,6 +4,7 @@
 #include "cuda/norm_row.h"
 #include "cuda/ptx.h"
 #include "engine/backend/cuda/kernels/math.h"
+#include "engine/backend/cuda/kernels/narrow_values.h"
 
 namespace longship::cuda {
 
@@ -23,7 +24,9 @@ __global__ void norm_kernel(const float* x, RowNorm norm, float* y) {
       sums);
 }
 
-__global__ void add_norm_kernel(const float* x, const float* bias, RowNorm norm, float* hidden, float* normed) {
+template <class Normed>
+__global__ void add_norm_kernel(const float* x, const float* bias, RowNorm norm, float* hidden,
+                                typename Normed::Stored* normed) {
   let_next_kernel_begin();
   wait_for_kernels_before();
   SharedMemory memory;
@@ -35,7 +38,7 @@ __global__ void add_norm_kernel(const float* x, const float* bias, RowNorm norm,
     return row[i] + sum;
   };
   norm_row(
-      norm, row, add, [&](int i, float sum) { row[i] = sum; }, normed + first, sums);
+      norm, row, add, [&](int i, float sum) { row[i] = sum; }, StoredRow<Normed>{normed + first}, sums);
 }
 
 // A warp a head.
@@ -70,9 +73,13 @@ void launch_norm(const float* x, const RowNorm& norm, int64_t rows, float* y, St
   launch(norm_kernel, "norm", shape_of(rows, norm.width, stream), x, norm, y);
 }
 
-void launch_add_norm(const float* x, const float* bias, const RowNorm& norm, int64_t rows, float* hidden, float* normed,
-                     StreamHandle stream) {
-  launch(add_norm_kernel, "add_norm", shape_of(rows, norm.width, stream), x, bias, norm, hidden, normed);
+void launch_add_norm(const float* x, const float* bias, const RowNorm& norm, int64_t rows, float* hidden,
+                     const ValuesOut& normed, StreamHandle stream) {
+  with_values(normed.type, [&](auto values) {
+    using Normed = decltype(values);
+    launch(add_norm_kernel<Normed>, "add_norm", shape_of(rows, norm.width, stream), x, bias, norm, hidden,
+           static_cast<typename Normed::Stored*>(normed.first));
+  });
 }
 
 void launch_rms_norm_heads(const HeadRows& x, const float* gain, float eps, StreamHandle stream) {

@@ -1,6 +1,8 @@
 #pragma once
 
 // How a lane reads 32 columns of a row of a packed weight: load() issues all its reads, columns() gives eight values.
+// Of a run of 128 columns the lane has a quarter: 32 one behind the other, or of plain types each fourth piece, so that
+// four lanes read 64 bytes of a row side by side.
 
 #include "cuda/device.h"
 #include "cuda/ptx.h"
@@ -20,8 +22,9 @@ template <WeightLayout kLayout>
 struct PlainFormat {
   static constexpr int kPiece = kLayout == WeightLayout::kF32 ? 4 : 8;  ///< Columns.
   static constexpr int kPieces = kBlockColumns / kPiece;
-  static constexpr bool kAnyColumn = true;   ///< Columns need not come in whole blocks.
-  static constexpr bool kManyParts = false;  ///< Values are put together from three places.
+  static constexpr bool kInterleaved = true;  ///< The lane has each fourth piece.
+  static constexpr bool kAnyColumn = true;    ///< Columns need not come in whole blocks.
+  static constexpr bool kManyParts = false;   ///< Values are put together from three places.
 
   struct Raw {
     uint4 pieces[kPieces];
@@ -32,11 +35,18 @@ struct PlainFormat {
   /// Whether load() can take 32 columns from one that begins a piece on.
   static __device__ __forceinline__ bool whole(const PackedRow&, int) { return true; }
 
-  static __device__ __forceinline__ void load(const PackedRow& row, int column, Raw& raw) {
-    const uint4* from = reinterpret_cast<const uint4*>(row.block) + column / kPiece * kRowBlock + row.row;
+  /// Column `i` of the lane, of whose pieces the first begins at `column`.
+  static __device__ __forceinline__ int own_column(int column, int i) {
+    return column + i / kPiece * (kRunClasses * kPiece) + i % kPiece;
+  }
+
+  /// Pieces from column `end` on, which begins one, are zero.
+  static __device__ __forceinline__ void load(const PackedRow& row, int column, int end, Raw& raw) {
+    const uint4* from = reinterpret_cast<const uint4*>(begin(row)) + column / kPiece;
 #pragma unroll
     for (int i = 0; i < kPieces; ++i) {
-      raw.pieces[i] = load_nc_16(from + i * kRowBlock);
+      raw.pieces[i] =
+          own_column(column, i * kPiece) < end ? load_nc_16(from + i * kRunClasses) : make_uint4(0, 0, 0, 0);
     }
   }
 
@@ -62,15 +72,17 @@ struct PlainFormat {
 
   /// One column, for runs that are not whole pieces.
   static __device__ __forceinline__ float column(const PackedRow& row, int column) {
-    const unsigned char* piece = row.block + (column / kPiece * kRowBlock + row.row) * 16;
     if constexpr (kLayout == WeightLayout::kF32) {
-      return reinterpret_cast<const float*>(piece)[column % kPiece];
+      return reinterpret_cast<const float*>(begin(row))[column];
     } else {
-      return value(reinterpret_cast<const unsigned short*>(piece)[column % kPiece]);
+      return value(reinterpret_cast<const unsigned short*>(begin(row))[column]);
     }
   }
 
  private:
+  static __device__ __forceinline__ const unsigned char* begin(const PackedRow& row) {
+    return row.block + static_cast<int64_t>(row.row) * ((row.columns + kPiece - 1) / kPiece) * 16;
+  }
   static __device__ __forceinline__ float value(unsigned short bits) {
     return kLayout == WeightLayout::kF16 ? float_from_f16(bits) : float_from_bf16(bits);
   }
@@ -78,6 +90,7 @@ struct PlainFormat {
 
 /// Values E4M3, each multiplied by its scale in f32.
 struct Fp8Format {
+  static constexpr bool kInterleaved = false;
   static constexpr int kPiece = kBlockColumns;
   static constexpr int kPieces = kBlockColumns / 16;
   static constexpr bool kAnyColumn = true;
@@ -96,6 +109,8 @@ struct Fp8Format {
   static __device__ __forceinline__ bool whole(const PackedRow& row, int column) {
     return (column + row.scale_skip) % kFp8ScaleColumns <= kFp8ScaleColumns - kBlockColumns;
   }
+
+  static __device__ __forceinline__ int own_column(int column, int i) { return column + i; }
 
   static __device__ __forceinline__ void load(const PackedRow& row, int column, Raw& raw) {
     const uint4* from = reinterpret_cast<const uint4*>(row.block) + column / 16 * kRowBlock + row.row;
@@ -135,6 +150,7 @@ struct Fp8Format {
 
 template <WeightLayout kLayout>
 struct BlockFormat {
+  static constexpr bool kInterleaved = false;
   static constexpr int kPiece = kBlockColumns;
   static constexpr bool kAnyColumn = false;
   static constexpr bool kBytes = kLayout == WeightLayout::kByte;
