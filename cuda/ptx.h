@@ -27,6 +27,13 @@ __device__ __forceinline__ uint16_t f16_from_float(float value);
 __device__ __forceinline__ uint32_t pack_bf16(float low, float high);
 __device__ __forceinline__ uint32_t pack_f16(float low, float high);
 
+/// (a & mask) | rest and (a & mask) ^ rest, in one instruction where both of the last are constants.
+__device__ __forceinline__ uint32_t masked_or(uint32_t a, uint32_t mask, uint32_t rest);
+__device__ __forceinline__ uint32_t masked_xor(uint32_t a, uint32_t mask, uint32_t rest);
+
+/// a b + c of each half, bf16, rounded once.
+__device__ __forceinline__ uint32_t fma_bf16x2(uint32_t a, uint32_t b, uint32_t c);
+
 /// 2^x within a few units in the last place, by the hardware; 0 for -infinity, subnormal results may be 0.
 __device__ __forceinline__ float exp2_approximate(float x);
 

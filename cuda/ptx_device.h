@@ -36,6 +36,24 @@ __device__ __forceinline__ uint16_t f16_from_float(float value) {
   return bits;
 }
 
+__device__ __forceinline__ uint32_t masked_or(uint32_t a, uint32_t mask, uint32_t rest) {
+  uint32_t d;
+  asm("lop3.b32 %0, %1, %2, %3, 0xEA;" : "=r"(d) : "r"(a), "r"(mask), "r"(rest));
+  return d;
+}
+
+__device__ __forceinline__ uint32_t masked_xor(uint32_t a, uint32_t mask, uint32_t rest) {
+  uint32_t d;
+  asm("lop3.b32 %0, %1, %2, %3, 0x6A;" : "=r"(d) : "r"(a), "r"(mask), "r"(rest));
+  return d;
+}
+
+__device__ __forceinline__ uint32_t fma_bf16x2(uint32_t a, uint32_t b, uint32_t c) {
+  uint32_t d;
+  asm("fma.rn.bf16x2 %0, %1, %2, %3;" : "=r"(d) : "r"(a), "r"(b), "r"(c));
+  return d;
+}
+
 __device__ __forceinline__ float exp2_approximate(float x) {
   float value;
   asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(value) : "f"(x));

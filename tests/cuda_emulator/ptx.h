@@ -61,6 +61,21 @@ inline uint32_t pack_f16(float low, float high) {
   return f32_to_f16(low) | static_cast<uint32_t>(f32_to_f16(high)) << 16;
 }
 
+inline uint32_t masked_or(uint32_t a, uint32_t mask, uint32_t rest) {
+  return (a & mask) | rest;
+}
+inline uint32_t masked_xor(uint32_t a, uint32_t mask, uint32_t rest) {
+  return (a & mask) ^ rest;
+}
+
+inline uint32_t fma_bf16x2(uint32_t a, uint32_t b, uint32_t c) {
+  const auto half = [&](int shift) {
+    const auto value = [&](uint32_t both) { return double{bf16_to_f32(static_cast<uint16_t>(both >> shift))}; };
+    return static_cast<uint32_t>(f32_to_bf16(static_cast<float>(value(a) * value(b) + value(c)))) << shift;
+  };
+  return half(0) | half(16);
+}
+
 inline float exp2_approximate(float x) {
   return std::exp2(x);
 }

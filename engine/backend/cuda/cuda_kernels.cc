@@ -19,6 +19,7 @@
 #include "engine/backend/cuda/narrow_activations.h"
 #include "engine/backend/cuda/packed_weights.h"
 #include "engine/backend/cuda/step_tables.h"
+#include "engine/backend/cuda/tensor_product.h"
 #include "engine/backend/cuda/token_drawer.h"
 
 namespace longship {
@@ -144,7 +145,9 @@ class CudaKernels : public Kernels {
 
   int64_t scratch_bytes(int64_t max_rows, int64_t max_columns) const override {
     return AttentionPlans::partial_bytes(device_.multiprocessors) +
-           (fast_ ? BlasLinear::scratch_bytes() + NarrowActivations::bytes(max_rows, max_columns) : 0);
+           (fast_ ? BlasLinear::scratch_bytes() + NarrowActivations::bytes(max_rows, max_columns) +
+                        TensorProduct::scratch_bytes(max_columns)
+                  : 0);
   }
 
   void reserve(int64_t max_rows, int64_t max_columns) override {
@@ -152,6 +155,9 @@ class CudaKernels : public Kernels {
     if (blas_ != nullptr) {
       blas_->reserve();
       activations_.reserve(max_rows, max_columns);
+    }
+    if (fast_) {
+      tensor_product_.reserve(max_columns);
     }
     partials_ = allocate_device(static_cast<std::size_t>(AttentionPlans::partial_bytes(device_.multiprocessors)));
   }
@@ -292,7 +298,8 @@ class CudaKernels : public Kernels {
   AttentionPlans attention_plans_;
   std::unique_ptr<BlasLinear> blas_;  // null where not wanted or not there
   NarrowActivations activations_;     // of it
-  std::shared_ptr<void> partials_;    // of attention
+  TensorProduct tensor_product_;
+  std::shared_ptr<void> partials_;  // of attention
   DecodeGraphs graphs_;
   TokenDrawer drawer_;
 };
@@ -338,7 +345,9 @@ void CudaKernels::linear(const Tensor& x, std::span<const Weight> parts, std::sp
       const bool many = blas_ != nullptr && arguments.tokens >= BlasLinear::kFewestTokens;
       if (!many || !blas_->multiply(layout, arguments, steps, activations_, ValueType::kF32, handle_of(stream))) {
         activations_.restore(arguments.x, handle_of(stream));
-        launch_linear(layout, arguments, handle_of(stream));
+        if (!fast_ || !tensor_product_.multiply(layout, arguments, program.nodes, handle_of(stream))) {
+          launch_linear(layout, arguments, handle_of(stream));
+        }
       }
     }
     std::fill(std::begin(arguments.parts), std::end(arguments.parts), LinearPart{});
@@ -387,7 +396,8 @@ bool CudaKernels::narrow_gate_up(const Tensor& x, std::span<const Weight> parts,
 void CudaKernels::linear_silu_mul(const Tensor& x, std::span<const Weight> parts, std::span<const GroupStep> steps,
                                   Tensor& gate_up, Tensor& y, std::span<const Weight> readers, Stream& stream) {
   const WeightLayout layout = layout_of(parts[0].dtype, exact_);
-  if (x.dim(0) > kMostGatedTokens || layout != layout_of(parts[1].dtype, exact_)) {
+  const bool on_tensor_cores = fast_ && x.dim(0) < BlasLinear::kFewestTokens;
+  if (layout != layout_of(parts[1].dtype, exact_) || (x.dim(0) > kMostGatedTokens && !on_tensor_cores)) {
     ValuesIn product{gate_up.data<void>(), ValueType::kBf16};
     if (!narrow_gate_up(x, parts, steps, gate_up, stream)) {
       Tensor root = gate_up.reshape({1, gate_up.dim(0), gate_up.dim(1)});
@@ -412,7 +422,14 @@ void CudaKernels::linear_silu_mul(const Tensor& x, std::span<const Weight> parts
                             .nodes = y.data<float>(),
                             .outputs = rows,
                             .gated = true};
-  launch_linear(layout, arguments, handle_of(stream));
+  if (on_tensor_cores && tensor_product_.multiply(layout, arguments, program.nodes, handle_of(stream))) {
+    return;
+  }
+  if (x.dim(0) <= kMostGatedTokens) {
+    launch_linear(layout, arguments, handle_of(stream));
+  } else {
+    Kernels::linear_silu_mul(x, parts, steps, gate_up, y, readers, stream);
+  }
 }
 
 void CudaKernels::attention(const HeadsView& query, const KvLayer& kv, const Batch& batch, const AttentionSpec& spec,

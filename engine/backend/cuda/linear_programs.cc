@@ -21,6 +21,19 @@ void add_group(const GroupStep& step, std::vector<LinearRun>& runs) {
   runs.back().ends_node = step.ends_node;
 }
 
+std::vector<Range> columns_of_nodes(std::span<const GroupStep> steps) {
+  std::vector<Range> nodes;
+  bool begins = true;
+  for (const GroupStep& step : steps) {
+    if (begins) {
+      nodes.push_back({step.begin, step.end});
+    }
+    nodes.back().end = step.end;
+    begins = step.ends_node;
+  }
+  return nodes;
+}
+
 }  // namespace
 
 const LinearPrograms::Program& LinearPrograms::get(std::span<const GroupStep> steps, Staging& staging,
@@ -33,6 +46,7 @@ const LinearPrograms::Program& LinearPrograms::get(std::span<const GroupStep> st
   }
   Program& made = programs_.emplace_front();
   made.steps.assign(steps.begin(), steps.end());
+  made.nodes = columns_of_nodes(steps);
   std::vector<LinearRun> runs;
   int count = 0;
   for (const GroupStep& step : steps) {

@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "core/range.h"
 #include "core/reduction_tree.h"
 #include "cuda/staging.h"
 #include "engine/backend/cuda/kernels/linear.h"
@@ -17,6 +18,7 @@ class LinearPrograms {
  public:
   struct Program {
     std::vector<GroupStep> steps;
+    std::vector<Range> nodes;  ///< Their columns; empty ranges where they have none.
     std::shared_ptr<void> memory;
     int run_count = 0;
     int depth = 1;  ///< Most unmerged partial sums, the one being added included.
