@@ -92,7 +92,7 @@ struct Api {
                           bool overlaps, StreamHandle stream);
   /// Of a tensor in the device's memory, aligned to 16 bytes, of which no box that is outside of memory is copied. On
   /// devices from compute capability 9.0 on.
-  Status (*encode_tensor_map)(TensorMap* map, const void* memory, const TensorShape& shape);
+  Status (*encode_tensor_map)(TensorMap* map, const void* memory, const TensorMapShape& shape);
   Status (*last_error)();  ///< And resets it.
 };
 

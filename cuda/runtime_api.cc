@@ -89,7 +89,7 @@ Status ipc_open_handle(void** memory, const IpcHandle* handle) {
 static_assert(sizeof(TensorMap) == sizeof(CUtensorMap));
 
 /// The driver's function, found through the runtime so that nothing else links the driver.
-Status encode_tensor_map(TensorMap* map, const void* memory, const TensorShape& shape) {
+Status encode_tensor_map(TensorMap* map, const void* memory, const TensorMapShape& shape) {
   static void* const function = [] {
     void* found = nullptr;
     cudaDriverEntryPointQueryResult result = {};

@@ -50,7 +50,7 @@ uint16_t right_element(const MatrixDescriptor& b, int k, int column) {
 
 }  // namespace
 
-bool encode(TensorMap& map, const void* memory, const TensorShape& shape) {
+bool encode(TensorMap& map, const void* memory, const TensorMapShape& shape) {
   const auto address = reinterpret_cast<uintptr_t>(memory);
   if (address % 16 != 0 || shape.strides[0] % 16 != 0 || shape.strides[1] % 16 != 0 || shape.box_rows == 0 ||
       shape.box_rows > 256 || shape.sizes[0] == 0 || shape.sizes[1] == 0 || shape.sizes[2] == 0) {

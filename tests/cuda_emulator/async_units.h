@@ -25,7 +25,7 @@ struct MatrixDescriptor {
 };
 
 /// Whether a tensor map can be made.
-bool encode(TensorMap& map, const void* memory, const TensorShape& shape);
+bool encode(TensorMap& map, const void* memory, const TensorMapShape& shape);
 
 /// What all threads of a warpgroup say of a product.
 struct WarpgroupProduct {

@@ -211,7 +211,7 @@ Api make_api() {
     return bytes < 0 || static_cast<std::size_t>(bytes) > kMaxSharedBytes ? kInvalidValue : kSuccess;
   };
   api.launch_kernel = launch_by_address;
-  api.encode_tensor_map = [](TensorMap* map, const void* memory, const TensorShape& shape) {
+  api.encode_tensor_map = [](TensorMap* map, const void* memory, const TensorMapShape& shape) {
     return encode(*map, memory, shape) ? kSuccess : kInvalidValue;
   };
   api.last_error = [] { return kSuccess; };
