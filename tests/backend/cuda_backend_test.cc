@@ -55,7 +55,7 @@ struct Twins {
 
 // What linear() gives for many tokens where bits may depend on their number, beside the reference's.
 void expect_products_near(DType dtype, double tolerance) {
-  constexpr int64_t kTokens = 20;
+  constexpr int64_t kTokens = 70;
   constexpr int64_t kColumns = 160;
   constexpr int64_t kOutputs = 24;
   RandomData data(9);

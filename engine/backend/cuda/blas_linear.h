@@ -17,8 +17,9 @@ namespace longship::cuda {
 /// rounded to bf16. Bits depend on the number of tokens.
 class BlasLinear {
  public:
-  /// Fewest tokens for which the library is worth its while.
-  static constexpr int kFewestTokens = 17;
+  /// Fewest tokens for which the library is worth its while with weights of `layout`; others than plain ones have to be
+  /// unpacked.
+  static constexpr int fewest_tokens(WeightLayout layout) { return layout <= WeightLayout::kBF16 ? 17 : 65; }
 
   /// Null where the library cannot be loaded.
   static std::unique_ptr<BlasLinear> make();

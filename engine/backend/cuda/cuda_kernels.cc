@@ -83,7 +83,8 @@ class CudaKernels : public Kernels {
         fast_(!options.exact && !options.deterministic),
         replays_(options.graphs),
         pool_(options.threads),
-        step_(fast_ ? kTensorRows : INT64_MAX) {
+        step_(fast_ ? kTensorRows : INT64_MAX),
+        tensor_product_(device_) {
     if (device >= 0) {
       staging_ = std::make_unique<Staging>();
       packing_stream_ = std::make_unique<CudaStream>();
@@ -263,10 +264,10 @@ class CudaKernels : public Kernels {
 
   // Where an operation puts x from row `first_row` on: if products of many tokens read it, as they do, else in x.
   ValuesOut output_for(const Tensor& x, int64_t first_row, std::span<const Weight> readers) {
-    const bool many = blas_ != nullptr && x.dim(0) >= BlasLinear::kFewestTokens && x.dim(1) % 8 == 0;
-    if (many && !readers.empty() && activations_.fits(x.dim(0), x.dim(1))) {
-      const ValueType type = BlasLinear::reads(layout_of(readers[0].dtype, exact_));
-      if (type != ValueType::kF32) {
+    if (blas_ != nullptr && !readers.empty() && x.dim(1) % 8 == 0 && activations_.fits(x.dim(0), x.dim(1))) {
+      const WeightLayout layout = layout_of(readers[0].dtype, exact_);
+      const ValueType type = BlasLinear::reads(layout);
+      if (type != ValueType::kF32 && x.dim(0) >= BlasLinear::fewest_tokens(layout)) {
         return activations_.begin(x, first_row, type);
       }
     }
@@ -342,7 +343,7 @@ void CudaKernels::linear(const Tensor& x, std::span<const Weight> parts, std::sp
   const auto launch_parts = [&] {
     if (arguments.part_count > 0) {
       arguments.row_block_bytes = row_block_bytes(layout, arguments.columns);
-      const bool many = blas_ != nullptr && arguments.tokens >= BlasLinear::kFewestTokens;
+      const bool many = blas_ != nullptr && arguments.tokens >= BlasLinear::fewest_tokens(layout);
       if (!many || !blas_->multiply(layout, arguments, steps, activations_, ValueType::kF32, handle_of(stream))) {
         activations_.restore(arguments.x, handle_of(stream));
         if (!fast_ || !tensor_product_.multiply(layout, arguments, program.nodes, handle_of(stream))) {
@@ -372,7 +373,7 @@ void CudaKernels::linear(const Tensor& x, std::span<const Weight> parts, std::sp
 bool CudaKernels::narrow_gate_up(const Tensor& x, std::span<const Weight> parts, std::span<const GroupStep> steps,
                                  Tensor& gate_up, Stream& stream) {
   const WeightLayout layout = layout_of(parts[0].dtype, exact_);
-  if (blas_ == nullptr || x.dim(0) < BlasLinear::kFewestTokens || layout != layout_of(parts[1].dtype, exact_) ||
+  if (blas_ == nullptr || x.dim(0) < BlasLinear::fewest_tokens(layout) || layout != layout_of(parts[1].dtype, exact_) ||
       BlasLinear::reads(layout) != ValueType::kBf16) {
     return false;
   }
@@ -396,7 +397,7 @@ bool CudaKernels::narrow_gate_up(const Tensor& x, std::span<const Weight> parts,
 void CudaKernels::linear_silu_mul(const Tensor& x, std::span<const Weight> parts, std::span<const GroupStep> steps,
                                   Tensor& gate_up, Tensor& y, std::span<const Weight> readers, Stream& stream) {
   const WeightLayout layout = layout_of(parts[0].dtype, exact_);
-  const bool on_tensor_cores = fast_ && x.dim(0) < BlasLinear::kFewestTokens;
+  const bool on_tensor_cores = fast_ && x.dim(0) < BlasLinear::fewest_tokens(layout);
   if (layout != layout_of(parts[1].dtype, exact_) || (x.dim(0) > kMostGatedTokens && !on_tensor_cores)) {
     ValuesIn product{gate_up.data<void>(), ValueType::kBf16};
     if (!narrow_gate_up(x, parts, steps, gate_up, stream)) {

@@ -1,7 +1,6 @@
 #include "engine/backend/cuda/tensor_product.h"
 
 #include "cuda/memory.h"
-#include "engine/backend/cuda/kernels/tensor_linear.h"
 
 namespace longship::cuda {
 
@@ -29,8 +28,8 @@ void TensorProduct::reserve(int64_t max_columns) {
 
 bool TensorProduct::multiply(WeightLayout layout, const LinearArguments& task, std::span<const Range> nodes,
                              StreamHandle stream) {
-  if (layout == WeightLayout::kF32 || task.tokens > kMostTensorTokens || task.columns % kBlockColumns != 0 ||
-      task.columns > max_columns_ || nodes.size() > kMaxTensorNodes) {
+  if (!enough_memory_ || layout == WeightLayout::kF32 || task.tokens > kMostTensorTokens ||
+      task.columns % kBlockColumns != 0 || task.columns > max_columns_ || nodes.size() > kMaxTensorNodes) {
     return false;
   }
   TensorLinearArguments arguments{task};
@@ -40,6 +39,7 @@ bool TensorProduct::multiply(WeightLayout layout, const LinearArguments& task, s
     }
     arguments.ranges[arguments.node_count++] = {static_cast<int32_t>(node.begin), static_cast<int32_t>(node.end)};
   }
+  arguments.multiprocessors = multiprocessors_;
   arguments.operands = static_cast<uint4*>(operands_.get());
   arguments.operand_sums = static_cast<float*>(operand_sums_.get());
   launch_tensor_linear(layout, arguments, stream);

@@ -15,6 +15,9 @@ inline constexpr int kMaxTensorNodes = 16;
 /// Most tokens of a product on tensor cores.
 inline constexpr int kMostTensorTokens = 64;
 
+/// Shared memory that a block may need.
+inline constexpr std::size_t kTensorSharedBytes = 160 * 1024;
+
 /// Room for converted activations.
 inline constexpr int kOperandBytes = kMostTensorTokens * 2;
 inline constexpr int kOperandSums = kMostTensorTokens;
@@ -24,6 +27,7 @@ inline constexpr int kOperandSums = kMostTensorTokens;
 struct TensorLinearArguments : LinearArguments {
   NodeColumns ranges[kMaxTensorNodes] = {};
   int node_count = 0;
+  int multiprocessors = 0;
   uint4* operands = nullptr;      ///< Room for kOperandBytes for each column, where there are more than 4 tokens.
   float* operand_sums = nullptr;  ///< And for kOperandSums for each 32 columns.
 };

@@ -35,6 +35,8 @@ struct TensorShape {
   static constexpr int kColumns = kTokens * (kSplit ? 2 : 1);  ///< Of the right operand.
   static constexpr int kTiles = (kColumns + 7) / 8;
   static constexpr int kBlockTiles = kRowWarps * kRowTiles;
+  /// Blocks of 32 columns whose loads and products may be interleaved: what keeps tensor cores busy without spills.
+  static constexpr int kUnroll = kTiles * kRowTiles >= 16 ? 1 : (kTiles * kRowTiles >= 8 ? 2 : kWindows);
   static constexpr int kLanes = kTiles == 1 ? 4 * kColumns : kWarp;  ///< That have part of a right operand.
 };
 
@@ -332,7 +334,7 @@ class WeightStage {
 template <class W, class S>
 __device__ __forceinline__ void multiply_stage(const WeightStage<W, S>& stage, const Operands<W, S>& operands, int i,
                                                TensorSums<S>& sums) {
-#pragma unroll
+#pragma unroll S::kUnroll
   for (int window = 0; window < S::kWindows; ++window) {
     PreparedWeights<W> weights[S::kRowTiles];
 #pragma unroll
@@ -555,8 +557,8 @@ inline int tensor_tiles(const TensorLinearArguments& task) {
 
 /// A multiprocessor's kernels of the same stream overlap: each copies weights before it waits for the one before.
 template <class W, class S>
-void launch_tensor_shape(const TensorLinearArguments& all, StreamHandle stream) {
-  TensorLinearArguments task = all;
+void launch_tensor_shape(const TensorLinearArguments& task, StreamHandle stream) {
+  static_assert(TensorBlockMemory<W, S>::bytes() <= kTensorSharedBytes);
   const int tiles = (tensor_tiles(task) + S::kBlockTiles - 1) / S::kBlockTiles;
   if constexpr (S::kPrepared) {
     const LaunchShape shape{
