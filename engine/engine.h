@@ -82,8 +82,9 @@ struct EngineInfo {
   int64_t kv_tokens = 0;  ///< Room in the key/value cache.
   int tp = 1;
   int pp = 1;
-  int threads = 1;         ///< Compute threads of each rank.
-  bool repeatable = true;  ///< A request's text does not depend on what runs beside it, or ran before.
+  int threads = 1;          ///< Compute threads of each rank.
+  int64_t step_tokens = 1;  ///< Most of a step.
+  bool repeatable = true;   ///< A request's text does not depend on what runs beside it, or ran before.
 };
 
 /// Losses of ranks that an engine has survived.

@@ -69,10 +69,9 @@ void add_size_flags(CLI::App& command, EngineOptions& options) {
       ->group("Engine");
   command
       .add_option("-b,--max-num-batched-tokens,--batch-size", options.max_batched_tokens,
-                  "Tokens of one step: the size of a prefill chunk")
+                  "Tokens of one step: the size of a prefill chunk (512; on GPUs 2048)")
       ->type_name("TOKENS")
       ->check(CLI::Range(int64_t{1}, kMostTokens))
-      ->capture_default_str()
       ->group("Engine");
   command
       .add_flag("--enable-prefix-caching,!--no-enable-prefix-caching", options.prefix_cache,

@@ -303,13 +303,14 @@ class Rank {
   }
 
   int lead(StepExecutor& executor, ActivityNews& news, const FrontEnd& front_end) {
-    const StageLimits limits = stage_limits(options_, kv_.pages);
+    const StageLimits limits = stage_limits(options_, *kernels_, kv_.pages);
     const EngineInfo info{.vocab = checkpoint_->config.vocab,
                           .max_model_len = kv_.max_model_len,
                           .kv_tokens = kv_.pages * kPageTokens,
                           .tp = options_.tp,
                           .pp = options_.pp,
                           .threads = options_.threads,
+                          .step_tokens = limits.step.rows,
                           .repeatable = device_->is_repeatable()};
     const SchedulerLimits scheduling{.vocab = info.vocab,
                                      .max_model_len = kv_.max_model_len,

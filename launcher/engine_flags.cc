@@ -30,7 +30,7 @@ std::vector<std::string> engine_arguments(const EngineFlags& flags) {
   if (options.kv_cache_bytes != 0) add_number("--kv-cache-memory", options.kv_cache_bytes);
   if (options.kv_cache_fraction != 0) add("--kv-cache-fraction", std::to_string(options.kv_cache_fraction));
   add_number("--max-num-seqs", options.max_num_seqs);
-  add_number("--max-num-batched-tokens", options.max_batched_tokens);
+  if (options.max_batched_tokens != 0) add_number("--max-num-batched-tokens", options.max_batched_tokens);
   add_number("--least-model-len", options.least_model_len);
   add_number("--usual-kv-tokens", options.usual_kv_tokens);
   if (options.fill_kv_cache) words.emplace_back("--fill-kv-cache");

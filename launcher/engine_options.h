@@ -54,8 +54,8 @@ struct EngineOptions {
   double kv_cache_fraction = 0;         ///< See KvBudget; 0: room for max_model_len, or as below.
   bool fill_kv_cache = false;           ///< Without the two above: the part of the memory that servers usually take.
   int64_t max_num_seqs = 16;
-  int64_t max_batched_tokens = 512;  ///< Tokens of a step: the size of a prefill chunk.
-  int64_t least_model_len = 0;       ///< Without max_model_len: at least this, where positions are not learned.
+  int64_t max_batched_tokens = 0;   ///< Tokens of a step: the size of a prefill chunk; 0: as usual on the device.
+  int64_t least_model_len = 0;      ///< Without max_model_len: at least this, where positions are not learned.
   int64_t usual_kv_tokens = 16384;  ///< Kept where nothing is said, if max_num_seqs of the model's length can use them.
   bool prefix_cache = true;         ///< Requests that begin alike share keys and values.
   Speculation speculation{};

@@ -79,6 +79,7 @@ Bytes encode(const EngineInfo& info) {
   writer.put(static_cast<int32_t>(info.tp));
   writer.put(static_cast<int32_t>(info.pp));
   writer.put(static_cast<int32_t>(info.threads));
+  writer.put(info.step_tokens);
   writer.put(static_cast<uint8_t>(info.repeatable));
   return writer.take();
 }
@@ -92,6 +93,7 @@ EngineInfo decode_info(std::span<const std::byte> payload) {
     info.tp = reader.get<int32_t>();
     info.pp = reader.get<int32_t>();
     info.threads = reader.get<int32_t>();
+    info.step_tokens = reader.get<int64_t>();
     info.repeatable = get_bool(reader);
     return info;
   });

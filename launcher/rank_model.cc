@@ -22,8 +22,8 @@ std::optional<RowSampler> make_sampler(const ModelConfig& config, const Mesh& me
   return RowSampler(vocabulary_shares(config, mesh.extent(Axis::kTp)), me.tp, limits.step.logit_rows);
 }
 
-StageLimits draft_limits(const EngineOptions& options, int64_t kv_pages) {
-  StageLimits limits = stage_limits(options, kv_pages);
+StageLimits draft_limits(const EngineOptions& options, const Kernels& kernels, int64_t kv_pages) {
+  StageLimits limits = stage_limits(options, kernels, kv_pages);
   limits.step.logit_rows = options.max_num_seqs;
   return limits;
 }
@@ -43,9 +43,10 @@ DType kv_dtype(const EngineOptions& options) {
               "Use --kv-cache-dtype auto, f32, f16, bf16 or q8_0.");
 }
 
-StageLimits stage_limits(const EngineOptions& options, int64_t kv_pages) {
+StageLimits stage_limits(const EngineOptions& options, const Kernels& kernels, int64_t kv_pages) {
   const int64_t guesses = std::min(options.max_num_seqs * options.speculation.tokens(), kMostGuesses);
-  const int64_t rows = std::max(options.max_batched_tokens, options.max_num_seqs + guesses);
+  const int64_t tokens = options.max_batched_tokens != 0 ? options.max_batched_tokens : kernels.usual_step_rows();
+  const int64_t rows = std::max(tokens, options.max_num_seqs + guesses);
   return {.step = {.rows = rows, .logit_rows = options.prompt_logits ? rows : options.max_num_seqs + guesses},
           .kv_pages = kv_pages,
           .kv_dtype = kv_dtype(options)};
@@ -95,9 +96,9 @@ PackIdentity RankModel::pack_identity() const {
 
 RankModels::RankModels(const EngineOptions& options, const Checkpoint& checkpoint, const Checkpoint* draft,
                        Kernels& kernels, const Mesh& mesh, const Coord& me, int64_t kv_pages)
-    : target_(options, checkpoint, kernels, mesh, me, stage_limits(options, kv_pages)) {
+    : target_(options, checkpoint, kernels, mesh, me, stage_limits(options, kernels, kv_pages)) {
   if (draft != nullptr) {
-    draft_.emplace(options, *draft, kernels, mesh, me, draft_limits(options, kv_pages));
+    draft_.emplace(options, *draft, kernels, mesh, me, draft_limits(options, kernels, kv_pages));
   }
 }
 

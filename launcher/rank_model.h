@@ -75,6 +75,6 @@ class RankModels {
 
 /// Errors: kUsage for an unknown type.
 DType kv_dtype(const EngineOptions& options);
-StageLimits stage_limits(const EngineOptions& options, int64_t kv_pages);
+StageLimits stage_limits(const EngineOptions& options, const Kernels& kernels, int64_t kv_pages);
 
 }  // namespace longship

@@ -152,6 +152,8 @@ class Kernels {
   /// Called once a step before its operations, when tokens and positions are written: what they need of the slices is
   /// copied to the device.
   virtual void begin_step(const Batch&, Stream&) {}
+  /// Rows of a step that make good use of the device, where the user wishes no other number.
+  virtual int64_t usual_step_rows() const { return 512; }
   /// As how many rows a step of `rows` sequences with one row each is run, where that can be replayed: no fewer.
   virtual int64_t decode_rows(int64_t rows) const { return rows; }
   /// Puts the operations of `work`, which has none that waits for the host, on the stream: calls it, or repeats what a

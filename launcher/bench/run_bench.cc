@@ -69,7 +69,7 @@ class RunBench {
       samples.push_back(speed(test));
     }
     const std::vector<RankReport> reports = take(ReportKind::kRoofline);
-    RunResult result{.test = test, .row = {}, .cost = JobCost(reports, options_.chunk_tokens)};
+    RunResult result{.test = test, .row = {}, .cost = JobCost(reports, engine_.info().step_tokens)};
     const double share = host_share(reports.front());
     result.seconds = static_cast<double>(test.tokens()) / median(samples);
     result.host_s = share * result.seconds / static_cast<double>(result.cost.steps(test));

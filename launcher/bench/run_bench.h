@@ -14,7 +14,6 @@ namespace longship {
 struct RunBenchOptions {
   std::vector<RunTest> tests;
   int repetitions = 5;
-  int64_t chunk_tokens = 512;  ///< Tokens of a step of the engine.
 };
 
 /// Takes every batch of reports, for a trace.

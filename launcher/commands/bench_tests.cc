@@ -70,7 +70,7 @@ void BenchTestFlags::resolve() {
 }
 
 RunBenchOptions BenchTestFlags::options() const {
-  return {.tests = tests_of(*this), .repetitions = repetitions, .chunk_tokens = engine.options.max_batched_tokens};
+  return {.tests = tests_of(*this), .repetitions = repetitions};
 }
 
 void add_bench_output_flags(CLI::App& command, int& repetitions, std::string& format) {

@@ -128,6 +128,8 @@ class CudaKernels : public Kernels {
 
   void begin_step(const Batch& batch, Stream& stream) override { step_.upload(batch, *staging_, handle_of(stream)); }
 
+  int64_t usual_step_rows() const override { return 2048; }
+
   int64_t decode_rows(int64_t rows) const override {
     return replays_ ? static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(rows))) : rows;
   }
