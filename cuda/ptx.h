@@ -34,6 +34,12 @@ __device__ __forceinline__ uint32_t masked_xor(uint32_t a, uint32_t mask, uint32
 /// a b + c of each half, bf16, rounded once.
 __device__ __forceinline__ uint32_t fma_bf16x2(uint32_t a, uint32_t b, uint32_t c);
 
+/// Of a word's signed bytes 0 and 2 (kOdd: 1 and 3) two values f16.
+template <bool kOdd>
+__device__ __forceinline__ uint32_t f16_from_bytes(uint32_t word);
+/// Products of two values f16 each, rounded as above.
+__device__ __forceinline__ uint32_t multiply_f16(uint32_t a, uint32_t b);
+
 /// 2^x within a few units in the last place, by the hardware; 0 for -infinity, subnormal results may be 0.
 __device__ __forceinline__ float exp2_approximate(float x);
 

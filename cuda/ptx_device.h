@@ -54,6 +54,24 @@ __device__ __forceinline__ uint32_t fma_bf16x2(uint32_t a, uint32_t b, uint32_t 
   return d;
 }
 
+// 1024 + x + 128 has x + 128 as its low byte.
+template <bool kOdd>
+__device__ __forceinline__ uint32_t f16_from_bytes(uint32_t word) {
+  uint32_t biased;
+  asm("prmt.b32 %0, %1, %2, %3;"
+      : "=r"(biased)
+      : "r"(word ^ 0x80808080U), "n"(0x64646464), "n"(kOdd ? 0x4341 : 0x4240));
+  uint32_t both;
+  asm("sub.rn.f16x2 %0, %1, %2;" : "=r"(both) : "r"(biased), "r"(0x64806480U));
+  return both;
+}
+
+__device__ __forceinline__ uint32_t multiply_f16(uint32_t a, uint32_t b) {
+  uint32_t both;
+  asm("mul.rn.f16x2 %0, %1, %2;" : "=r"(both) : "r"(a), "r"(b));
+  return both;
+}
+
 __device__ __forceinline__ float exp2_approximate(float x) {
   float value;
   asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(value) : "f"(x));

@@ -1,4 +1,4 @@
-// Attention of slices of many rows by matrix units, beside the reference: its operands are rounded to 16 bits.
+// Attention by matrix units, of many rows and of few, beside the reference: its operands are rounded to 16 bits.
 #include "core/range.h"
 #include "engine/backend/cuda/cuda_kernels.h"
 #include "variants.h"
@@ -134,6 +134,29 @@ TEST(TensorAttention, SeesNoMoreThanTheWindow) {
   expect_near_reference({DType::kF16, 2, 1, 64, 3, {{0, 70}}});
   expect_near_reference({DType::kBF16, 4, 1, 32, 40, {{190, 270}, {0, 20}}});
   expect_near_reference({DType::kF16, 3, 1, 128, 129, {{250, 300}}});
+}
+
+// One row of each sequence, and a few: one page and many, parts of pages, heads of every width in one or several
+// blocks of 16 queries.
+TEST(DecodeAttention, IsNearTheReference) {
+  const std::vector<Range> mixed = {{130, 131}, {0, 1}, {63, 64}, {64, 65}, {300, 301}};
+  for (const DType type : {DType::kBF16, DType::kF16, DType::kQ8_0}) {
+    expect_near_reference({type, 8, 2, 128, 0, mixed});
+    expect_near_reference({type, 3, 1, 64, 0, {{200, 203}, {61, 70}, {0, 2}}});
+    expect_near_reference({type, 18, 1, 96, 0, {{70, 71}}});
+    expect_near_reference({type, 2, 1, 192, 0, {{140, 142}, {3, 4}}});
+    expect_near_reference({type, 4, 2, 256, 0, {{190, 191}, {60, 68}}});
+    expect_near_reference({type, 1, 1, 32, 0, {{2200, 2201}}});
+  }
+  expect_near_reference({DType::kF16, 4, 1, 8, 0, mixed});
+  expect_near_reference({DType::kBF16, 5, 1, 72, 0, {{100, 104}}});
+  expect_near_reference({DType::kF16, 2, 2, 200, 0, {{100, 101}}});
+}
+
+TEST(DecodeAttention, SeesNoMoreThanTheWindow) {
+  expect_near_reference({DType::kF16, 2, 1, 64, 3, {{70, 71}, {0, 1}, {64, 67}}});
+  expect_near_reference({DType::kQ8_0, 4, 2, 128, 100, {{300, 301}, {20, 21}}});
+  expect_near_reference({DType::kBF16, 16, 1, 128, 200, {{250, 251}, {320, 325}}});
 }
 
 }  // namespace

@@ -25,7 +25,8 @@ __global__ void every_function(const uint4* in, uint32_t* out, float* sums, int 
                       exp2_approximate(d[3]) + first;
   const uint4 wide = load_nc_16(in);
   sums[32 + threadIdx.x] = floats_from_e4m3(static_cast<uint16_t>(wide.y)).x;
-  out[0] = wide.x + pack_bf16(d[1], d[2]) + pack_f16(d[2], d[3]);
+  out[0] = multiply_f16(f16_from_bytes<false>(wide.z), f16_from_bytes<true>(wide.w)) + wide.x + pack_bf16(d[1], d[2]) +
+           pack_f16(d[2], d[3]);
   const uint64_t deadline = global_timer_ns() + 1000;
   while (load_acquire_system(out + 1) == 0) {
     spin_pause();

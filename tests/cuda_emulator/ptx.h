@@ -76,6 +76,16 @@ inline uint32_t fma_bf16x2(uint32_t a, uint32_t b, uint32_t c) {
   return half(0) | half(16);
 }
 
+template <bool kOdd>
+inline uint32_t f16_from_bytes(uint32_t word) {
+  const auto byte = [&](unsigned i) { return static_cast<float>(static_cast<int8_t>(word >> (8 * i))); };
+  return pack_f16(byte(kOdd ? 1 : 0), byte(kOdd ? 3 : 2));
+}
+inline uint32_t multiply_f16(uint32_t a, uint32_t b) {
+  const auto half = [](uint32_t both, unsigned i) { return f16_to_f32(static_cast<uint16_t>(both >> (16 * i))); };
+  return pack_f16(half(a, 0) * half(b, 0), half(a, 1) * half(b, 1));
+}
+
 inline float exp2_approximate(float x) {
   return std::exp2(x);
 }

@@ -149,6 +149,13 @@ TEST(CudaEmulatorPtx, RoundsToNearestEven) {
   EXPECT_EQ(pack_f16(1.0F, -2.0F), 0xC0003C00U);
 }
 
+TEST(CudaEmulatorPtx, BytesAsHalves) {
+  EXPECT_EQ(f16_from_bytes<false>(0x05807FFFU), pack_f16(-1.0F, -128.0F));
+  EXPECT_EQ(f16_from_bytes<true>(0x05807FFFU), pack_f16(127.0F, 5.0F));
+  EXPECT_EQ(multiply_f16(pack_f16(3.0F, 0.1F), pack_f16(-0.5F, 0.1F)),
+            pack_f16(-1.5F, float_from_f16(f16_from_float(0.1F)) * float_from_f16(f16_from_float(0.1F))));
+}
+
 TEST(CudaEmulatorPtx, PowersOfTwo) {
   EXPECT_EQ(exp2_approximate(-3.0F), 0.125F);
   EXPECT_FLOAT_EQ(exp2_approximate(0.5F), std::sqrt(2.0F));

@@ -35,6 +35,23 @@ std::vector<HeadGroup> group_heads(std::span<const int32_t> kv_head, int most) {
   return groups;
 }
 
+// As many segments as take the least time where all sequences have `chunks` chunks of keys: rounds of blocks, each of
+// the chunks of a segment and of what comes before and after them.
+int64_t best_segments(int64_t chunks, int64_t most, int64_t sequences, int64_t at_once) {
+  constexpr int64_t kAround = 1;
+  int64_t best = 1;
+  int64_t least = INT64_MAX;
+  for (int64_t segments = 1; segments <= std::min(most, chunks); ++segments) {
+    const int64_t rounds = (sequences * segments + at_once - 1) / at_once;
+    const int64_t time = rounds * ((chunks + segments - 1) / segments + kAround);
+    if (time < least) {
+      least = time;
+      best = segments;
+    }
+  }
+  return best;
+}
+
 }  // namespace
 
 int64_t AttentionPlans::partial_bytes(int multiprocessors) {
@@ -103,6 +120,25 @@ void AttentionPlans::divide(const StepTables& step, Slices which, const LongTile
     ++arguments.segment_level;
   }
   arguments.segments = static_cast<int>(segments());
+}
+
+void AttentionPlans::divide_evenly(const StepTables& step, Slices which, const std::vector<int32_t>& kv_head,
+                                   int head_dim, int multiprocessors, int blocks, Staging& staging, StreamHandle stream,
+                                   AttentionArguments& arguments) {
+  const Layer& found = layer(kv_head, kDecodeQueries, staging, stream);
+  arguments.rows = step.rows(which);
+  const auto most_rows = static_cast<unsigned>(std::min(kDecodeQueries / found.heads, kMaxQueries));
+  arguments.tile_rows = step.one_row_each(which) ? 1 : static_cast<int>(std::bit_floor(most_rows));
+  arguments.tiles = step.tiles(arguments.tile_rows, which);
+  arguments.tile_count = step.tile_count(arguments.tile_rows, which);
+  arguments.step = step.view();
+  arguments.groups = static_cast<const HeadGroup*>(found.groups.get());
+  arguments.group_count = found.group_count;
+  const int64_t sequences = int64_t{arguments.tile_count} * arguments.group_count;
+  const int64_t bytes =
+      arguments.rows * arguments.heads * (head_dim + kPartialHead) * static_cast<int64_t>(sizeof(float));
+  const int64_t most = sequences > kArrivals ? 1 : partial_bytes(multiprocessors) / bytes;
+  arguments.segments = static_cast<int>(best_segments(step.chunks(which), most, sequences, blocks));
 }
 
 }  // namespace longship::cuda

@@ -25,11 +25,19 @@ class AttentionPlans {
  public:
   /// Bytes for the partial results of split sequences on a device of so many multiprocessors.
   static int64_t partial_bytes(int multiprocessors);
+  /// Counters of blocks of launch_decode_attention().
+  static constexpr int64_t kArrivals = 4096;
 
   /// Fills in rows, tiles, groups, segments and levels: those of long slices for the kernels that `tiles` are of,
   /// else for launch_attention(). `arguments.heads` is set, and `partials`, of partial_bytes().
   void divide(const StepTables& step, Slices which, const LongTiles& tiles, const std::vector<int32_t>& kv_head,
               int head_dim, int multiprocessors, Staging& staging, StreamHandle stream, AttentionArguments& arguments);
+
+  /// The same for launch_decode_attention(), `blocks` of whose blocks the device takes at once: kArrivals of `arrivals`
+  /// are set too.
+  void divide_evenly(const StepTables& step, Slices which, const std::vector<int32_t>& kv_head, int head_dim,
+                     int multiprocessors, int blocks, Staging& staging, StreamHandle stream,
+                     AttentionArguments& arguments);
 
  private:
   struct Layer {

@@ -11,6 +11,7 @@
 #include "engine/backend/cuda/cuda_stream.h"
 #include "engine/backend/cuda/decode_graphs.h"
 #include "engine/backend/cuda/kernels/attention.h"
+#include "engine/backend/cuda/kernels/decode_attention.h"
 #include "engine/backend/cuda/kernels/embed.h"
 #include "engine/backend/cuda/kernels/norm.h"
 #include "engine/backend/cuda/kernels/tensor_attention.h"
@@ -147,7 +148,7 @@ class CudaKernels : public Kernels {
   void pack(const StoredMatrix& stored, int64_t first_row, Weight& weight) override;
 
   int64_t scratch_bytes(int64_t max_rows, int64_t max_columns) const override {
-    return AttentionPlans::partial_bytes(device_.multiprocessors) +
+    return kArrivalBytes + AttentionPlans::partial_bytes(device_.multiprocessors) +
            (fast_ ? BlasLinear::scratch_bytes() + NarrowActivations::bytes(max_rows, max_columns) +
                         TensorProduct::scratch_bytes(max_columns)
                   : 0);
@@ -162,7 +163,11 @@ class CudaKernels : public Kernels {
     if (fast_) {
       tensor_product_.reserve(max_columns);
     }
-    partials_ = allocate_device(static_cast<std::size_t>(AttentionPlans::partial_bytes(device_.multiprocessors)));
+    partials_ = allocate_device(
+        static_cast<std::size_t>(kArrivalBytes + AttentionPlans::partial_bytes(device_.multiprocessors)));
+    const CudaStream stream;
+    check(api().memset_async(partials_.get(), 0, kArrivalBytes, stream.handle()), "clear counters");
+    wait(stream.handle());
   }
 
   void embed(const StoredMatrix& table, const Tensor& ids, Tensor& out, Stream& stream) override {
@@ -260,6 +265,8 @@ class CudaKernels : public Kernels {
   }
 
  private:
+  static constexpr int64_t kArrivalBytes = AttentionPlans::kArrivals * static_cast<int64_t>(sizeof(uint32_t));
+
   void check_step(const Batch& batch) const {
     LONGSHIP_CHECK(step_.rows() == batch.rows(), "begin_step() comes before the operations on its batch");
   }
@@ -302,7 +309,7 @@ class CudaKernels : public Kernels {
   std::unique_ptr<BlasLinear> blas_;  // null where not wanted or not there
   NarrowActivations activations_;     // of it
   TensorProduct tensor_product_;
-  std::shared_ptr<void> partials_;  // of attention
+  std::shared_ptr<void> partials_;  // of attention, behind the counters of its blocks
   DecodeGraphs graphs_;
   TokenDrawer drawer_;
 };
@@ -439,27 +446,38 @@ void CudaKernels::attention(const HeadsView& query, const KvLayer& kv, const Bat
                             Tensor& out, Stream& stream) {
   check_step(batch);
   const KvView view = view_of(kv);
-  const AttentionArguments common{.query = query.row(0),
-                                  .query_stride = query.base.dim(1),
-                                  .heads = static_cast<int>(query.heads),
-                                  .out = out.data<float>(),
-                                  .scale = spec.scale,
-                                  .window = spec.window,
-                                  .partials = static_cast<float*>(partials_.get())};
+  const AttentionArguments common{
+      .query = query.row(0),
+      .query_stride = query.base.dim(1),
+      .heads = static_cast<int>(query.heads),
+      .out = out.data<float>(),
+      .scale = spec.scale,
+      .window = spec.window,
+      .partials = reinterpret_cast<float*>(static_cast<std::byte*>(partials_.get()) + kArrivalBytes),
+      .arrivals = static_cast<uint32_t*>(partials_.get())};
+  const int decode_blocks =
+      fast_ ? decode_attention_blocks(view.type, view.head_dim, device_.block_shared_bytes) * device_.multiprocessors
+            : 0;
   const auto attend = [&](Slices which, auto launch_kernels, const LongTiles& tiles = {}) {
     if (step_.rows(which) > 0) {
       AttentionArguments arguments = common;
-      attention_plans_.divide(step_, which, tiles, spec.kv_head, view.head_dim, device_.multiprocessors, *staging_,
-                              handle_of(stream), arguments);
+      if (which != Slices::kLong && decode_blocks > 0) {
+        attention_plans_.divide_evenly(step_, which, spec.kv_head, view.head_dim, device_.multiprocessors,
+                                       decode_blocks, *staging_, handle_of(stream), arguments);
+      } else {
+        attention_plans_.divide(step_, which, tiles, spec.kv_head, view.head_dim, device_.multiprocessors, *staging_,
+                                handle_of(stream), arguments);
+      }
       LONGSHIP_CHECK(arguments.segments == 1 || partials_ != nullptr, "reserve() comes before attention");
       launch_kernels(arguments, view, handle_of(stream));
     }
   };
+  const auto launch_few = decode_blocks > 0 ? launch_decode_attention : launch_attention;
   if (has_warpgroup_attention(view, device_.major, device_.minor, device_.block_shared_bytes)) {
-    attend(Slices::kShort, launch_attention);
+    attend(Slices::kShort, launch_few);
     attend(Slices::kLong, launch_warpgroup_attention, kWarpgroupTiles);
   } else if (has_tensor_attention(view.head_dim, device_.block_shared_bytes)) {
-    attend(Slices::kShort, launch_attention);
+    attend(Slices::kShort, launch_few);
     attend(Slices::kLong, launch_tensor_attention, kTensorTiles);
   } else {
     attend(Slices::kAll, launch_attention);

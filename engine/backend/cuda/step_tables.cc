@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <utility>
 
 #include "cuda/memory.h"
 #include "cuda/watch.h"
@@ -123,7 +124,9 @@ void StepTables::fill(const Batch& batch) {
 void StepTables::fill_tiles(const Batch& batch, Slices which) {
   std::array<TileList, kTileSizes> lists = part(which).lists;
   int64_t slot = 0;
+  int32_t first_page = 0;
   for (const BatchSlice& slice : batch.slices) {
+    const int32_t page = std::exchange(first_page, first_page + static_cast<int32_t>(chunks_of(slice)));
     if (which != Slices::kAll && which != kind_of(slice)) {
       continue;
     }
@@ -131,8 +134,11 @@ void StepTables::fill_tiles(const Batch& batch, Slices which) {
     for (std::size_t size = 0; size < kTileSizes; ++size) {
       for (int64_t row = 0; row < slice.rows; row += 1 << size) {
         const RowTile tile{static_cast<int32_t>(slice.first_row + row),
-                           static_cast<int32_t>(std::min<int64_t>(1 << size, slice.rows - row)), number,
-                           static_cast<int32_t>(slot + row)};
+                           static_cast<int32_t>(std::min<int64_t>(1 << size, slice.rows - row)),
+                           number,
+                           static_cast<int32_t>(slot + row),
+                           static_cast<int32_t>(slice.begin + row),
+                           page};
         std::memcpy(host_.data() + lists[size].at, &tile, sizeof(tile));
         lists[size].at += sizeof(tile);
       }
@@ -147,7 +153,7 @@ void StepTables::fill_padding(std::size_t first_slice) {
     const std::size_t slice = first_slice + static_cast<std::size_t>(i);
     const StepSlice entry{.first_row = row};
     std::memcpy(host_.data() + slice * sizeof(StepSlice), &entry, sizeof(entry));
-    const RowTile tile{row, 0, static_cast<int32_t>(slice), row};
+    const RowTile tile{.row = row, .slice = static_cast<int32_t>(slice), .slot = row};
     for (const TileList& list : part(Slices::kAll).lists) {
       const auto place = static_cast<std::size_t>(list.count - padding_ + i) * sizeof(RowTile);
       std::memcpy(host_.data() + list.at + place, &tile, sizeof(tile));

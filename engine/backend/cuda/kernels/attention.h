@@ -21,6 +21,8 @@ constexpr int max_queries(int head_dim) {
 inline constexpr int kTensorRows = 16;
 inline constexpr int kTensorQueries = 64;
 inline constexpr int kTensorHeads = 16;
+/// Queries of a block of decode_attention.h at most.
+inline constexpr int kDecodeQueries = 16;
 /// Levels of the merge of chunks: contexts below 64 x 2^kMergeLevels keys.
 inline constexpr int kMergeLevels = 20;
 
@@ -44,8 +46,9 @@ struct AttentionArguments {
   int levels = 1;   ///< 2^levels chunks hold the longest sequence.
   /// Aligned runs of 2^segment_level chunks go to blocks of their own, whose results are merged after.
   int segment_level = kMergeLevels;
-  int segments = 1;           ///< Of the longest sequence.
-  float* partials = nullptr;  ///< [slots, heads, segments] kPartialHead + head_dim values; null for one segment
+  int segments = 1;              ///< Of the longest sequence.
+  float* partials = nullptr;     ///< [slots, heads, segments] kPartialHead + head_dim values; null for one segment
+  uint32_t* arrivals = nullptr;  ///< Of launch_decode_attention(): [tiles, groups] zeros, before and after
 };
 
 /// A partial result is maximum and sum, then the output that is not yet divided by it.

@@ -58,7 +58,9 @@ __device__ __forceinline__ RowTile tile_of_slices(const AttentionArguments& task
     slice = task.step.slices[task.slices[++i]];
   }
   const int first = index * task.tile_rows;
-  return {slice.first_row + first, min(task.tile_rows, slice.rows - first), task.slices[i], slot + first};
+  return {slice.first_row + first, min(task.tile_rows, slice.rows - first),
+          task.slices[i],          slot + first,
+          slice.begin + first,     slice.first_page};
 }
 
 /// Of the block's group and segment.

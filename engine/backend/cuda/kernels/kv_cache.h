@@ -24,11 +24,13 @@ struct StepSlice {
 
 /// Up to `rows` rows of one slice, the first `row` of the batch and `slot` of the rows that a launch is for. No rows:
 /// `row` belongs to no sequence.
-struct RowTile {
+struct alignas(16) RowTile {
   int32_t row = 0;
   int32_t rows = 0;
   int32_t slice = 0;
   int32_t slot = 0;
+  int32_t position = 0;    ///< Of the first row in its sequence.
+  int32_t first_page = 0;  ///< Of the slice: here too, so that it need not be looked up.
 };
 
 /// What kernels need to know of a step, in the device's memory.
