@@ -128,6 +128,7 @@ TEST(TensorAttention, WarpgroupsAreNearTheReference) {
   expect_near_reference({DType::kBF16, 2, 2, 72, 0, {{100, 270}}});
   expect_near_reference({DType::kF16, 16, 1, 120, 0, {{0, 17}, {63, 90}}});
   expect_near_reference({DType::kBF16, 1, 1, 128, 150, {{500, 640}}});
+  expect_near_reference({DType::kF16, 8, 8, 64, 0, {{0, 260}}});  // many tiles a block
 }
 
 TEST(TensorAttention, SeesNoMoreThanTheWindow) {

@@ -113,11 +113,15 @@ void ShadowCell::end_bulk_copy() {
   kind_ = Write::kBulkCopy;
 }
 
-Hazard ShadowCell::read_by_unit(const Accessor& who) const {
+Hazard ShadowCell::read_by_unit(const Accessor& who) {
   if (write_epoch_ < who.first_epoch) {
     return Hazard::kNeverWritten;
   }
-  return kind_ == Write::kAsyncCopy ? Hazard::kStillCopied : Hazard::kNone;
+  if (kind_ == Write::kAsyncCopy) {
+    return Hazard::kStillCopied;
+  }
+  kind_ = Write::kBulkCopy;  // what came after the write is ordered by barriers that are not checked
+  return Hazard::kNone;
 }
 
 int ShadowCell::reader(const Accessor& who) const {

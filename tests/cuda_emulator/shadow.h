@@ -61,7 +61,7 @@ class ShadowCell {
   /// the end of a copy, and reads.
   void begin_bulk_copy(const Accessor& who);
   void end_bulk_copy();
-  Hazard read_by_unit(const Accessor& who) const;
+  Hazard read_by_unit(const Accessor& who);
 
   /// The other thread of a hazard.
   int writer() const { return writer_; }

@@ -66,7 +66,7 @@ void check_shared_write(Piece& piece, int offset, int bytes, ShadowCell::Write k
 
 void check_unit_read(Piece& piece, int offset, int bytes) {
   visit_cells(piece, offset, bytes, "a product reads",
-              [](const ShadowCell& cell, const Accessor& who) { return cell.read_by_unit(who); });
+              [](ShadowCell& cell, const Accessor& who) { return cell.read_by_unit(who); });
 }
 
 void begin_bulk_copy(Piece& piece, int offset, int bytes) {

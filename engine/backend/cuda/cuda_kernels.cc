@@ -475,7 +475,10 @@ void CudaKernels::attention(const HeadsView& query, const KvLayer& kv, const Bat
   const auto launch_few = decode_blocks > 0 ? launch_decode_attention : launch_attention;
   if (has_warpgroup_attention(view, device_.major, device_.minor, device_.block_shared_bytes)) {
     attend(Slices::kShort, launch_few);
-    attend(Slices::kLong, launch_warpgroup_attention, kWarpgroupTiles);
+    const auto launch = [&](const AttentionArguments& arguments, const KvView& keys_values, StreamHandle handle) {
+      launch_warpgroup_attention(arguments, keys_values, device_.multiprocessors, handle);
+    };
+    attend(Slices::kLong, launch, kWarpgroupTiles);
   } else if (has_tensor_attention(view.head_dim, device_.block_shared_bytes)) {
     attend(Slices::kShort, launch_few);
     attend(Slices::kLong, launch_tensor_attention, kTensorTiles);

@@ -11,7 +11,8 @@ namespace longship::cuda {
 struct AttentionTile {
   RowTile tile;
   HeadGroup group;
-  int position = 0;     ///< Of the tile's first row in its sequence.
+  int position = 0;  ///< Of the tile's first row in its sequence.
+  int segment = 0;
   int first_chunk = 0;  ///< Of the segment.
   int begin_chunk = 0;  ///< Chunks [begin, end) that any of the rows sees.
   int end_chunk = 0;
@@ -40,7 +41,7 @@ struct AttentionTile {
   __device__ __forceinline__ float* partial(const AttentionArguments& task, int head_dim, int q) const {
     const int64_t slot = tile.slot + q / group.heads;
     const int64_t query = slot * task.heads + group.head + q % group.heads;
-    return task.partials + (query * task.segments + blockIdx.z) * (kPartialHead + head_dim);
+    return task.partials + (query * task.segments + segment) * (kPartialHead + head_dim);
   }
 };
 
@@ -63,16 +64,16 @@ __device__ __forceinline__ RowTile tile_of_slices(const AttentionArguments& task
           slice.begin + first,     slice.first_page};
 }
 
-/// Of the block's group and segment.
-__device__ __forceinline__ AttentionTile attention_tile(const AttentionArguments& task, const RowTile& tile) {
+__device__ __forceinline__ AttentionTile attention_tile(const AttentionArguments& task, const RowTile& tile, int group,
+                                                        int segment) {
   AttentionTile found;
   found.tile = tile;
-  found.group = task.groups[blockIdx.y];
+  found.group = task.groups[group];
+  found.segment = segment;
   const StepSlice slice = task.step.slices[found.tile.slice];
   found.position = slice.begin + found.tile.row - slice.first_row;
   const int end_key = found.position + found.tile.rows;
   const int64_t first_seen = task.window == 0 ? 0 : found.position + 1 - task.window;
-  const int segment = static_cast<int>(blockIdx.z);
   found.first_chunk = segment << task.segment_level;
   const int segment_end = task.segments == 1 ? INT32_MAX : (segment + 1) << task.segment_level;
   const int begin = first_seen < 0 ? 0 : static_cast<int>(first_seen / kChunkKeys);
@@ -80,6 +81,11 @@ __device__ __forceinline__ AttentionTile attention_tile(const AttentionArguments
   found.begin_chunk = begin > found.first_chunk ? begin : found.first_chunk;
   found.end_chunk = end < segment_end ? end : segment_end;
   return found;
+}
+
+/// Of the block's group and segment.
+__device__ __forceinline__ AttentionTile attention_tile(const AttentionArguments& task, const RowTile& tile) {
+  return attention_tile(task, tile, static_cast<int>(blockIdx.y), static_cast<int>(blockIdx.z));
 }
 
 }  // namespace longship::cuda

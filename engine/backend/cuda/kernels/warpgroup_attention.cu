@@ -12,11 +12,12 @@ bool has_warpgroup_attention(const KvView& kv, int major, int minor, std::size_t
          kv.head_dim <= 128 && bytes <= block_shared_bytes;
 }
 
-void launch_warpgroup_attention(const AttentionArguments& arguments, const KvView& kv, StreamHandle stream) {
+void launch_warpgroup_attention(const AttentionArguments& arguments, const KvView& kv, int multiprocessors,
+                                StreamHandle stream) {
   if (kv.type == KvType::kBF16) {
-    launch_warpgroup_type<KvType::kBF16>(arguments, kv, stream);
+    launch_warpgroup_type<KvType::kBF16>(arguments, kv, multiprocessors, stream);
   } else {
-    launch_warpgroup_type<KvType::kF16>(arguments, kv, stream);
+    launch_warpgroup_type<KvType::kF16>(arguments, kv, multiprocessors, stream);
   }
   if (arguments.segments > 1) {
     merge_segments(arguments, kv.head_dim, stream);
