@@ -40,7 +40,7 @@ bool TensorProduct::multiply(WeightLayout layout, const LinearArguments& task, s
     arguments.ranges[arguments.node_count++] = {static_cast<int32_t>(node.begin), static_cast<int32_t>(node.end)};
   }
   arguments.multiprocessors = multiprocessors_;
-  arguments.operands = static_cast<uint4*>(operands_.get());
+  arguments.operands = operands_.get();
   arguments.operand_sums = static_cast<float*>(operand_sums_.get());
   launch_tensor_linear(layout, arguments, stream);
   return true;

@@ -208,7 +208,7 @@ class CopiedOperands {
 
   __device__ CopiedOperands(const TensorLinearArguments& task, int first_window, int end_window, int thread,
                             Shared<uint4> operands, Shared<float> sums)
-      : from_(task.operands + static_cast<int64_t>(first_window) * (S::kTiles * kWarp)),
+      : from_(static_cast<const uint4*>(task.operands) + static_cast<int64_t>(first_window) * (S::kTiles * kWarp)),
         from_sums_(task.operand_sums + static_cast<int64_t>(first_window) * (S::kTiles * 8)),
         windows_(end_window - first_window),
         thread_(thread),

@@ -1,6 +1,5 @@
 #pragma once
 
-#include "cuda/device.h"
 #include "engine/backend/cuda/kernels/linear.h"
 
 namespace longship::cuda {
@@ -28,7 +27,7 @@ struct TensorLinearArguments : LinearArguments {
   NodeColumns ranges[kMaxTensorNodes] = {};
   int node_count = 0;
   int multiprocessors = 0;
-  uint4* operands = nullptr;      ///< Room for kOperandBytes for each column, where there are more than 4 tokens.
+  void* operands = nullptr;       ///< Room for kOperandBytes for each column, where there are more than 4 tokens.
   float* operand_sums = nullptr;  ///< And for kOperandSums for each 32 columns.
 };
 

@@ -568,7 +568,7 @@ void launch_tensor_shape(const TensorLinearArguments& task, StreamHandle stream)
         .stream = stream,
         .overlaps = true};
     launch(convert_activations_kernel<W::kOrder, S::kSplit>, "convert_activations", shape, task.x, task.tokens,
-           task.columns, S::kTiles, task.operands, task.operand_sums);
+           task.columns, S::kTiles, static_cast<uint4*>(task.operands), task.operand_sums);
   }
   const LaunchShape shape{.grid = {static_cast<unsigned>(tiles), static_cast<unsigned>(task.node_count)},
                           .block = {S::kThreads},
