@@ -101,7 +101,10 @@ class WeightStages {
   /// The tiles from `first_tile` on.
   __device__ WeightStages(const TensorLinearArguments& task, int first_tile, int first_window, int end_window,
                           Shared<uint4> memory)
-      : first_window_(first_window), end_window_(end_window), memory_(memory) {
+      : first_window_(first_window),
+        end_window_(end_window),
+        row_bytes_(task.row_block_bytes / kRowBlock),
+        memory_(memory) {
     const int lane = static_cast<int>(threadIdx.x) % kWarp;
     const int64_t windows = task.columns / kBlockColumns;
     const unsigned char* blocks[Layout::kRowBlocks];
@@ -113,7 +116,7 @@ class WeightStages {
     }
 #pragma unroll
     for (int block = 0; block < Layout::kRowBlocks; ++block) {
-      integers_[block] = blocks[block] + first_piece(task, first_window, lane);
+      integers_[block] = blocks[block] + first_piece(row_bytes_, first_window, lane);
     }
     if constexpr (W::kFp8) {
       skip_ = *reinterpret_cast<const int*>(blocks[0] + windows * W::kIntegerBytes);
@@ -154,9 +157,16 @@ class WeightStages {
       const unsigned char* from = integers_[block] + static_cast<int64_t>(i) * (S::kWindows * kWindowBytes);
 #pragma unroll
       for (int j = 0; j < Layout::kIntegers / kWarp; ++j) {
-        const int window = (j * kWarp + lane) * kPieceBytes / W::kIntegerBytes;
-        const int place = W::kPlain ? lane % kRowPieces * kRowBlock + lane / kRowPieces : lane;
-        cp_async_16(to + (block * Layout::kIntegers + j * kWarp + place), from + j * kCopyBytes, window < left);
+        const int piece = j * kWarp + lane;
+        if constexpr (W::kPlain) {
+          const int row = piece / kStagePieces;
+          const int in_row = piece % kStagePieces;
+          cp_async_16(to + (block * Layout::kIntegers + row * kStagePieces + (in_row ^ row)),
+                      from + j * (kWarp / kStagePieces) * row_bytes_, in_row / kRowPieces < left);
+        } else {
+          cp_async_16(to + (block * Layout::kIntegers + piece), from + j * kWarp * kPieceBytes,
+                      piece * kPieceBytes / W::kIntegerBytes < left);
+        }
       }
     }
 #pragma unroll
@@ -174,15 +184,16 @@ class WeightStages {
   }
 
  private:
-  // Rows of plain types lie one behind the other: of a window four lanes take the pieces of a row, which go where those
-  // of row blocks are.
+  // Rows of plain types lie one behind the other: lanes copy pieces of a stage's columns side by side. Piece p of row r
+  // goes to place p ^ r of its row, so that those below each other lie in different banks.
   static constexpr int kRowPieces = kBlockColumns * 2 / kPieceBytes;
+  static constexpr int kStagePieces = S::kWindows * kRowPieces;  ///< Of a row.
   static constexpr int kWindowBytes = W::kPlain ? kRowPieces * kPieceBytes : W::kIntegerBytes;
-  static constexpr int kCopyBytes = W::kPlain ? kWindowBytes : kWarp * kPieceBytes;
+  static_assert(!W::kPlain || (kStagePieces >= kRowBlock && kStagePieces <= kWarp));
 
-  static __device__ __forceinline__ int64_t first_piece(const TensorLinearArguments& task, int window, int lane) {
-    const int64_t in_row = W::kPlain ? lane % kRowPieces : lane;
-    const int64_t row = W::kPlain ? lane / kRowPieces * (task.row_block_bytes / kRowBlock) : 0;
+  static __device__ __forceinline__ int64_t first_piece(int64_t row_bytes, int window, int lane) {
+    const int64_t in_row = W::kPlain ? lane % kStagePieces : lane;
+    const int64_t row = W::kPlain ? lane / kStagePieces * row_bytes : 0;
     return row + static_cast<int64_t>(window) * kWindowBytes + in_row * kPieceBytes;
   }
 
@@ -204,6 +215,7 @@ class WeightStages {
 
   int first_window_;
   int end_window_;
+  int64_t row_bytes_;  ///< Of plain types.
   Shared<uint4> memory_;
   const unsigned char* integers_[Layout::kRowBlocks];
   const unsigned char* small_[Layout::kSmallCopies == 0 ? 1 : Layout::kSmallCopies];

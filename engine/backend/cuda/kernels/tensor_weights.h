@@ -121,16 +121,18 @@ struct TensorWeight {
     }
   }
 
-  // Pieces of eight columns of both row blocks, two at a time, are the operand's four matrices.
+  // Pieces of eight columns of both row blocks, two at a time, are the operand's four matrices. Rows lie one behind the
+  // other, piece p of row r at place p ^ r.
   static __device__ __forceinline__ void load_plain(Shared<uint32_t> values, int stride, int window, int lane,
                                                     Operand& operand) {
     const int block = lane / 8 % 2;
-    const int piece = window * 4 + lane / 16;
-    const Shared<uint32_t> row = values + block * stride + (piece * kRowBlock + lane % 8) * 4;
+    const int in_block = lane % 8;
+    const Shared<uint32_t> row = values + block * stride + in_block * (stride / kRowBlock);
 #pragma unroll
     for (int step = 0; step < 2; ++step) {
+      const int piece = window * 4 + step * 2 + lane / 16;
       uint32_t loaded[4];
-      ldmatrix_x4(loaded, shared_cast<uint16_t>(row + step * 2 * kRowBlock * 4));
+      ldmatrix_x4(loaded, shared_cast<uint16_t>(row + (piece ^ in_block) * 4));
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
         if constexpr (kTerms == 2) {
