@@ -78,21 +78,6 @@ NcclResult NcclComm::wait_while_in_progress(std::string_view operation) {
   }
 }
 
-void NcclComm::wait(std::string_view operation, cuda::StreamHandle stream) {
-  Backoff backoff;
-  for (;;) {
-    const cuda::Status status = cuda::api().stream_query(stream);
-    if (status != cuda::kNotReady) {
-      cuda::check(status, std::string(operation).c_str());
-      return;
-    }
-    check(operation);
-    if (backoff.pause() > deadline_) {
-      fail(operation, "the device was not done after " + std::to_string(deadline_.count()) + " ms");
-    }
-  }
-}
-
 void NcclComm::check(std::string_view operation) {
   if (given_up_) {
     throw failure(operation, "NCCL was given up before");

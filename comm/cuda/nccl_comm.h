@@ -22,11 +22,10 @@ class NcclComm {
 
   const NcclApi& api() const { return api_; }
   NcclHandle handle() const { return handle_; }
+  std::chrono::milliseconds deadline() const { return deadline_; }
 
   /// Calls a function of NCCL for `operation` and waits until it is under way: its end is the stream's.
   void call(std::string_view operation, const std::function<NcclResult()>& function);
-  /// Waits until what was put on the stream for `operation` is done.
-  void wait(std::string_view operation, cuda::StreamHandle stream);
   /// Throws if NCCL has met an error since the last call, of which `operation` is the oldest not known to have ended.
   void check(std::string_view operation);
   /// Gives up: aborts the communicator and throws.

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <exception>
+#include <string>
 #include <utility>
 
+#include "core/backoff.h"
 #include "cuda/memory.h"
 
 namespace longship {
@@ -42,7 +44,22 @@ void NcclEdge::connect(bool sends) {
     return sends ? api.send(word.get(), kBytes, NcclType::kInt8, kReceiver, comm_.handle(), side_)
                  : api.recv(word.get(), kBytes, NcclType::kInt8, kSender, comm_.handle(), side_);
   });
-  comm_.wait(kConnect, side_);
+  wait_until_connected();
+}
+
+void NcclEdge::wait_until_connected() {
+  Backoff backoff;
+  for (;;) {
+    const cuda::Status status = cuda::api().stream_query(side_);
+    if (status != cuda::kNotReady) {
+      cuda::check(status, kConnect);
+      return;
+    }
+    comm_.check(kConnect);
+    if (backoff.pause() > comm_.deadline()) {
+      comm_.fail(kConnect, "the device was not done after " + std::to_string(comm_.deadline().count()) + " ms");
+    }
+  }
 }
 
 // Memory that a message still leaves from is freed once it has gone, or given up.

@@ -41,6 +41,7 @@ class NcclEdge {
   static constexpr int kSlots = 4;
 
   void connect(bool sends);
+  void wait_until_connected();
 
   NcclComm comm_;
   cuda::StreamHandle side_ = nullptr;  ///< Of the sender.

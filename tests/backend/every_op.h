@@ -211,11 +211,18 @@ class EveryOp {
     keep("rope", heads.base, 1e-6);
   }
 
+  void fill_with_no_numbers(Tensor& x) {
+    const std::vector<std::byte> bytes(static_cast<std::size_t>(x.bytes()), std::byte{0xFF});
+    kernels_.write(bytes.data(), x, stream_);
+  }
+
   void attention(DType kv_type) {
     const int64_t total = sizes_.history + sizes_.tokens;
     const int64_t pages = (total + kPageTokens - 1) / kPageTokens;
     KvLayer kv{kernels_.allocate(kv_type, {pages + 1, sizes_.kv_heads, sizes_.head_dim, kPageTokens}),
                kernels_.allocate(kv_type, {pages + 1, sizes_.kv_heads, kPageTokens, sizes_.head_dim})};
+    fill_with_no_numbers(kv.keys);  // what no query sees must not matter
+    fill_with_no_numbers(kv.values);
     Batch batch;
     batch.slices.push_back({.first_row = 0, .rows = total, .begin = 0, .pages = {}});
     for (int64_t page = 0; page < pages; ++page) {
