@@ -97,8 +97,8 @@ __device__ __forceinline__ void norm_row(const RowNorm& norm, const float* row, 
   float sum = 0;
   if (norm.bias == nullptr) {
     for (int i = begin; i < norm.width; i += step) {
-      const float value = take(i);
-      sum = fmaf(value, value, sum);
+      const float taken = take(i);
+      sum = fmaf(taken, taken, sum);
     }
     const float scale = 1.0F / sqrtf(block_sum(sum, sums) / width + norm.eps);
     for (int i = begin; i < norm.width; i += step) {
