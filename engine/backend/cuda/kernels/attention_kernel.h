@@ -317,8 +317,12 @@ inline __host__ __device__ int merge_levels(const AttentionArguments& task) {
   return (task.segment_level < task.levels ? task.segment_level : task.levels) + 1;
 }
 
+/// Blocks for each multiprocessor that registers should allow; many queries of types without scales would spill.
+template <KvType kType, int Q>
+constexpr int kAttentionBlocks = Q == 8 && (kType == KvType::kF32 || kType == KvType::kBF16) ? 3 : 4;
+
 template <KvType kType, int Q, int J>
-__global__ void __launch_bounds__(kAttentionThreads, 4)
+__global__ void __launch_bounds__(kAttentionThreads, kAttentionBlocks<kType, Q>)
     attention_kernel(const AttentionArguments task, const KvView kv) {
   const AttentionTile tile = attention_tile(task, task.tiles[blockIdx.x]);
   if (tile.begin_chunk >= tile.end_chunk) {
