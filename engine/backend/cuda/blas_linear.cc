@@ -4,7 +4,6 @@
 #include <string>
 #include <vector>
 
-#include "core/range.h"
 #include "cuda/memory.h"
 #include "engine/backend/cuda/kernels/unpack.h"
 
@@ -39,20 +38,6 @@ int64_t bytes_of(BlasType type) {
 // That are unpacked.
 int64_t rows_at_a_time(int64_t columns) {
   return static_cast<int64_t>(kWeightBytes) / (columns * bytes_of(BlasType::kBf16)) / kRowBlock * kRowBlock;
-}
-
-// The columns of each node; empty where a node has none.
-std::vector<Range> nodes_of(std::span<const GroupStep> steps) {
-  std::vector<Range> nodes;
-  bool begins = true;
-  for (const GroupStep& step : steps) {
-    if (begins) {
-      nodes.push_back({step.begin, step.end});
-    }
-    nodes.back().end = step.end;
-    begins = step.ends_node;
-  }
-  return nodes;
 }
 
 bool aligned(WeightLayout layout, const LinearArguments& task, std::span<const Range> nodes, BlasType result) {
@@ -127,9 +112,8 @@ ValueType BlasLinear::reads(WeightLayout layout) {
   }
 }
 
-bool BlasLinear::multiply(WeightLayout layout, const LinearArguments& task, std::span<const GroupStep> steps,
+bool BlasLinear::multiply(WeightLayout layout, const LinearArguments& task, std::span<const Range> nodes,
                           NarrowActivations& activations, ValueType result, StreamHandle stream) {
-  const std::vector<Range> nodes = nodes_of(steps);
   const ValueType type = reads(layout);
   const bool narrow = type != ValueType::kF32;
   if (!aligned(layout, task, nodes, blas_type(result)) || (!is_plain(layout) && rows_at_a_time(task.columns) == 0) ||

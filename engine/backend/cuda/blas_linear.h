@@ -5,7 +5,6 @@
 #include <span>
 
 #include "core/range.h"
-#include "core/reduction_tree.h"
 #include "cuda/blas_api.h"
 #include "engine/backend/cuda/kernels/linear.h"
 #include "engine/backend/cuda/narrow_activations.h"
@@ -34,8 +33,9 @@ class BlasLinear {
   static ValueType reads(WeightLayout layout);
 
   /// Launches all parts and nodes, or returns false where columns or outputs are not aligned as the library wants it.
-  /// `activations` may have those of task.x. `result`: what task.nodes really are; f32, or what is read.
-  bool multiply(WeightLayout layout, const LinearArguments& task, std::span<const GroupStep> steps,
+  /// `nodes`: the columns of each. `activations` may have those of task.x. `result`: what task.nodes really are; f32,
+  /// or what is read.
+  bool multiply(WeightLayout layout, const LinearArguments& task, std::span<const Range> nodes,
                 NarrowActivations& activations, ValueType result, StreamHandle stream);
 
  private:

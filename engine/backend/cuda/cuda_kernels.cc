@@ -283,7 +283,19 @@ class CudaKernels : public Kernels {
     return {x.data<float>() + first_row * x.dim(1)};
   }
 
-  // The products of linear_silu_mul() by cuBLASLt, with results of bf16; false where it cannot.
+  // Without parts and outputs.
+  static LinearArguments arguments_of(const Tensor& x, const LinearPrograms::Program& program) {
+    return {.x = x.data<float>(),
+            .tokens = static_cast<int>(x.dim(0)),
+            .columns = static_cast<int>(x.dim(1)),
+            .runs = program.runs(),
+            .run_count = program.run_count,
+            .depth = program.depth};
+  }
+
+  // linear_silu_mul() by one kernel; its products by cuBLASLt with results of bf16. False where that cannot be.
+  bool gated_linear(const Tensor& x, std::span<const Weight> parts, std::span<const GroupStep> steps, Tensor& y,
+                    Stream& stream);
   bool narrow_gate_up(const Tensor& x, std::span<const Weight> parts, std::span<const GroupStep> steps, Tensor& gate_up,
                       Stream& stream);
 
@@ -339,21 +351,17 @@ void CudaKernels::linear(const Tensor& x, std::span<const Weight> parts, std::sp
                          Tensor& nodes, Stream& stream) {
   finish_packing();
   const LinearPrograms::Program& program = programs_.get(steps, *staging_, handle_of(stream));
-  LinearArguments arguments{.x = x.data<float>(),
-                            .tokens = static_cast<int>(x.dim(0)),
-                            .columns = static_cast<int>(x.dim(1)),
-                            .runs = program.runs(),
-                            .run_count = program.run_count,
-                            .depth = program.depth,
-                            .nodes = nodes.data<float>(),
-                            .outputs = static_cast<int>(nodes.dim(2))};
+  LinearArguments arguments = arguments_of(x, program);
+  arguments.nodes = nodes.data<float>();
+  arguments.outputs = static_cast<int>(nodes.dim(2));
   int first_output = 0;
   WeightLayout layout = WeightLayout::kF32;
   const auto launch_parts = [&] {
     if (arguments.part_count > 0) {
       arguments.row_block_bytes = row_block_bytes(layout, arguments.columns);
       const bool many = blas_ != nullptr && arguments.tokens >= BlasLinear::fewest_tokens(layout);
-      if (!many || !blas_->multiply(layout, arguments, steps, activations_, ValueType::kF32, handle_of(stream))) {
+      if (!many ||
+          !blas_->multiply(layout, arguments, program.nodes, activations_, ValueType::kF32, handle_of(stream))) {
         activations_.restore(arguments.x, handle_of(stream));
         if (!fast_ || !tensor_product_.multiply(layout, arguments, program.nodes, handle_of(stream))) {
           launch_linear(layout, arguments, handle_of(stream));
@@ -379,6 +387,34 @@ void CudaKernels::linear(const Tensor& x, std::span<const Weight> parts, std::sp
   activations_.forget();
 }
 
+bool CudaKernels::gated_linear(const Tensor& x, std::span<const Weight> parts, std::span<const GroupStep> steps,
+                               Tensor& y, Stream& stream) {
+  const WeightLayout layout = layout_of(parts[0].dtype, exact_);
+  const bool on_tensor_cores = fast_ && x.dim(0) < BlasLinear::fewest_tokens(layout);
+  const bool few = x.dim(0) <= kMostGatedTokens;
+  if (layout != layout_of(parts[1].dtype, exact_) || !(few || on_tensor_cores)) {
+    return false;
+  }
+  finish_packing();
+  const LinearPrograms::Program& program = programs_.get(steps, *staging_, handle_of(stream));
+  LinearArguments arguments = arguments_of(x, program);
+  const int rows = static_cast<int>(y.dim(1));
+  arguments.parts[0] = {parts[0].data, rows, 0};
+  arguments.parts[1] = {parts[1].data, rows, 0};
+  arguments.part_count = 2;
+  arguments.row_block_bytes = row_block_bytes(layout, x.dim(1));
+  arguments.nodes = y.data<float>();
+  arguments.outputs = rows;
+  arguments.gated = true;
+  if (on_tensor_cores && tensor_product_.multiply(layout, arguments, program.nodes, handle_of(stream))) {
+    return true;
+  }
+  if (few) {
+    launch_linear(layout, arguments, handle_of(stream));
+  }
+  return few;
+}
+
 bool CudaKernels::narrow_gate_up(const Tensor& x, std::span<const Weight> parts, std::span<const GroupStep> steps,
                                  Tensor& gate_up, Stream& stream) {
   const WeightLayout layout = layout_of(parts[0].dtype, exact_);
@@ -387,16 +423,17 @@ bool CudaKernels::narrow_gate_up(const Tensor& x, std::span<const Weight> parts,
     return false;
   }
   finish_packing();
+  const LinearPrograms::Program& program = programs_.get(steps, *staging_, handle_of(stream));
+  LinearArguments arguments = arguments_of(x, program);
   const int rows = static_cast<int>(parts[0].rows);
-  const LinearArguments arguments{.x = x.data<float>(),
-                                  .tokens = static_cast<int>(x.dim(0)),
-                                  .columns = static_cast<int>(x.dim(1)),
-                                  .parts = {{parts[0].data, rows, 0}, {parts[1].data, rows, rows}},
-                                  .part_count = 2,
-                                  .row_block_bytes = row_block_bytes(layout, x.dim(1)),
-                                  .nodes = gate_up.data<float>(),
-                                  .outputs = 2 * rows};
-  const bool done = blas_->multiply(layout, arguments, steps, activations_, ValueType::kBf16, handle_of(stream));
+  arguments.parts[0] = {parts[0].data, rows, 0};
+  arguments.parts[1] = {parts[1].data, rows, rows};
+  arguments.part_count = 2;
+  arguments.row_block_bytes = row_block_bytes(layout, x.dim(1));
+  arguments.nodes = gate_up.data<float>();
+  arguments.outputs = 2 * rows;
+  const bool done =
+      blas_->multiply(layout, arguments, program.nodes, activations_, ValueType::kBf16, handle_of(stream));
   if (done) {
     activations_.forget();
   }
@@ -405,41 +442,16 @@ bool CudaKernels::narrow_gate_up(const Tensor& x, std::span<const Weight> parts,
 
 void CudaKernels::linear_silu_mul(const Tensor& x, std::span<const Weight> parts, std::span<const GroupStep> steps,
                                   Tensor& gate_up, Tensor& y, std::span<const Weight> readers, Stream& stream) {
-  const WeightLayout layout = layout_of(parts[0].dtype, exact_);
-  const bool on_tensor_cores = fast_ && x.dim(0) < BlasLinear::fewest_tokens(layout);
-  if (layout != layout_of(parts[1].dtype, exact_) || (x.dim(0) > kMostGatedTokens && !on_tensor_cores)) {
-    ValuesIn product{gate_up.data<void>(), ValueType::kBf16};
-    if (!narrow_gate_up(x, parts, steps, gate_up, stream)) {
-      Tensor root = gate_up.reshape({1, gate_up.dim(0), gate_up.dim(1)});
-      linear(x, parts, steps, root, stream);
-      product.type = ValueType::kF32;
-    }
-    launch_silu_mul(product, y.dim(0), y.dim(1), output_for(y, 0, readers), handle_of(stream));
+  if (gated_linear(x, parts, steps, y, stream)) {
     return;
   }
-  finish_packing();
-  const LinearPrograms::Program& program = programs_.get(steps, *staging_, handle_of(stream));
-  const int rows = static_cast<int>(y.dim(1));
-  LinearArguments arguments{.x = x.data<float>(),
-                            .tokens = static_cast<int>(x.dim(0)),
-                            .columns = static_cast<int>(x.dim(1)),
-                            .parts = {{parts[0].data, rows, 0}, {parts[1].data, rows, 0}},
-                            .part_count = 2,
-                            .row_block_bytes = row_block_bytes(layout, x.dim(1)),
-                            .runs = program.runs(),
-                            .run_count = program.run_count,
-                            .depth = program.depth,
-                            .nodes = y.data<float>(),
-                            .outputs = rows,
-                            .gated = true};
-  if (on_tensor_cores && tensor_product_.multiply(layout, arguments, program.nodes, handle_of(stream))) {
-    return;
+  ValuesIn product{gate_up.data<void>(), ValueType::kBf16};
+  if (!narrow_gate_up(x, parts, steps, gate_up, stream)) {
+    Tensor root = gate_up.reshape({1, gate_up.dim(0), gate_up.dim(1)});
+    linear(x, parts, steps, root, stream);
+    product.type = ValueType::kF32;
   }
-  if (x.dim(0) <= kMostGatedTokens) {
-    launch_linear(layout, arguments, handle_of(stream));
-  } else {
-    Kernels::linear_silu_mul(x, parts, steps, gate_up, y, readers, stream);
-  }
+  launch_silu_mul(product, y.dim(0), y.dim(1), output_for(y, 0, readers), handle_of(stream));
 }
 
 void CudaKernels::attention(const HeadsView& query, const KvLayer& kv, const Batch& batch, const AttentionSpec& spec,

@@ -61,17 +61,17 @@ struct TensorWeight {
                                               int high_stride, int window, int lane, Operand& operand) {
     if constexpr (kPlain) {
       load_plain(integers, integer_stride, window, lane, operand);
-      return;
-    }
+    } else {
 #pragma unroll
-    for (int block = 0; block < 2; ++block) {
-      uint32_t pairs[kTerms][4];
-      unpack(integers + block * integer_stride, high + block * high_stride, window, lane, pairs);
+      for (int block = 0; block < 2; ++block) {
+        uint32_t pairs[kTerms][4];
+        unpack(integers + block * integer_stride, high + block * high_stride, window, lane, pairs);
 #pragma unroll
-      for (int term = 0; term < kTerms; ++term) {
+        for (int term = 0; term < kTerms; ++term) {
 #pragma unroll
-        for (int i = 0; i < 4; ++i) {
-          operand.steps[term][i / 2][i % 2 * 2 + block] = pairs[term][i];
+          for (int i = 0; i < 4; ++i) {
+            operand.steps[term][i / 2][i % 2 * 2 + block] = pairs[term][i];
+          }
         }
       }
     }
