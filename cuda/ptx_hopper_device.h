@@ -106,10 +106,10 @@ namespace ptx {
 #define LONGSHIP_NAMES_32                                                  \
   "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, " \
   "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31"
-#define LONGSHIP_NAMES_64                                                                  \
-  LONGSHIP_NAMES_32                                                                        \
-      ", %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, " \
-      "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
+#define LONGSHIP_NAMES_64                                                              \
+  LONGSHIP_NAMES_32                                                                    \
+  ", %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, " \
+  "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
 // `operands`: the left and the right one, and the scales (and orders) of both; `add`: the operand that says whether
 // sums go on.
 #define LONGSHIP_WGMMA(shape, type, names, sums, operands, add, ...)                                            \
