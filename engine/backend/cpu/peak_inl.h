@@ -61,10 +61,9 @@ inline int64_t multiply_int8(int64_t rounds) {
   Bytes weights = broadcast_bytes(ones);
   Bytes values = broadcast_bytes(ones);
   for (int64_t round = 0; round < rounds; ++round) {
-    hide(weights);
-    hide(values);
 #pragma GCC unroll 24
     for (int i = 0; i < kChains; ++i) {
+      hide(weights);  // or one product would do for all chains
       sums[i] = add_products(sums[i], weights, values);
     }
   }
