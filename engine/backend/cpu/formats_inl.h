@@ -33,7 +33,11 @@ template <cpu::Layout kLayout>
 struct PlainFormat {
   static constexpr int64_t kUnit = 1;
   static constexpr int64_t kFewTokens = 1;  // see BlockFormat
-  static constexpr int kTileTokens = kRegisters >= 32 ? 4 : 2;
+  // Tiles that fill the registers with sums and convert each weight as seldom as they can.
+  static constexpr int kTileRows = kRegisters >= 32 ? 4 : 1;
+  static constexpr int kTileTokens = kRegisters >= 32 ? 4 : 6;
+  // Up to so many tokens a single row block has too few sums to hide the latency of adding to them: they take two.
+  static constexpr int64_t kPairTokens = kRegisters >= 32 ? 0 : 2;
   static constexpr int64_t kBytes = kLayout == cpu::Layout::kF32 ? 4 : 2;
 
   static LONGSHIP_INLINE F32 column(const std::byte* from) {
@@ -86,7 +90,9 @@ struct BlockFormat {
   static constexpr int64_t kRunBytes = kShape.run_bytes();
   // Up to so many tokens memory, read straight on, is the limit: they take single row blocks.
   static constexpr int64_t kFewTokens = kNibbles ? 4 : 2;
+  static constexpr int kTileRows = kRegisters >= 32 ? 2 : 1;
   static constexpr int kTileTokens = 4;
+  static constexpr int64_t kPairTokens = 0;
   // How far ahead of its use a pass over single row blocks, which memory limits, asks for nibbles. Bytes take longer to
   // arrive than to compute with: there the machine's own prefetching keeps up.
   static constexpr int64_t kPrefetchBytes = 6144;

@@ -54,21 +54,19 @@ void run_tile(const TileSource& source) {
   }
 }
 
-/// A tile of the last tokens, fewer than Format::kTileTokens.
-template <class Format, int R>
-void run_last_tokens(const TileSource& source, int64_t tokens) {
-  static_assert(Format::kTileTokens <= 4);
-  if (tokens == 3) {
-    run_tile<Format, R, 3>(source);
-  } else if (tokens == 2) {
-    run_tile<Format, R, 2>(source);
-  } else if (tokens == 1) {
-    run_tile<Format, R, 1>(source);
+/// A tile of `tokens` tokens, 1 to T.
+template <class Format, int R, int T>
+void run_tile_of(const TileSource& source, int64_t tokens) {
+  if constexpr (T > 1) {
+    if (tokens < T) {
+      return run_tile_of<Format, R, T - 1>(source, tokens);
+    }
   }
+  run_tile<Format, R, T>(source);
 }
 
-/// Tokens [begin, end) of R row blocks, Format::kTileTokens at a time. Meanwhile the R row blocks after them are
-/// fetched, spread evenly over the tiles.
+/// Tokens [begin, end) of R row blocks in tiles of about equal size, up to Format::kTileTokens. Meanwhile the R row
+/// blocks after them are fetched, spread evenly over the tiles.
 template <class Format, int R>
 void run_tokens(TileSource source, int64_t begin, int64_t end) {
   constexpr int kTileTokens = Format::kTileTokens;
@@ -80,20 +78,21 @@ void run_tokens(TileSource source, int64_t begin, int64_t end) {
   source.ahead_bytes = tiles == 1 || lines * cpu::kCacheLine > kMostAhead
                            ? 0
                            : (lines + units * tiles - 1) / (units * tiles) * cpu::kCacheLine;
-  for (source.token = begin; source.token + kTileTokens <= end; source.token += kTileTokens) {
-    run_tile<Format, R, kTileTokens>(source);
+  source.token = begin;
+  for (int64_t left = tiles; left > 0; --left) {
+    const int64_t tokens = (end - source.token + left - 1) / left;
+    run_tile_of<Format, R, kTileTokens>(source, tokens);
+    source.token += tokens;
     source.ahead += units * source.ahead_bytes;
     if (source.ahead >= ahead_end) {
       source.ahead_bytes = 0;
     }
   }
-  run_last_tokens<Format, R>(source, end - source.token);
 }
 
-/// Row blocks [begin, end): one at a time, in the order of memory, for the tokens of a single tile; else kRows at a
-/// time.
+/// Row blocks [begin, end): one at a time, in the order of memory, for few tokens; else kRows at a time.
 template <class Format, int kRows>
-void run_rows(const cpu::LinearTask& task, const cpu::LinearPart& part, int64_t begin, int64_t end) {
+void run_row_blocks(const cpu::LinearTask& task, const cpu::LinearPart& part, int64_t begin, int64_t end) {
   for (int64_t token = 0; token < task.tokens; token += kTokenChunk) {
     const int64_t last = token + kTokenChunk < task.tokens ? token + kTokenChunk : task.tokens;
     TileSource source{.task = task, .part = part, .row = begin};
@@ -106,31 +105,37 @@ void run_rows(const cpu::LinearTask& task, const cpu::LinearPart& part, int64_t 
   }
 }
 
+template <class Format>
+void run_rows(const cpu::LinearTask& task, const cpu::LinearPart& part, int64_t begin, int64_t end) {
+  if (task.tokens <= Format::kPairTokens) {
+    run_row_blocks<Format, 2>(task, part, begin, end);
+  } else {
+    run_row_blocks<Format, Format::kTileRows>(task, part, begin, end);
+  }
+}
+
 inline void linear(const cpu::LinearTask& task, const cpu::LinearPart& part, int64_t begin, int64_t end) {
-  constexpr bool kMany = kRegisters >= 32;
-  constexpr int kPlainRows = kMany ? 4 : 2;
-  constexpr int kBlockRows = kMany ? 2 : 1;
   switch (part.layout) {
     case cpu::Layout::kF32:
-      return run_rows<PlainFormat<cpu::Layout::kF32>, kPlainRows>(task, part, begin, end);
+      return run_rows<PlainFormat<cpu::Layout::kF32>>(task, part, begin, end);
     case cpu::Layout::kF16:
-      return run_rows<PlainFormat<cpu::Layout::kF16>, kPlainRows>(task, part, begin, end);
+      return run_rows<PlainFormat<cpu::Layout::kF16>>(task, part, begin, end);
     case cpu::Layout::kBF16:
-      return run_rows<PlainFormat<cpu::Layout::kBF16>, kPlainRows>(task, part, begin, end);
+      return run_rows<PlainFormat<cpu::Layout::kBF16>>(task, part, begin, end);
     case cpu::Layout::kByte:
-      return run_rows<BlockFormat<cpu::Layout::kByte>, kBlockRows>(task, part, begin, end);
+      return run_rows<BlockFormat<cpu::Layout::kByte>>(task, part, begin, end);
     case cpu::Layout::kNibble:
-      return run_rows<BlockFormat<cpu::Layout::kNibble>, kBlockRows>(task, part, begin, end);
+      return run_rows<BlockFormat<cpu::Layout::kNibble>>(task, part, begin, end);
     case cpu::Layout::kNibbleMin:
-      return run_rows<BlockFormat<cpu::Layout::kNibbleMin>, kBlockRows>(task, part, begin, end);
+      return run_rows<BlockFormat<cpu::Layout::kNibbleMin>>(task, part, begin, end);
     case cpu::Layout::kNibbleFp4:
-      return run_rows<BlockFormat<cpu::Layout::kNibbleFp4>, kBlockRows>(task, part, begin, end);
+      return run_rows<BlockFormat<cpu::Layout::kNibbleFp4>>(task, part, begin, end);
     case cpu::Layout::kFive:
-      return run_rows<BlockFormat<cpu::Layout::kFive>, kBlockRows>(task, part, begin, end);
+      return run_rows<BlockFormat<cpu::Layout::kFive>>(task, part, begin, end);
     case cpu::Layout::kFiveMin:
-      return run_rows<BlockFormat<cpu::Layout::kFiveMin>, kBlockRows>(task, part, begin, end);
+      return run_rows<BlockFormat<cpu::Layout::kFiveMin>>(task, part, begin, end);
     case cpu::Layout::kSix:
-      return run_rows<BlockFormat<cpu::Layout::kSix>, kBlockRows>(task, part, begin, end);
+      return run_rows<BlockFormat<cpu::Layout::kSix>>(task, part, begin, end);
   }
 }
 
