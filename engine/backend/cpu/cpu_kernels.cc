@@ -55,6 +55,20 @@ cpu::KvType kv_type(DType dtype) {
   }
 }
 
+/// The task, with room of the calling thread.
+LinearTask with_room(LinearTask task) {
+  thread_local Tensor room;
+  if (task.quants != nullptr) {
+    const int64_t bytes = cpu::unpack_room_bytes(task.columns);
+    if (room.bytes() < bytes) {
+      room = Tensor::allocate(DType::kU8, {bytes});
+    }
+    task.room = room.data<std::byte>();
+    task.room_bytes = bytes;
+  }
+  return task;
+}
+
 int max_partials(std::span<const GroupStep> steps) {
   int count = 0;
   int most = 0;
@@ -86,7 +100,7 @@ class CpuKernels : public Kernels {
   }
 
   int64_t scratch_bytes(int64_t max_rows, int64_t max_columns) const override {
-    return (exact_ ? 0 : 2 * QuantisedRows::bytes(max_rows, max_columns)) + partial_bytes();
+    return (exact_ ? 0 : 2 * QuantisedRows::bytes(max_rows, max_columns) + room_bytes(max_columns)) + partial_bytes();
   }
 
   void reserve(int64_t max_rows, int64_t max_columns) override {
@@ -192,6 +206,8 @@ class CpuKernels : public Kernels {
 
   int64_t partial_bytes() const { return Tensor::aligned_bytes(cpu::AttentionPlan::scratch_bytes(pool_.threads())); }
 
+  int64_t room_bytes(int64_t columns) const { return pool_.threads() * cpu::unpack_room_bytes(columns); }
+
   static float* row_of(const Tensor& x, int64_t row) { return x.data<float>() + row * x.dim(1); }
 
   /// Calls body(begin, end) on compute threads.
@@ -264,7 +280,9 @@ LinearTask CpuKernels::input_task(const Tensor& x, std::span<const Weight> parts
                   .steps = steps.data(),
                   .step_count = std::ssize(steps),
                   .nodes = nullptr,
-                  .outputs = 0};
+                  .outputs = 0,
+                  .room = nullptr,
+                  .room_bytes = 0};
   if (any_quantised(parts)) {
     quantise_input(x);
     task.quants = input_.quants(0);
@@ -292,13 +310,14 @@ void CpuKernels::linear(const Tensor& x, std::span<const Weight> parts, std::spa
   task.nodes = nodes.data<float>();
   task.outputs = outputs;
   parallel(row_blocks, grain_blocks(bytes / row_blocks * task.tokens), [&](int64_t begin, int64_t end) {
+    const LinearTask own_task = with_room(task);
     int64_t first = 0;
     for (const LinearPart& part : parts_) {
       const int64_t count = cpu::row_blocks(part.rows);
       const int64_t from = std::clamp<int64_t>(begin - first, 0, count);
       const int64_t to = std::clamp<int64_t>(end - first, 0, count);
       if (from < to) {
-        isa_.linear(task, part, from, to);
+        isa_.linear(own_task, part, from, to);
       }
       first += count;
     }
@@ -333,7 +352,7 @@ void CpuKernels::add_norm(const Tensor& x, Range rows, const AddNorm& then, std:
 void CpuKernels::run_strip(const GateUp& work, Range tokens, Range blocks, float* room) {
   const int64_t first = blocks.begin * cpu::kLanes;
   const int64_t width = std::min(work.y.dim(1), blocks.end * cpu::kLanes) - first;
-  LinearTask task = work.task;
+  LinearTask task = with_room(work.task);
   task.x += tokens.begin * task.columns;
   if (task.quants != nullptr) {
     task.quants = input_.quants(tokens.begin);

@@ -19,6 +19,7 @@ struct TileSource {
   int64_t token = 0;
   const std::byte* ahead = nullptr;
   int64_t ahead_bytes = 0;
+  const std::byte* unpacked = nullptr;  ///< See unpack(): the integers of the R row blocks, one after the other.
 
   const std::byte* rows(int r) const { return part.data + (row + r) * part.row_block_bytes; }
 
@@ -38,6 +39,7 @@ struct PlainFormat {
   static constexpr int kTileTokens = kRegisters >= 32 ? 4 : 6;
   // Up to so many tokens a single row block has too few sums to hide the latency of adding to them: they take two.
   static constexpr int64_t kPairTokens = kRegisters >= 32 ? 0 : 2;
+  static constexpr int64_t kUnpackTokens = INT64_MAX;  // never
   static constexpr int64_t kBytes = kLayout == cpu::Layout::kF32 ? 4 : 2;
 
   static LONGSHIP_INLINE F32 column(const std::byte* from) {
@@ -77,8 +79,9 @@ struct PlainFormat {
 
 /// Blocks of 32 columns, int8 dot products: sum += (scale of the weights x scale of the activations) x dot, for all 32
 /// or for each 16 columns, then minimum x sum of the activations.
-template <cpu::Layout kLayout>
+template <cpu::Layout kLayout, bool kUnpacked = false>
 struct BlockFormat {
+  using Unpacked = BlockFormat<kLayout, true>;
   static constexpr cpu::BlockShape kShape = cpu::block_shape(kLayout);
   static constexpr int64_t kUnit = cpu::kBlock;
   static constexpr bool kNibbles = kShape.bits < 8;
@@ -93,6 +96,11 @@ struct BlockFormat {
   static constexpr int kTileRows = kRegisters >= 32 ? 2 : 1;
   static constexpr int kTileTokens = 4;
   static constexpr int64_t kPairTokens = 0;
+  // From so many tokens on integers are unpacked once for all tiles instead of once for each, where that takes long.
+  static constexpr int64_t kUnpackTokens = kUnpacked || kShape.bits == 8 ? INT64_MAX
+                                           : kShape.bits > 4             ? 16
+                                           : kShape.table                ? 64
+                                                                         : INT64_MAX;
   // How far ahead of its use a pass over single row blocks, which memory limits, asks for nibbles. Bytes take longer to
   // arrive than to compute with: there the machine's own prefetching keeps up.
   static constexpr int64_t kPrefetchBytes = 6144;
@@ -111,6 +119,9 @@ struct BlockFormat {
 
   /// Integers 4 step to 4 step + 3 of each row, or those + 16 for high nibbles.
   static LONGSHIP_INLINE Bytes integers(const std::byte* quants, int step, bool high) {
+    if constexpr (kUnpacked) {
+      return load_bytes(quants + (2 * step + (high ? 1 : 0)) * kVector);
+    }
     const Bytes word = load_bytes(quants + step * kVector);
     if constexpr (!kNibbles) {
       return word;
@@ -126,6 +137,18 @@ struct BlockFormat {
       value = with_bits<2>(value, load_bytes(quants + (high ? 5 : 4) * kVector), 2 * step);
     }
     return value;
+  }
+
+  /// Writes the integers of a row block to `out`, [blocks][8 vectors], in the order of integers().
+  static void unpack(const std::byte* row_block, int64_t columns, std::byte* out) {
+    for (int64_t b = 0; b < columns / cpu::kBlock; ++b) {
+      const std::byte* quants = row_block + quants_offset(b);
+#pragma GCC unroll 4
+      for (int step = 0; step < 4; ++step, out += 2 * kVector) {
+        store_bytes(out, integers(quants, step, false));
+        store_bytes(out + kVector, integers(quants, step, true));
+      }
+    }
   }
 
   /// Adds the products of a block to `dots`, the words in between (see first_products) folded in as often as need be.
@@ -179,7 +202,7 @@ struct BlockFormat {
       I32 dots[kDots][R][T];
 #pragma GCC unroll 8
       for (int r = 0; r < R; ++r) {
-        w[r] = source.rows(r) + quants_offset(b);
+        w[r] = kUnpacked ? source.unpacked + (r * block_count + b) * 8 * kVector : source.rows(r) + quants_offset(b);
 #pragma GCC unroll 8
         for (int t = 0; t < T; ++t) {
 #pragma GCC unroll 2
@@ -188,7 +211,7 @@ struct BlockFormat {
           }
         }
       }
-      if constexpr (R > 1) {
+      if constexpr (R > 1 || kUnpacked) {
         source.prefetch(b);
       } else if constexpr (kNibbles) {
         for (int64_t line = 0; line < kQuantBytes + kScaleBytes; line += cpu::kCacheLine) {

@@ -91,6 +91,13 @@ struct ActivationBlock {
   int32_t sums[2];   ///< Of the first 16, of the last 16.
 };
 
+/// Room that a thread needs to unpack the row blocks of a tile; weights with more columns are not unpacked, as those
+/// would not stay in the cache.
+constexpr int64_t unpack_room_bytes(int64_t columns) {
+  constexpr int64_t kMost = int64_t{512} << 10;
+  return 2 * kLanes * columns < kMost ? 2 * kLanes * columns : kMost;
+}
+
 struct LinearTask {
   const float* x;                 ///< [tokens, columns]
   const int8_t* quants;           ///< [tokens, columns], null if no part is quantised
@@ -101,6 +108,8 @@ struct LinearTask {
   int64_t step_count;
   float* nodes;  ///< [nodes, tokens, outputs]
   int64_t outputs;
+  std::byte* room;     ///< Of the calling thread, for unpacked weights.
+  int64_t room_bytes;  ///< See unpack_room_bytes().
 };
 
 struct LinearPart {

@@ -90,6 +90,23 @@ void run_tokens(TileSource source, int64_t begin, int64_t end) {
   }
 }
 
+/// run_tokens, with the integers unpacked before where that pays and there is room for it.
+template <class Format, int R>
+void run_unpacked(TileSource source, int64_t begin, int64_t end) {
+  const cpu::LinearTask& task = source.task;
+  if constexpr (Format::kUnpackTokens < INT64_MAX) {
+    const int64_t bytes = cpu::kLanes * task.columns;
+    if (end - begin >= Format::kUnpackTokens && R * bytes <= task.room_bytes) {
+      for (int r = 0; r < R; ++r) {
+        Format::unpack(source.rows(r), task.columns, task.room + r * bytes);
+      }
+      source.unpacked = task.room;
+      return run_tokens<typename Format::Unpacked, R>(source, begin, end);
+    }
+  }
+  run_tokens<Format, R>(source, begin, end);
+}
+
 /// Row blocks [begin, end): one at a time, in the order of memory, for few tokens; else kRows at a time.
 template <class Format, int kRows>
 void run_row_blocks(const cpu::LinearTask& task, const cpu::LinearPart& part, int64_t begin, int64_t end) {
@@ -97,10 +114,10 @@ void run_row_blocks(const cpu::LinearTask& task, const cpu::LinearPart& part, in
     const int64_t last = token + kTokenChunk < task.tokens ? token + kTokenChunk : task.tokens;
     TileSource source{.task = task, .part = part, .row = begin};
     for (; task.tokens > Format::kFewTokens && source.row + kRows <= end; source.row += kRows) {
-      run_tokens<Format, kRows>(source, token, last);
+      run_unpacked<Format, kRows>(source, token, last);
     }
     for (; source.row < end; ++source.row) {
-      run_tokens<Format, 1>(source, token, last);
+      run_unpacked<Format, 1>(source, token, last);
     }
   }
 }

@@ -179,6 +179,11 @@ inline Bytes load_bytes(const void* from) {
   const auto* halves = static_cast<const __m256i*>(from);
   return {_mm256_loadu_si256(halves), _mm256_loadu_si256(halves + 1)};
 }
+inline void store_bytes(void* to, Bytes a) {
+  auto* halves = static_cast<__m256i*>(to);
+  _mm256_storeu_si256(halves, a.low);
+  _mm256_storeu_si256(halves + 1, a.high);
+}
 inline Bytes low_nibbles(Bytes a) {
   const __m256i mask = _mm256_set1_epi8(15);
   return {_mm256_and_si256(a.low, mask), _mm256_and_si256(a.high, mask)};

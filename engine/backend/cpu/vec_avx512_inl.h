@@ -146,6 +146,9 @@ inline void store_i8(int8_t* to, I32 a) {
 inline Bytes load_bytes(const void* from) {
   return _mm512_loadu_si512(from);
 }
+inline void store_bytes(void* to, Bytes a) {
+  _mm512_storeu_si512(to, a);
+}
 inline Bytes low_nibbles(Bytes a) {
   return _mm512_and_si512(a, _mm512_set1_epi8(15));
 }
