@@ -25,7 +25,7 @@ static_assert(cpu::kChunkKeys == kPageTokens && cpu::kMaxHeadDim >= kMaxHeadDim)
 
 // Work below which waking another thread costs more than it saves, in values touched by cheap operations and in
 // bytes of weights times tokens.
-constexpr int64_t kGrainValues = 16384;
+constexpr int64_t kGrainValues = 4096;
 constexpr int64_t kGrainWeightBytes = 32768;
 
 // Tokens and row blocks of gate and up that are multiplied before SiLU.
@@ -34,7 +34,9 @@ constexpr int64_t kStripBlocks = 8;
 
 // Row blocks that make up a grain: whole blocks of activations of what reads them.
 int64_t grain_blocks(int64_t block_work) {
-  return (std::max<int64_t>(1, kGrainWeightBytes / std::max<int64_t>(1, block_work)) + 3) / 4 * 4;
+  constexpr int64_t kMultiple = cpu::kBlock / cpu::kLanes;
+  return (std::max<int64_t>(1, kGrainWeightBytes / std::max<int64_t>(1, block_work)) + kMultiple - 1) / kMultiple *
+         kMultiple;
 }
 
 // Items of `size` values each that make up a grain.
