@@ -10,7 +10,7 @@
 #include "core/error.h"
 #include "core/half.h"
 #include "engine/weights/blocks.h"
-#include "engine/weights/fp4.h"
+#include "engine/weights/nibble_tables.h"
 
 namespace longship {
 
@@ -212,9 +212,8 @@ void q6_k(const std::byte* block, int run, Quants& out) {
 
 // Scale f16, nibbles that number sixteen values.
 void iq4_nl(const std::byte* block, int, Quants& out) {
-  constexpr uint8_t kTable[16] = {1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197, 217, 241};
   set_scale(half_at(block), out);
-  table_nibbles(block + 2, kTable, out);
+  table_nibbles(block + 2, kIq4Integers, out);
 }
 
 // A scale that is a power of two (E8M0), nibbles E2M1. The integers are twice the values, so the scale is half of the

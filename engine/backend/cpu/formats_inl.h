@@ -128,7 +128,7 @@ struct BlockFormat {
     }
     Bytes value = high ? high_nibbles(word) : low_nibbles(word);
     if constexpr (kShape.table) {
-      value = fp4_integers(value);
+      value = look_up(kFp4Integers, value);
     }
     if constexpr (kShape.bits == 5) {
       value = with_bits<1>(value, load_bytes(quants + 4 * kVector), high ? step + 4 : step);

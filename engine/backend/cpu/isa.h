@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "core/dtype.h"
 #include "core/reduction_tree.h"
 
 // What the part of the backend that is compiled for every machine passes to the part that is compiled once per
@@ -120,6 +121,17 @@ struct LinearPart {
   Layout layout;
 };
 
+/// One row block of a matrix to pack, in the layout of its type: a block-quantised type with a layout of integers, or
+/// F32, F16 or BF16, then of 16 rows and whole blocks of 32 columns.
+struct PackTask {
+  DType type;
+  const std::byte* rows[kLanes];  ///< Stored blocks of the first `row_count` rows.
+  int row_count;
+  int64_t block_bytes;
+  int64_t skip;  ///< Columns of the first block that do not belong to the matrix, a multiple of kBlock for integers.
+  int64_t columns;
+};
+
 /// Types of keys and values.
 enum class KvType : uint8_t { kF32, kF16, kBF16, kQ8 };
 
@@ -173,6 +185,7 @@ struct SplitUnits {
 /// value is the same whatever the split of the work, and the same in every instruction set.
 struct Isa {
   std::string_view name;
+  void (*pack_row_block)(const PackTask& task, std::byte* row_block);
   void (*quantise)(const float* x, int64_t columns, int8_t* quants, ActivationBlock* blocks);
   /// Row blocks [begin, end) of the part, all tokens.
   void (*linear)(const LinearTask& task, const LinearPart& part, int64_t begin, int64_t end);

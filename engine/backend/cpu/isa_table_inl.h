@@ -4,6 +4,7 @@
 #include "engine/backend/cpu/math_inl.h"
 //
 #include "engine/backend/cpu/formats_inl.h"
+#include "engine/backend/cpu/pack_inl.h"
 #include "engine/backend/cpu/quantise_inl.h"
 //
 #include "engine/backend/cpu/kv_inl.h"
@@ -17,8 +18,8 @@
 namespace longship::LONGSHIP_CPU_NAMESPACE {
 
 constexpr cpu::Isa make_isa(std::string_view name) {
-  return {name,       quantise, linear,   attention, merge_segments, to_f16,        add_row,     rms_norm,
-          layer_norm, rope,     silu_mul, gelu_tanh, read_bytes,     multiply_int8, multiply_f32};
+  return {name,     pack_row_block, quantise, linear,   attention, merge_segments, to_f16,        add_row,
+          rms_norm, layer_norm,     rope,     silu_mul, gelu_tanh, read_bytes,     multiply_int8, multiply_f32};
 }
 
 }  // namespace longship::LONGSHIP_CPU_NAMESPACE

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "engine/weights/fp4.h"
+#include "engine/weights/nibble_tables.h"
 
 namespace longship::LONGSHIP_CPU_NAMESPACE {
 
@@ -144,6 +144,27 @@ inline I32 broadcast_i32(int32_t value) {
 inline I32 add(I32 a, I32 b) {
   return {_mm256_add_epi32(a.low, b.low), _mm256_add_epi32(a.high, b.high)};
 }
+inline I32 bits_and(I32 a, I32 b) {
+  return {_mm256_and_si256(a.low, b.low), _mm256_and_si256(a.high, b.high)};
+}
+inline I32 bits_or(I32 a, I32 b) {
+  return {_mm256_or_si256(a.low, b.low), _mm256_or_si256(a.high, b.high)};
+}
+inline I32 bits_xor(I32 a, I32 b) {
+  return {_mm256_xor_si256(a.low, b.low), _mm256_xor_si256(a.high, b.high)};
+}
+inline I32 shift_left(I32 a, int bits) {
+  const __m128i count = _mm_cvtsi32_si128(bits);
+  return {_mm256_sll_epi32(a.low, count), _mm256_sll_epi32(a.high, count)};
+}
+inline I32 shift_right(I32 a, int bits) {
+  const __m128i count = _mm_cvtsi32_si128(bits);
+  return {_mm256_srl_epi32(a.low, count), _mm256_srl_epi32(a.high, count)};
+}
+inline I32 shift_right_signed(I32 a, int bits) {
+  const __m128i count = _mm_cvtsi32_si128(bits);
+  return {_mm256_sra_epi32(a.low, count), _mm256_sra_epi32(a.high, count)};
+}
 inline I32 max(I32 a, I32 b) {
   return {_mm256_max_epi32(a.low, b.low), _mm256_max_epi32(a.high, b.high)};
 }
@@ -184,6 +205,15 @@ inline void store_bytes(void* to, Bytes a) {
   _mm256_storeu_si256(halves, a.low);
   _mm256_storeu_si256(halves + 1, a.high);
 }
+/// The low halves of the 16 words, then the high ones.
+inline void store_words(void* to, I32 a) {
+  const __m256i even = _mm256_set1_epi32(0xFFFF);
+  auto* halves = static_cast<__m256i*>(to);
+  const __m256i low = _mm256_packus_epi32(_mm256_and_si256(a.low, even), _mm256_and_si256(a.high, even));
+  const __m256i high = _mm256_packus_epi32(_mm256_srli_epi32(a.low, 16), _mm256_srli_epi32(a.high, 16));
+  _mm256_storeu_si256(halves, _mm256_permute4x64_epi64(low, 0xD8));
+  _mm256_storeu_si256(halves + 1, _mm256_permute4x64_epi64(high, 0xD8));
+}
 inline Bytes low_nibbles(Bytes a) {
   const __m256i mask = _mm256_set1_epi8(15);
   return {_mm256_and_si256(a.low, mask), _mm256_and_si256(a.high, mask)};
@@ -202,11 +232,10 @@ template <int kCount>
 inline Bytes with_bits(Bytes value, Bytes bits, int first) {
   return {with_bits<kCount>(value.low, bits.low, first), with_bits<kCount>(value.high, bits.high, first)};
 }
-/// kFp4Integers of each byte.
-inline Bytes fp4_integers(Bytes nibbles) {
-  const __m128i integers = _mm_loadu_si128(reinterpret_cast<const __m128i*>(kFp4Integers));
-  const __m256i table = _mm256_broadcastsi128_si256(integers);
-  return {_mm256_shuffle_epi8(table, nibbles.low), _mm256_shuffle_epi8(table, nibbles.high)};
+/// The entry of the table that each byte numbers.
+inline Bytes look_up(const uint8_t (&table)[16], Bytes nibbles) {
+  const __m256i entries = _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table)));
+  return {_mm256_shuffle_epi8(entries, nibbles.low), _mm256_shuffle_epi8(entries, nibbles.high)};
 }
 /// 4 bytes from memory in every lane.
 inline Bytes broadcast_bytes(const int8_t* from) {

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "engine/weights/fp4.h"
+#include "engine/weights/nibble_tables.h"
 
 namespace longship::LONGSHIP_CPU_NAMESPACE {
 
@@ -115,6 +115,24 @@ inline I32 broadcast_i32(int32_t value) {
 inline I32 add(I32 a, I32 b) {
   return _mm512_add_epi32(a, b);
 }
+inline I32 bits_and(I32 a, I32 b) {
+  return _mm512_and_si512(a, b);
+}
+inline I32 bits_or(I32 a, I32 b) {
+  return _mm512_or_si512(a, b);
+}
+inline I32 bits_xor(I32 a, I32 b) {
+  return _mm512_xor_si512(a, b);
+}
+inline I32 shift_left(I32 a, int bits) {
+  return _mm512_sll_epi32(a, _mm_cvtsi32_si128(bits));
+}
+inline I32 shift_right(I32 a, int bits) {
+  return _mm512_srl_epi32(a, _mm_cvtsi32_si128(bits));
+}
+inline I32 shift_right_signed(I32 a, int bits) {
+  return _mm512_sra_epi32(a, _mm_cvtsi32_si128(bits));
+}
 inline I32 max(I32 a, I32 b) {
   return _mm512_max_epi32(a, b);
 }
@@ -149,6 +167,12 @@ inline Bytes load_bytes(const void* from) {
 inline void store_bytes(void* to, Bytes a) {
   _mm512_storeu_si512(to, a);
 }
+/// The low halves of the 16 words, then the high ones.
+inline void store_words(void* to, I32 a) {
+  auto* halves = static_cast<__m256i*>(to);
+  _mm256_storeu_si256(halves, _mm512_cvtepi32_epi16(a));
+  _mm256_storeu_si256(halves + 1, _mm512_cvtepi32_epi16(_mm512_srli_epi32(a, 16)));
+}
 inline Bytes low_nibbles(Bytes a) {
   return _mm512_and_si512(a, _mm512_set1_epi8(15));
 }
@@ -163,10 +187,10 @@ inline Bytes with_bits(Bytes value, Bytes bits, int first) {
   const Bytes mask = _mm512_set1_epi8(kCount == 1 ? 0x10 : 0x30);
   return _mm512_ternarylogic_epi32(value, moved, mask, 0xF8);  // value | (moved & mask)
 }
-/// kFp4Integers of each byte.
-inline Bytes fp4_integers(Bytes nibbles) {
-  const __m128i table = _mm_loadu_si128(reinterpret_cast<const __m128i*>(kFp4Integers));
-  return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(table), nibbles);
+/// The entry of the table that each byte numbers.
+inline Bytes look_up(const uint8_t (&table)[16], Bytes nibbles) {
+  const __m128i entries = _mm_loadu_si128(reinterpret_cast<const __m128i*>(table));
+  return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(entries), nibbles);
 }
 /// 4 bytes from memory in every lane.
 inline Bytes broadcast_bytes(const int8_t* from) {

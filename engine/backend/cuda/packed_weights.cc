@@ -7,7 +7,7 @@
 
 #include "core/half.h"
 #include "engine/weights/blocks.h"
-#include "engine/weights/fp4.h"
+#include "engine/weights/nibble_tables.h"
 #include "engine/weights/quants.h"
 
 namespace longship::cuda {
