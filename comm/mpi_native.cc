@@ -65,8 +65,13 @@ class MpiNative final : public Communicator {
 
   void progress() override {}
 
-  // MPI has no like of the first, and nobody compares the others.
-  void tree_reduce(const Tensor&, const ReductionTree&, Tensor&, Stream&) override { not_compared(); }
+  // MPI has no tree of its callers': one node a rank, in an order of its choice.
+  void tree_reduce(const Tensor& nodes, const ReductionTree& tree, Tensor& out, Stream& /*stream*/) override {
+    LONGSHIP_CHECK(tree.node_count(rank_) == 1, "MPI adds up one node a rank");
+    MPI_TRY(MPI_Allreduce(nodes.data<float>(), out.data<float>(), count_of(out), MPI_FLOAT, MPI_SUM, comm_));
+  }
+
+  // Nobody compares these.
   void gather(const Tensor&, std::span<const int64_t>, int, Tensor&, Stream&) override { not_compared(); }
   void broadcast(Tensor&, int, Stream&) override { not_compared(); }
 

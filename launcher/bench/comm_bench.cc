@@ -5,7 +5,9 @@
 #include <cmath>
 #include <numeric>
 
+#include "comm/tree_sum.h"
 #include "core/error.h"
+#include "engine/backend/kernels.h"
 #include "launcher/host_memory.h"
 
 namespace longship {
@@ -24,10 +26,57 @@ float value_of(int rank, int64_t i) {
   return static_cast<float>((i * 7 + rank * 13) % 97);
 }
 
+// What follows a sum in the model.
+class NormStep {
+ public:
+  explicit NormStep(int ranks) : kernels_(make_kernels({})), tree_(tree_of_ranks(ranks)) {}
+
+  void prepare(int64_t count) {
+    const int64_t width = std::min<int64_t>(count, kMostWidth);
+    shape_ = {count / width, width};
+    hidden_ = zeros({shape_[0] * width});
+    normed_ = zeros({shape_[0] * width});
+    gain_ = zeros({width});
+  }
+
+  // The sum of rows of x over the ranks, then hidden += sum and its norm. Returns hidden.
+  Tensor run(Communicator& group, const Tensor& x, Tensor& out) {
+    const int64_t count = shape_[0] * shape_[1];
+    Tensor root = out.slice(0, count).reshape(shape_);
+    const AddNorm then{.bias = {},
+                       .hidden = hidden_.reshape(shape_),
+                       .gain = gain_,
+                       .norm_bias = {},
+                       .eps = 1e-5F,
+                       .normed = normed_.reshape(shape_)};
+    Stream stream;
+    group.tree_reduce_add_norm(
+        x.slice(0, count), tree_, root, then, [&](Range rows) { kernels_->add_norm(root, rows, then, {}, stream); },
+        stream);
+    return hidden_;
+  }
+
+ private:
+  static constexpr int64_t kMostWidth = 4096;
+
+  static Tensor zeros(Shape shape) {
+    Tensor x = Tensor::allocate(DType::kF32, std::move(shape));
+    std::ranges::fill(x.values<float>(), 0.0F);
+    return x;
+  }
+
+  std::unique_ptr<Kernels> kernels_;
+  ReductionTree tree_;
+  Shape shape_;
+  Tensor hidden_;
+  Tensor normed_;
+  Tensor gain_;
+};
+
 struct Op {
   std::string name;
   /// Moves values of `x` into `out`, or within `x`, and returns the result. counts[r] values belong to rank r.
-  Tensor (*run)(Communicator& group, Tensor& x, Tensor& out, const std::vector<int64_t>& counts);
+  Tensor (*run)(Communicator& group, Tensor& x, Tensor& out, const std::vector<int64_t>& counts, NormStep& norm);
   /// What stands at place i of rank r's result.
   float (*expected)(int ranks, int rank, int64_t i, const std::vector<int64_t>& counts);
   /// Bytes over the slowest link for each byte of the size, times the number of ranks.
@@ -42,31 +91,39 @@ int64_t begin_of(const std::vector<int64_t>& counts, int rank) {
   return std::accumulate(counts.begin(), counts.begin() + rank, int64_t{0});
 }
 
-Tensor all_reduce(Communicator& group, Tensor& x, Tensor& /*out*/, const std::vector<int64_t>& /*counts*/) {
+Tensor all_reduce(Communicator& group, Tensor& x, Tensor& /*out*/, const std::vector<int64_t>& /*counts*/,
+                  NormStep& /*norm*/) {
   Stream stream;
   group.all_reduce(x, stream);
   return x;
 }
 
-Tensor all_gather(Communicator& group, Tensor& x, Tensor& out, const std::vector<int64_t>& counts) {
+Tensor all_gather(Communicator& group, Tensor& x, Tensor& out, const std::vector<int64_t>& counts, NormStep& /*norm*/) {
   Stream stream;
   group.all_gather(front(x, counts[static_cast<std::size_t>(group.rank())]), counts, out, stream);
   return out;
 }
 
-Tensor reduce_scatter(Communicator& group, Tensor& x, Tensor& out, const std::vector<int64_t>& counts) {
+Tensor reduce_scatter(Communicator& group, Tensor& x, Tensor& out, const std::vector<int64_t>& counts,
+                      NormStep& /*norm*/) {
   Stream stream;
   Tensor part = front(out, counts[static_cast<std::size_t>(group.rank())]);
   group.reduce_scatter(x, counts, part, stream);
   return part;
 }
 
-Tensor sendrecv(Communicator& group, Tensor& x, Tensor& out, const std::vector<int64_t>& /*counts*/) {
+Tensor sendrecv(Communicator& group, Tensor& x, Tensor& out, const std::vector<int64_t>& /*counts*/,
+                NormStep& /*norm*/) {
   Stream stream;
   const int size = group.size();
   group.send(x, (group.rank() + 1) % size, stream);
   group.recv(out, (group.rank() + size - 1) % size, stream);
   return out;
+}
+
+Tensor all_reduce_add_norm(Communicator& group, Tensor& x, Tensor& out, const std::vector<int64_t>& /*counts*/,
+                           NormStep& norm) {
+  return norm.run(group, x, out);
 }
 
 float sum_of_ranks(int ranks, int64_t i) {
@@ -105,6 +162,9 @@ const std::vector<Op>& ops() {
          return value_of((rank + ranks - 1) % ranks, i);
        },
        [](int64_t ranks) { return ranks; }},
+      {kAddNormOp, all_reduce_add_norm,
+       [](int ranks, int, int64_t i, const std::vector<int64_t>&) { return sum_of_ranks(ranks, i); },
+       [](int64_t ranks) { return 2 * (ranks - 1); }},
   };
   return kOps;
 }
@@ -130,38 +190,64 @@ double median(std::vector<float> values) {
 class CommBench {
  public:
   CommBench(Transport& transport, const CommBenchOptions& options)
-      : transport_(transport), samples_(options.repetitions), world_(transport.split(0, transport.rank())) {
+      : transport_(transport),
+        samples_(options.repetitions),
+        world_(transport.split(0, transport.rank())),
+        norm_(world_->size()) {
     check_memory(options);
     ways_ = transport.alternatives();
     x_ = Tensor::allocate(DType::kF32, {options.most_bytes / kFloatBytes});
     out_ = Tensor::allocate(DType::kF32, {options.most_bytes / kFloatBytes});
   }
 
-  // One row for each transport.
-  void measure(const Op& op, int64_t bytes, Json::Array& rows) {
+  // One row for each operation and transport.
+  void measure(const std::vector<const Op*>& measured, int64_t bytes, Json::Array& rows) {
     const int64_t count = bytes / kFloatBytes;
-    const std::vector<int64_t> counts = even_counts(count, world_->size());
-    Tensor x = front(x_, count);
-    Tensor out = front(out_, count);
-    std::vector<int64_t> errors;
-    std::vector<int64_t> repeats;
-    for (const NamedCommunicator& way : ways_) {
-      errors.push_back(count_errors(op, *way.group, x, out, counts));
-      std::ranges::fill(x.values<float>(), 0.0F);  // sums of sums stay finite
-      repeats.push_back(choose_repeats(op, *way.group, x, out, counts));
-    }
-    std::vector<std::vector<float>> times(ways_.size());
-    for (int sample = 0; sample < samples_; ++sample) {
-      for (std::size_t i = 0; i < ways_.size(); ++i) {
-        times[i].push_back(static_cast<float>(time(op, *ways_[i].group, x, out, counts, repeats[i])));
+    const Buffers buffers{front(x_, count), front(out_, count), even_counts(count, world_->size())};
+    norm_.prepare(count);
+    std::vector<Run> runs;
+    for (const Op* op : measured) {
+      for (const NamedCommunicator& way : ways_) {
+        Run& run = runs.emplace_back(*op, way, buffers);
+        run.errors = count_errors(run);
+        std::ranges::fill(run.buffers.x.values<float>(), 0.0F);  // sums of sums stay finite
+        run.repeats = choose_repeats(run);
       }
     }
-    for (std::size_t i = 0; i < ways_.size(); ++i) {
-      rows.push_back(row(op, ways_[i].name, bytes, median(slowest(times[i])), errors[i]));
+    for (int sample = 0; sample < samples_; ++sample) {
+      for (Run& run : runs) {
+        run.times.push_back(static_cast<float>(time(run, run.repeats)));
+      }
+    }
+    for (const Run& run : runs) {
+      rows.push_back(row(run, bytes, median(slowest(run.times))));
     }
   }
 
  private:
+  struct Buffers {
+    Tensor x;
+    Tensor out;
+    std::vector<int64_t> counts;
+  };
+
+  // One operation over one transport.
+  struct Run {
+    Run(const Op& op_of, const NamedCommunicator& way_of, const Buffers& buffers_of)
+        : op(op_of), way(way_of), buffers(buffers_of) {}
+
+    const Op& op;
+    const NamedCommunicator& way;
+    Buffers buffers;
+    int64_t errors = 0;
+    int64_t repeats = 1;
+    std::vector<float> times;
+  };
+
+  Tensor run_once(Run& run) {
+    return run.op.run(*run.way.group, run.buffers.x, run.buffers.out, run.buffers.counts, norm_);
+  }
+
   void check_memory(const CommBenchOptions& options) const {
     const std::vector<int> hosts = transport_.ranks_per_host();
     const int64_t needed = 2 * options.most_bytes * *std::ranges::max_element(hosts);
@@ -193,54 +279,54 @@ class CommBench {
     return most;
   }
 
-  int64_t count_errors(const Op& op, Communicator& group, Tensor& x, Tensor& out, const std::vector<int64_t>& counts) {
-    const int rank = group.rank();
-    for (int64_t i = 0; i < x.elements(); ++i) {
-      x.data<float>()[i] = value_of(rank, i);
-      out.data<float>()[i] = -1;
+  int64_t count_errors(Run& run) {
+    const int rank = run.way.group->rank();
+    Buffers& buffers = run.buffers;
+    for (int64_t i = 0; i < buffers.x.elements(); ++i) {
+      buffers.x.data<float>()[i] = value_of(rank, i);
+      buffers.out.data<float>()[i] = -1;
     }
-    const Tensor result = op.run(group, x, out, counts);
+    const Tensor result = run_once(run);
     int64_t wrong = 0;
     for (int64_t i = 0; i < result.elements(); ++i) {
-      wrong += result.data<float>()[i] == op.expected(group.size(), rank, i, counts) ? 0 : 1;
+      wrong += result.data<float>()[i] == run.op.expected(run.way.group->size(), rank, i, buffers.counts) ? 0 : 1;
     }
+    norm_.prepare(buffers.x.elements());  // its rows hold the sum now
     const std::vector<float> all = from_all({static_cast<float>(wrong)});
     return static_cast<int64_t>(std::accumulate(all.begin(), all.end(), 0.0));
   }
 
-  int64_t choose_repeats(const Op& op, Communicator& group, Tensor& x, Tensor& out,
-                         const std::vector<int64_t>& counts) {
-    time(op, group, x, out, counts, 2);
-    const double seconds = slowest({static_cast<float>(time(op, group, x, out, counts, 2))})[0];
+  int64_t choose_repeats(Run& run) {
+    time(run, 2);
+    const double seconds = slowest({static_cast<float>(time(run, 2))})[0];
     return static_cast<int64_t>(std::clamp(kSampleSeconds / std::max(seconds, 1e-9), 1.0, kMostRepeats));
   }
 
   // Seconds of one operation of `repeats`.
-  double time(const Op& op, Communicator& group, Tensor& x, Tensor& out, const std::vector<int64_t>& counts,
-              int64_t repeats) {
+  double time(Run& run, int64_t repeats) {
     Tensor one = Tensor::allocate(DType::kF32, {1});
     Stream stream;
-    group.all_reduce(one, stream);  // nobody begins before all are there
+    run.way.group->all_reduce(one, stream);  // nobody begins before all are there
     const auto begin = Clock::now();
     for (int64_t i = 0; i < repeats; ++i) {
-      op.run(group, x, out, counts);
+      run_once(run);
     }
     return std::chrono::duration<double>(Clock::now() - begin).count() / static_cast<double>(repeats);
   }
 
-  Json row(const Op& op, const std::string& way, int64_t bytes, double seconds, int64_t errors) const {
+  Json row(const Run& run, int64_t bytes, double seconds) const {
     const double rate = static_cast<double>(bytes) / std::max(seconds, 1e-9) / 1e9;
     const auto ranks = static_cast<double>(world_->size());
     Json row;
-    row.set("op", op.name);
-    row.set("transport", way);
+    row.set("op", run.op.name);
+    row.set("transport", run.way.name);
     row.set("type", "float");
     row.set("size_bytes", bytes);
     row.set("ranks", static_cast<int64_t>(world_->size()));
     row.set("time_us", seconds * 1e6);
     row.set("algbw_gbps", rate);
-    row.set("busbw_gbps", rate * static_cast<double>(op.bus_bytes(world_->size())) / ranks);
-    row.set("errors", errors);
+    row.set("busbw_gbps", rate * static_cast<double>(run.op.bus_bytes(world_->size())) / ranks);
+    row.set("errors", run.errors);
     return row;
   }
 
@@ -248,6 +334,7 @@ class CommBench {
   int samples_;
   std::unique_ptr<Communicator> world_;
   std::vector<NamedCommunicator> ways_;
+  NormStep norm_;
   Tensor x_;
   Tensor out_;
 };
@@ -258,7 +345,9 @@ const std::vector<std::string>& comm_ops() {
   static const std::vector<std::string> kNames = [] {
     std::vector<std::string> names;
     for (const Op& op : ops()) {
-      names.push_back(op.name);
+      if (op.name != kAddNormOp) {
+        names.push_back(op.name);
+      }
     }
     return names;
   }();
@@ -274,9 +363,13 @@ Json::Array run_comm_benchmarks(Transport& transport, const CommBenchOptions& op
   CommBench bench(transport, options);
   Json::Array rows;
   for (const std::string& name : options.ops) {
+    std::vector<const Op*> measured = {&op_named(name)};
+    if (name == kAddNormOp) {
+      measured.insert(measured.begin(), &op_named("all_reduce"));
+    }
     for (int64_t bytes = options.least_bytes; bytes <= options.most_bytes; bytes *= options.factor) {
       progress(name + ", " + std::to_string(bytes) + " bytes");
-      bench.measure(op_named(name), bytes / kFloatBytes * kFloatBytes, rows);
+      bench.measure(measured, bytes / kFloatBytes * kFloatBytes, rows);
     }
   }
   return rows;

@@ -11,7 +11,7 @@
 namespace longship {
 
 struct CommBenchOptions {
-  std::vector<std::string> ops;  ///< Of comm_ops().
+  std::vector<std::string> ops;  ///< Of comm_ops(), or kAddNormOp.
   int64_t least_bytes = 8;
   int64_t most_bytes = int64_t{1} << 26;
   int64_t factor = 2;    ///< From one size to the next.
@@ -20,6 +20,10 @@ struct CommBenchOptions {
 
 /// "all_reduce", "all_gather", "reduce_scatter" and "sendrecv" (round a ring, both ways of a pair at two ranks).
 const std::vector<std::string>& comm_ops();
+
+/// What a model does at the end of half a layer: the sum over ranks, the residual and RMSNorm, in rows of up to 4096
+/// values on one thread. Measured in turn with "all_reduce", which it is to be compared with.
+inline constexpr const char* kAddNormOp = "all_reduce_add_norm";
 
 /// Times operations of f32 values over every alternative of the transport. All ranks call it together and return the
 /// same rows: "op", "transport", "type", "size_bytes", "ranks", "time_us" (median over samples of the slowest rank's

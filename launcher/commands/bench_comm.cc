@@ -87,8 +87,11 @@ void add_bench_comm(CLI::App& bench, std::function<int()>& action) {
   CLI::App* command =
       bench.add_subcommand("comm", "Speed of the collectives between ranks, beside MPI's own")->footer(kExamples);
   std::vector<std::string> names = comm_ops();
-  names.emplace_back("all");
-  command->add_option("--op", flags->op, "all_reduce, all_gather, reduce_scatter, sendrecv, or all of them")
+  names.insert(names.end(), {kAddNormOp, "all"});
+  command
+      ->add_option("--op", flags->op,
+                   "all_reduce, all_gather, reduce_scatter, sendrecv, or all of them; all_reduce_add_norm: with the "
+                   "residual and RMSNorm of a model, beside all_reduce")
       ->type_name("OP")
       ->check(CLI::IsMember(names))
       ->capture_default_str();

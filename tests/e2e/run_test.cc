@@ -310,6 +310,13 @@ TEST(Bench, ComparesWaysToCommunicate) {
     EXPECT_EQ(transports, (std::set<std::string>{"shm", "mpi", "mpi_native"}));
   }
   EXPECT_EQ(run(mpirun(1, words)).exit_code, 2);
+  const Json fused = json_of(run(
+      mpirun(3, {"bench", "comm", "--op", "all_reduce_add_norm", "-b", "8", "-e", "48K", "-f", "6144", "-o", "json"})));
+  const Json::Array& rows = fused.find("results")->as_array();
+  ASSERT_EQ(rows.size(), 2U * 2 * 3);  // with the sum alone
+  for (const Json& row : rows) {
+    EXPECT_EQ(row.find("errors")->as_int(), 0) << row.find("op")->as_string();
+  }
   EXPECT_EQ(run(longship({"bench", "comm", "-b", "1M", "-e", "1K"})).exit_code, 2);
 }
 
