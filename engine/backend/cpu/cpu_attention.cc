@@ -11,7 +11,7 @@ namespace {
 static_assert(kBlock == kKvBlock);
 
 // Values or multiply-adds below which another thread is not worth waking.
-constexpr int64_t kGrainValues = 16384;
+constexpr int64_t kGrainValues = 4096;
 constexpr int64_t kGrainProducts = 65536;
 // Units for each thread, so that threads of unequal speed end together.
 constexpr int64_t kUnitsPerThread = 4;
@@ -31,8 +31,11 @@ void write_head(const uint16_t* key, const uint16_t* value, int64_t head_dim, in
   std::copy_n(value, head_dim, values + column * head_dim);
 }
 
-void write_token(const Isa& isa, const HeadsView& keys, const HeadsView& values, int64_t row, int32_t page,
-                 int64_t column, KvLayer& kv) {
+void write_token(const Isa& isa, const HeadsView& keys, const HeadsView& values, const BatchSlice& slice, int64_t row,
+                 KvLayer& kv) {
+  const int64_t position = slice.begin + row - slice.first_row;
+  const int32_t page = slice.pages[static_cast<std::size_t>(position / kPageTokens)];
+  const int64_t column = position % kPageTokens;
   const int64_t dh = keys.head_dim;
   for (int64_t head = 0; head < keys.heads; ++head) {
     const KvPage store(kv, page, head);
@@ -49,6 +52,20 @@ void write_token(const Isa& isa, const HeadsView& keys, const HeadsView& values,
       store.write(column, key, value);
     }
   }
+}
+
+// body(slice, row) for every row of the batch that belongs to a sequence; each touches `values` values.
+template <class Body>
+void for_tokens(ThreadPool& pool, const Batch& batch, int64_t values, const Body& body) {
+  pool.parallel_for(batch.rows(), items_per_grain(kGrainValues, values), [&](int64_t begin, int64_t end) {
+    flush_denormals();
+    for (const BatchSlice& slice : batch.slices) {
+      const int64_t last = std::min(end, slice.first_row + slice.rows);
+      for (int64_t row = std::max(begin, slice.first_row); row < last; ++row) {
+        body(slice, row);
+      }
+    }
+  });
 }
 
 // Heads [begin, end) of those that read one key/value head: as few groups of at most `most` as there can be, of about
@@ -155,17 +172,23 @@ int64_t AttentionPlan::scratch_bytes(int threads) {
 
 void write_kv(const Isa& isa, ThreadPool& pool, const HeadsView& keys, const HeadsView& values, const Batch& batch,
               KvLayer& kv) {
-  const int64_t grain = items_per_grain(kGrainValues, 2 * keys.heads * keys.head_dim);
-  for (const BatchSlice& slice : batch.slices) {
-    pool.parallel_for(slice.rows, grain, [&](int64_t begin, int64_t end) {
-      flush_denormals();
-      for (int64_t row = begin; row < end; ++row) {
-        const int64_t position = slice.begin + row;
-        write_token(isa, keys, values, slice.first_row + row,
-                    slice.pages[static_cast<std::size_t>(position / kPageTokens)], position % kPageTokens, kv);
-      }
-    });
-  }
+  for_tokens(pool, batch, 2 * keys.heads * keys.head_dim,
+             [&](const BatchSlice& slice, int64_t row) { write_token(isa, keys, values, slice, row, kv); });
+}
+
+void rope_kv_write(const Isa& isa, ThreadPool& pool, const HeadsView& query, const HeadsView& keys,
+                   const HeadsView& values, const Tensor& cos, const Tensor& sin, const Batch& batch, KvLayer& kv) {
+  const int64_t half = query.head_dim / 2;
+  const auto rotate = [&](const HeadsView& x, int64_t row) {
+    for (int64_t head = 0; head < x.heads; ++head) {
+      isa.rope(x.row(row) + head * x.head_dim, cos.data<float>() + row * half, sin.data<float>() + row * half, half);
+    }
+  };
+  for_tokens(pool, batch, (query.heads + 2 * keys.heads) * keys.head_dim, [&](const BatchSlice& slice, int64_t row) {
+    rotate(query, row);
+    rotate(keys, row);
+    write_token(isa, keys, values, slice, row, kv);
+  });
 }
 
 void attend(const Isa& isa, ThreadPool& pool, AttentionTask task, const Batch& batch,

@@ -13,6 +13,10 @@ namespace longship::cpu {
 void write_kv(const Isa& isa, ThreadPool& pool, const HeadsView& keys, const HeadsView& values, const Batch& batch,
               KvLayer& kv);
 
+/// See Kernels::rope_kv_write; one pass.
+void rope_kv_write(const Isa& isa, ThreadPool& pool, const HeadsView& query, const HeadsView& keys,
+                   const HeadsView& values, const Tensor& cos, const Tensor& sin, const Batch& batch, KvLayer& kv);
+
 /// How the attention of a step is divided. Keeps its memory between steps.
 class AttentionPlan {
  public:

@@ -177,6 +177,11 @@ class CpuKernels : public Kernels {
     cpu::write_kv(isa_, pool_, keys, values, batch, kv);
   }
 
+  void rope_kv_write(const HeadsView& query, const HeadsView& keys, const HeadsView& values, const Tensor& cos,
+                     const Tensor& sin, const Batch& batch, KvLayer& kv, Stream&) override {
+    cpu::rope_kv_write(isa_, pool_, query, keys, values, cos, sin, batch, kv);
+  }
+
   void attention(const HeadsView& query, const KvLayer& kv, const Batch& batch, const AttentionSpec& spec, Tensor& out,
                  Stream&) override {
     const AttentionTask task{.query = query.row(0),
