@@ -64,6 +64,17 @@ struct Query {
   int64_t end;
 };
 
+/// Vectors of each of Q queries that are summed up together: as many as leave their sums in registers.
+template <int Q>
+constexpr int vectors_together() {
+  constexpr int kMostSums = kRegisters >= 32 ? 24 : 6;
+  int vectors = kChunkVectors;
+  while (vectors > 1 && vectors * Q > kMostSums) {
+    vectors /= 2;
+  }
+  return vectors;
+}
+
 /// Q queries against the keys of one chunk.
 template <cpu::KvType kType, int Q>
 class Chunk {
@@ -108,9 +119,10 @@ class Chunk {
   /// out[i] += weight x value for keys [begin, end), in that order, of N queries from `first` on.
   template <int N>
   void accumulate(int first, int64_t begin, int64_t end, float* const* out) const {
+    constexpr int kVectors = vectors_together<N>();
     int64_t i = 0;
-    for (; i + 4 * cpu::kLanes <= head_dim_; i += 4 * cpu::kLanes) {
-      accumulate_columns<N, 4>(first, begin, end, i, out);
+    for (; i + kVectors * cpu::kLanes <= head_dim_; i += kVectors * cpu::kLanes) {
+      accumulate_columns<N, kVectors>(first, begin, end, i, out);
     }
     for (; i + cpu::kLanes <= head_dim_; i += cpu::kLanes) {
       accumulate_columns<N, 1>(first, begin, end, i, out);
@@ -123,29 +135,41 @@ class Chunk {
  private:
   static int64_t clamp(int64_t lane) { return lane < 0 ? 0 : (lane > cpu::kLanes ? cpu::kLanes : lane); }
 
-  // A lane a key, so that a score is one sum over the head's dimensions in order.
   void score(const Query (&queries)[Q], float scale) {
-    F32 scores[Q][kChunkVectors];
+    constexpr int kVectors = vectors_together<Q>();
+    for (int first = 0; first < kChunkVectors; first += kVectors) {
+      score_keys<kVectors>(queries, scale, first);
+    }
+  }
+
+  // A lane a key, so that a score is one sum over the head's dimensions in order.
+  template <int V>
+  LONGSHIP_INLINE void score_keys(const Query (&queries)[Q], float scale, int first) {
+    F32 scores[Q][V];
+#pragma GCC unroll 8
     for (int q = 0; q < Q; ++q) {
-      for (int v = 0; v < kChunkVectors; ++v) {
+#pragma GCC unroll 8
+      for (int v = 0; v < V; ++v) {
         scores[q][v] = zero();
       }
     }
     for (int64_t i = 0; i < head_dim_; ++i) {
-      F32 keys[kChunkVectors];
-      keys_.row(i, keys);
+      F32 keys[V];
+      keys_.row(i, first, keys);
 #pragma GCC unroll 8
       for (int q = 0; q < Q; ++q) {
         const F32 value = broadcast(queries[q].values[i]);
 #pragma GCC unroll 8
-        for (int v = 0; v < kChunkVectors; ++v) {
+        for (int v = 0; v < V; ++v) {
           scores[q][v] = fma(keys[v], value, scores[q][v]);
         }
       }
     }
+#pragma GCC unroll 8
     for (int q = 0; q < Q; ++q) {
-      for (int v = 0; v < kChunkVectors; ++v) {
-        store(weights_[q] + v * cpu::kLanes, mul(scores[q][v], broadcast(scale)));
+#pragma GCC unroll 8
+      for (int v = 0; v < V; ++v) {
+        store(weights_[q] + (first + v) * cpu::kLanes, mul(scores[q][v], broadcast(scale)));
       }
     }
   }

@@ -24,18 +24,20 @@ class KeyPage {
   KeyPage(const std::byte* base, int64_t head_dim)
       : base_(base), scale_(reinterpret_cast<const uint16_t*>(base + head_dim * cpu::kChunkKeys)) {}
 
-  LONGSHIP_INLINE void row(int64_t i, F32 (&keys)[kChunkVectors]) {
+  /// V vectors of row i from vector `first` on. Rows are taken in order, for the same vectors each.
+  template <int V>
+  LONGSHIP_INLINE void row(int64_t i, int first, F32 (&keys)[V]) {
     if constexpr (kType == cpu::KvType::kQ8) {
       if (i % cpu::kBlock == 0) {
 #pragma GCC unroll 8
-        for (int v = 0; v < kChunkVectors; ++v) {
-          scales_[v] = load_f16(scale_ + i / cpu::kBlock * cpu::kChunkKeys + v * cpu::kLanes);
+        for (int v = 0; v < V; ++v) {
+          scales_[v] = load_f16(scale_ + i / cpu::kBlock * cpu::kChunkKeys + (first + v) * cpu::kLanes);
         }
       }
     }
 #pragma GCC unroll 8
-    for (int v = 0; v < kChunkVectors; ++v) {
-      keys[v] = load_kv<kType>(base_, i * cpu::kChunkKeys + v * cpu::kLanes);
+    for (int v = 0; v < V; ++v) {
+      keys[v] = load_kv<kType>(base_, i * cpu::kChunkKeys + (first + v) * cpu::kLanes);
       if constexpr (kType == cpu::KvType::kQ8) {
         keys[v] = mul(keys[v], scales_[v]);
       }
