@@ -167,10 +167,13 @@ bool BatchRun::over() {
 }
 
 bool BatchRun::stop(int signal) {
+  constexpr std::chrono::seconds kSameRequest(1);  // Slurm's SIGTERM at the time limit comes by two ways
+  const auto now = Clock::now();
   int none = 0;
   if (!signal_.compare_exchange_strong(none, signal)) {
-    return false;
+    return signal == SIGTERM && none == SIGTERM && now - told_.load() < kSameRequest;
   }
+  told_ = now;
   std::cerr << "longship: ending: requests that run have " + std::to_string(options_.drain_time.count()) +
                    " s; once more to end at once\n";
   return true;

@@ -32,8 +32,8 @@ class BatchRun {
 
   /// Returns the exit code. Errors: kRank if the engine is lost, kUsage if answers cannot be written.
   int run(Engine& engine);
-  /// No more lines are begun and those that run are given up after the drain time. False if it was told before. Any
-  /// thread.
+  /// No more lines are begun and those that run are given up after the drain time. False if it was told before, but for
+  /// a second SIGTERM at once. Any thread.
   bool stop(int signal);
 
  private:
@@ -64,6 +64,7 @@ class BatchRun {
   std::vector<Answered> unwritten_;
   bool input_ended_ = false;
   std::atomic<int> signal_ = 0;
+  std::atomic<Clock::time_point> told_{};  ///< When the signal came.
   Clock::time_point give_up_;
   Api api_;
   ProgressBar bar_;

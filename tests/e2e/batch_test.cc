@@ -139,6 +139,19 @@ TEST_F(Batch, EndsWhenTheJobSchedulerSaysSo) {
   EXPECT_EQ(answers("out"), answers("whole"));
 }
 
+TEST_F(Batch, TakesTwoSignalsOfOneTimeLimitForOne) {
+  write_input(40, 60);
+  Program told(longship(words("out", {"-tp", "2", "--max-num-seqs", "2"})));
+  ASSERT_TRUE(wait_for_lines("out", 1));
+  kill(told.pid(), SIGTERM);
+  for (int i = 0; i < 500 && told.err_so_far().find("ending:") == std::string::npos; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  kill(told.pid(), SIGTERM);
+  const Outcome outcome = told.wait();
+  EXPECT_EQ(outcome.exit_code, kIncomplete) << outcome.err;
+}
+
 TEST_F(Batch, RanksOfALauncherWaitForItsEnd) {
   write_input(60, 60);
   Program told(mpirun(2, words("out", {"--max-num-seqs", "2"})));
