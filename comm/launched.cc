@@ -32,8 +32,8 @@ bool in_slurm_task() {
 }  // namespace
 
 bool launched_as_rank() {
-  return number_from("OMPI_COMM_WORLD_RANK") >= 0 || number_from("PMIX_RANK") >= 0 || number_from("PMI_RANK") >= 0 ||
-         in_slurm_task();
+  const bool of_older_pmi = number_from("PMI_RANK") >= 0 && ranks_of_launcher() > 1;  // alone it needs no MPI
+  return number_from("OMPI_COMM_WORLD_RANK") >= 0 || number_from("PMIX_RANK") >= 0 || of_older_pmi || in_slurm_task();
 }
 
 bool launched_without_pmi(bool only_pmix) {

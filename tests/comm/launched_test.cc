@@ -58,6 +58,11 @@ TEST(Launched, BySrunWithAnOlderPmi) {
   EXPECT_FALSE(launched_without_pmi(false));
 }
 
+TEST(Launched, OneTaskOfAnOlderPmiIsNoRank) {
+  set_launcher(with(with(with(kSrunTask, "SLURM_STEP_NUM_TASKS", "1"), "PMI_RANK", "0"), "PMI_SIZE", "1"));
+  EXPECT_FALSE(launched_as_rank()) << "it runs alone, or starts its own ranks";
+}
+
 TEST(Launched, BySrunWithoutPmiIsAnErrorThatSaysHow) {
   set_launcher(kSrunTask);
   EXPECT_TRUE(launched_as_rank());
