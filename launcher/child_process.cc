@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdlib>
@@ -20,12 +21,13 @@ namespace {
 
 constexpr int kExecFailed = 127;
 
-std::vector<std::string> environment_with(const std::vector<ChildProcess::Variable>& variables) {
+std::vector<std::string> environment_with(const std::vector<ChildProcess::Variable>& variables,
+                                          const std::vector<std::string>& without) {
   std::vector<std::string> result;
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string text = *entry;
     const std::string name = text.substr(0, text.find('='));
-    bool replaced = false;
+    bool replaced = std::find(without.begin(), without.end(), name) != without.end();
     for (const auto& variable : variables) {
       replaced = replaced || variable.first == name;
     }
@@ -71,10 +73,10 @@ std::vector<char*> pointers(std::vector<std::string>& strings) {
 }  // namespace
 
 ChildProcess::ChildProcess(const std::filesystem::path& program, const std::vector<std::string>& arguments,
-                           const std::vector<Variable>& variables) {
+                           const std::vector<Variable>& variables, const std::vector<std::string>& without) {
   std::vector<std::string> words = arguments;
   words.insert(words.begin(), program.filename().native());
-  std::vector<std::string> environment = environment_with(variables);
+  std::vector<std::string> environment = environment_with(variables, without);
   const std::vector<char*> argv = pointers(words);
   const std::vector<char*> envp = pointers(environment);
   std::array<int, 2> pipe_ends{};

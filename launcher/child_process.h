@@ -21,10 +21,10 @@ class ChildProcess {
  public:
   using Variable = std::pair<std::string, std::string>;
 
-  /// Runs `program` with `arguments` (without its own name) in this environment, in which `variables` are set.
-  /// Errors: kRank.
+  /// Runs `program` with `arguments` (without its own name) in this environment, in which `variables` are set and
+  /// those named `without` are not. Errors: kRank.
   ChildProcess(const std::filesystem::path& program, const std::vector<std::string>& arguments,
-               const std::vector<Variable>& variables);
+               const std::vector<Variable>& variables, const std::vector<std::string>& without = {});
   /// The process has been reaped or is killed.
   ~ChildProcess();
   ChildProcess(const ChildProcess&) = delete;

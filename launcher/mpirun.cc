@@ -30,7 +30,7 @@ std::vector<ChildProcess::Variable> mpirun_environment(const std::vector<ChildPr
   std::vector<ChildProcess::Variable> usual = {
       {"OMPI_MCA_rmaps_base_oversubscribe", "1"},     {"OMPI_MCA_mpi_yield_when_idle", "1"},
       {"OMPI_MCA_hwloc_base_binding_policy", "none"}, {"OMPI_MCA_pml", "ob1"},
-      {"OMPI_MCA_odls_base_sigkill_timeout", "0"},
+      {"OMPI_MCA_odls_base_sigkill_timeout", "0"},    {"OMPI_MCA_orte_default_hostfile", "none"},
   };
   usual.insert(usual.end(), more.begin(), more.end());
   if (geteuid() == 0) {
@@ -41,12 +41,21 @@ std::vector<ChildProcess::Variable> mpirun_environment(const std::vector<ChildPr
   return usual;
 }
 
+const std::vector<std::string>& variables_of_other_hosts() {
+  static const std::vector<std::string> names = {"SLURM_JOBID", "SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID",
+                                                 "PE_HOSTFILE"};
+  return names;
+}
+
 void become_mpirun(int ranks, const std::vector<std::string>& arguments) {
   std::vector<std::string> words = mpirun_arguments(ranks, std::filesystem::read_symlink("/proc/self/exe"), arguments);
   const std::string program = mpirun_program().native();
   words.insert(words.begin(), program);
   for (const auto& [name, value] : mpirun_environment({})) {
     setenv(name.c_str(), value.c_str(), 0);
+  }
+  for (const std::string& name : variables_of_other_hosts()) {
+    unsetenv(name.c_str());
   }
   std::vector<char*> pointers;
   for (std::string& word : words) {

@@ -19,6 +19,10 @@ std::vector<std::string> mpirun_arguments(int ranks, const std::filesystem::path
 /// than cores. What the user has set stands.
 std::vector<ChildProcess::Variable> mpirun_environment(const std::vector<ChildProcess::Variable>& more);
 
+/// Variables by which an mpirun finds the hosts of a batch system's job: without them its ranks start on this host,
+/// where the process is that they belong to.
+const std::vector<std::string>& variables_of_other_hosts();
+
 /// Becomes an mpirun of this program with these arguments. Returns only by an error: kRank.
 [[noreturn]] void become_mpirun(int ranks, const std::vector<std::string>& arguments);
 

@@ -64,17 +64,6 @@ void print_table(const MemoryPlan& plan) {
   }
 }
 
-// Ranks of each host: those that the launcher started, hosts taken to be alike, or all of a mesh on this one.
-std::vector<int> ranks_per_host() {
-  const int ranks = environment_ranks();
-  const int here = std::max(1, std::min(environment_local_ranks(), ranks));
-  std::vector<int> hosts(static_cast<std::size_t>(ranks / here), here);
-  if (ranks % here != 0) {
-    hosts.push_back(ranks % here);
-  }
-  return hosts;
-}
-
 }  // namespace
 
 void print_plan(const MemoryPlan& plan, const EngineOptions& options, bool json) {
@@ -87,9 +76,9 @@ void print_plan(const MemoryPlan& plan, const EngineOptions& options, bool json)
 
 int dry_run(const EngineFlags& flags, bool json) {
   const bool launched = launched_as_rank();
-  const std::vector<int> hosts = launched ? ranks_per_host() : std::vector<int>();
+  const std::vector<int> hosts = launched ? environment_ranks_per_host() : std::vector<int>();
   const MeshShape mesh = launched ? resolve_mesh(flags.mesh, hosts) : resolve_mesh_alone(flags.mesh);
-  const int here = launched ? hosts.front() : mesh.ranks();
+  const int here = launched ? *std::max_element(hosts.begin(), hosts.end()) : mesh.ranks();
   const EngineOptions options = resolve_options(flags, mesh, here);
   const MemoryPlan plan = plan_memory(options, open_model(options), budget_here(options, here));
   if (environment_rank() == 0) {

@@ -45,7 +45,8 @@ std::unique_ptr<ChildProcess> start(const std::filesystem::path& program, const 
   if (ranks == 1) {
     return std::make_unique<ChildProcess>(program, arguments, environment);
   }
-  return std::make_unique<ChildProcess>(mpirun_program(), mpirun_arguments(ranks, program, arguments), environment);
+  return std::make_unique<ChildProcess>(mpirun_program(), mpirun_arguments(ranks, program, arguments), environment,
+                                        variables_of_other_hosts());
 }
 
 std::vector<ChildProcess::Variable> job_environment(const JobDirectory& directory, const std::string& secret,

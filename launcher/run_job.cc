@@ -23,6 +23,7 @@
 #include "launcher/rank_watch.h"
 #include "launcher/remote_engine.h"
 #include "launcher/report.h"
+#include "launcher/shared_cores.h"
 #include "launcher/surviving_engine.h"
 #include "launcher/with_mpi.h"
 
@@ -47,10 +48,11 @@ std::string job_title(const std::string& model, const MeshShape& mesh) {
          " (tp " + std::to_string(mesh.tp) + ", pp " + std::to_string(mesh.pp) + ")";
 }
 
-int local_ranks(const Transport& transport) {
-  const std::vector<int> hosts = transport.ranks_per_host();
-  const int said = environment_local_ranks();
-  return said > 0 ? said : *std::max_element(hosts.begin(), hosts.end());
+// The options of a rank of this transport. All its ranks together.
+EngineOptions options_of_rank(const EngineFlags& flags, const MeshShape& mesh, Transport& transport) {
+  EngineOptions options = resolve_options(flags, mesh, transport.host_place().count);
+  if (!flags.threads) options.threads = threads_of_rank(transport);
+  return options;
 }
 
 // The leader prepares the front end; the others learn whether it could. The leader's own error needs no rank's name.
@@ -126,7 +128,7 @@ int run_launched(const EngineFlags& flags, const PrepareFrontEnd& prepare, const
     const LoadReport report = [&](int64_t done, int64_t total) {
       if (shows) bar.update(done, total);
     };
-    return run_rank(resolve_options(flags, mesh, local_ranks(transport)), transport, report,
+    return run_rank(options_of_rank(flags, mesh, transport), transport, report,
                     after_loading(bar, std::move(front_end)));
   });
 }
@@ -138,9 +140,7 @@ void run_first_ranks(const EngineFlags& flags, const MeshShape& mesh, Transport&
     const LoadReport report = [&](int64_t done, int64_t total) {
       if (part->leads()) bar.update(done, total);
     };
-    const std::vector<int> hosts = part->ranks_per_host();
-    const EngineOptions options = resolve_options(flags, mesh, *std::max_element(hosts.begin(), hosts.end()));
-    run_rank(options, *part, report, after_loading(bar, front_end));
+    run_rank(options_of_rank(flags, mesh, *part), *part, report, after_loading(bar, front_end));
     part->control().agree(nullptr, "a mesh");
   }
   if (job.leads()) {
@@ -274,8 +274,18 @@ void say_loss(const Error& loss, std::size_t requests) {
            loss.cause() + "; starting the ranks again, " + std::to_string(requests) + " requests go on", fields);
 }
 
+// Ranks of a batch system's job on several hosts can be had, but not from here.
+void say_where_ranks_start(const MeshShape& mesh) {
+  if (const int hosts = environment_hosts(); hosts > 1 && mesh.ranks() > 1) {
+    log_line(LogLevel::kWarning, "all " + std::to_string(mesh.ranks()) +
+                                     " ranks start on this host; this Slurm job has " + std::to_string(hosts) +
+                                     ": srun --mpi=pmix longship ... uses them all");
+  }
+}
+
 int run_with_children(const EngineFlags& flags, const MeshShape& mesh, const FrontEnd& front_end,
                       const OnSignal& on_signal, AfterLoss after_loss) {
+  say_where_ranks_start(mesh);
   PresentRanks present(flags, mesh, after_loss);
   const Interrupts interrupts(on_signal, [&] { present.kill(); });
   const auto start = [&]() -> std::shared_ptr<Engine> {
@@ -344,7 +354,7 @@ int run_child_rank(const EngineFlags& flags) {
     const FrontEnd front_end = [&](Engine& engine) { return serve_engine(engine, lifeline->socket()); };
     try {
       const MeshShape mesh = launched_mesh(flags, transport);
-      EngineOptions options = resolve_options(flags, mesh, local_ranks(transport));
+      EngineOptions options = options_of_rank(flags, mesh, transport);
       options.kept = kept_files(transport.rank());
       return run_rank(options, transport, report, front_end);
     } catch (const Error& error) {

@@ -40,6 +40,43 @@ TEST(Run, AnswersTheSameOnEveryMeshHoweverItIsStarted) {
   EXPECT_TRUE(leftovers().empty()) << testing::PrintToString(leftovers());
 }
 
+// A shell in an allocation of several hosts: ranks that belong to this process must be where it is.
+TEST(Run, StartsItsRanksOnThisHostWhateverHostsABatchSystemGives) {
+  const Program::Environment allocation = {{"SLURM_JOBID", "7"},
+                                           {"SLURM_JOB_ID", "7"},
+                                           {"SLURM_NODELIST", "nohost[1-2]"},
+                                           {"SLURM_JOB_NODELIST", "nohost[1-2]"},
+                                           {"SLURM_NNODES", "2"},
+                                           {"SLURM_JOB_NUM_NODES", "2"},
+                                           {"SLURM_TASKS_PER_NODE", "1(x2)"}};
+  const Outcome meshed = run(longship(with(kStory, {"-tp", "2"})), "", allocation);
+  EXPECT_EQ(meshed.exit_code, 0) << meshed.err;
+  EXPECT_EQ(meshed.out, run(longship(kStory)).out);
+  EXPECT_NE(meshed.err.find("all 2 ranks start on this host; this Slurm job has 2"), std::string::npos) << meshed.err;
+}
+
+// The plan is of the mesh that ranks of srun make: shards within a host, stages over hosts.
+TEST(Run, PlansWhatSrunHasStarted) {
+  const Program::Environment step = {{"SLURM_JOB_ID", "7"}, {"SLURM_STEP_ID", "0"},        {"SLURM_PROCID", "0"},
+                                     {"SLURM_NTASKS", "4"}, {"SLURM_STEP_NUM_TASKS", "4"}, {"PMIX_RANK", "0"}};
+  const auto plan = [&](const std::string& tasks) {
+    Program::Environment environment = step;
+    environment.emplace_back("SLURM_STEP_TASKS_PER_NODE", tasks);
+    return run(longship(with(kStory, {"--dry-run", "--json"})), "", environment);
+  };
+  const std::pair<const char*, int64_t> cases[] = {{"4", 1}, {"2(x2)", 2}, {"2,2", 2}};
+  for (const auto& [tasks, stages] : cases) {
+    const Outcome outcome = plan(tasks);
+    const auto json = parse_json(outcome.out);
+    ASSERT_TRUE(std::holds_alternative<Json>(json)) << outcome.err;
+    EXPECT_EQ(*std::get<Json>(json).find("tp"), Json(4 / stages)) << tasks;
+    EXPECT_EQ(*std::get<Json>(json).find("pp"), Json(stages)) << tasks;
+  }
+  const Outcome uneven = plan("3,1");
+  EXPECT_EQ(uneven.exit_code, 2);
+  EXPECT_NE(uneven.err.find("unequal numbers of ranks (1 to 3)"), std::string::npos) << uneven.err;
+}
+
 TEST(Run, ASeedFixesTheTextOnEveryMesh) {
   const std::vector<std::string> sampled = {
       "run", fixture("models/qwen3"), "--raw", "--seed", "5", "--temp", "1.2", "-p", "The ship", "-n", "16"};
