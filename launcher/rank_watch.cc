@@ -1,25 +1,23 @@
 #include "launcher/rank_watch.h"
 
 #include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <array>
 #include <chrono>
+#include <cstdint>
 #include <fstream>
 #include <iterator>
-#include <string_view>
 #include <utility>
 
 #include "core/stream.h"
 #include "core/tensor.h"
+#include "launcher/host_name.h"
 
 namespace longship {
 
 namespace {
-
-// Numbers that an f32 holds exactly.
-constexpr std::size_t kExact = std::size_t{1} << 24U;
 
 constexpr std::chrono::milliseconds kLook(250);
 constexpr int kStuckLooks = 4;
@@ -36,23 +34,9 @@ bool is_stopped(int process) {
   return name_end != std::string::npos && name_end + 2 < stat.size() && (stat[name_end + 2] | 0x20) == 't';
 }
 
-std::size_t host_tag() {
-  std::array<char, 256> name{};
-  gethostname(name.data(), name.size() - 1);
-  return std::hash<std::string_view>()(name.data()) % kExact;
-}
-
 }  // namespace
 
 RankWatch::~RankWatch() {
-  {
-    const std::lock_guard lock(mutex_);
-    done_ = true;
-  }
-  destroyed_.notify_one();
-  if (thread_.joinable()) {
-    thread_.join();
-  }
   for (const Peer& peer : peers_) {
     close(peer.descriptor);
   }
@@ -61,7 +45,7 @@ RankWatch::~RankWatch() {
 void RankWatch::meet(Transport& transport) {
   const std::unique_ptr<Communicator> world = transport.split(0, transport.rank());
   Tensor mine = Tensor::allocate(DType::kF32, {2});
-  mine.data<float>()[0] = static_cast<float>(host_tag());
+  mine.data<float>()[0] = static_cast<float>(host_number());
   mine.data<float>()[1] = static_cast<float>(getpid());
   Tensor all = Tensor::allocate(DType::kF32, {2 * int64_t{world->size()}});
   const std::vector<int64_t> counts(static_cast<std::size_t>(world->size()), 2);
@@ -79,40 +63,63 @@ void RankWatch::meet(Transport& transport) {
   }
 }
 
-std::optional<std::string> RankWatch::lost() const {
+std::optional<LostRank> RankWatch::take(const Peer& peer, bool stopped) {
+  if (told_.exchange(true)) {
+    return std::nullopt;
+  }
+  return LostRank{name_of(peer.rank, peer.process), stopped};
+}
+
+std::optional<LostRank> RankWatch::take_lost() {
   const std::lock_guard lock(mutex_);
   for (const Peer& peer : peers_) {
     pollfd ended{.fd = peer.descriptor, .events = POLLIN, .revents = 0};
     if (poll(&ended, 1, 0) > 0) {
-      return name_of(peer.rank, peer.process);
+      return take(peer, false);
     }
   }
   return std::nullopt;
 }
 
-void RankWatch::guard(std::function<void(const std::string& rank)> stuck) {
-  thread_ = std::thread([this, stuck = std::move(stuck)] { look_until_destroyed(stuck); });
-}
-
-void RankWatch::look_until_destroyed(const std::function<void(const std::string& rank)>& stuck) {
-  std::unique_lock lock(mutex_);
-  while (!destroyed_.wait_for(lock, kLook, [this] { return done_; })) {
-    if (const auto rank = stuck_rank()) {
-      lock.unlock();
-      stuck(*rank);
-      return;
-    }
-  }
-}
-
-std::optional<std::string> RankWatch::stuck_rank() {
+std::optional<LostRank> RankWatch::take_stuck() {
   for (Peer& peer : peers_) {
     peer.stopped = is_stopped(peer.process) ? peer.stopped + 1 : 0;
     if (peer.stopped == kStuckLooks) {
-      return name_of(peer.rank, peer.process);
+      return take(peer, true);
     }
   }
   return std::nullopt;
+}
+
+std::optional<LostRank> RankWatch::wait(int end) {
+  std::vector<pollfd> news = {{.fd = end, .events = POLLIN, .revents = 0}};
+  for (const Peer& peer : peers_) {
+    news.push_back({.fd = peer.descriptor, .events = POLLIN, .revents = 0});
+  }
+  for (;;) {
+    const int count = poll(news.data(), news.size(), static_cast<int>(kLook.count()));
+    if (news.front().revents != 0) {
+      return std::nullopt;
+    }
+    if (count > 0) {
+      return take_lost();
+    }
+    if (auto stuck = take_stuck()) {
+      return stuck;
+    }
+  }
+}
+
+RankGuard::RankGuard(RankWatch& watch, std::function<void(const LostRank&)> tell)
+    : end_(eventfd(0, EFD_CLOEXEC)), thread_([this, &watch, tell = std::move(tell)] {
+        if (const auto rank = watch.wait(end_)) tell(*rank);
+      }) {}
+
+RankGuard::~RankGuard() {
+  const uint64_t one = 1;
+  [[maybe_unused]] const ssize_t written = write(end_, &one, sizeof(one));
+  thread_.join();
+  close(end_);
 }
 
 }  // namespace longship

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <condition_variable>
+#include <atomic>
 #include <functional>
 #include <mutex>
 #include <optional>
@@ -12,9 +12,14 @@
 
 namespace longship {
 
+/// A rank without which the job cannot go on.
+struct LostRank {
+  std::string name;      ///< "rank 2 (process 4711)".
+  bool stopped = false;  ///< It stands still, by a signal or a debugger; else it has ended.
+};
+
 /// Which rank of this host has ended or stands still, for the leader of a job that a launcher started: the launcher
-/// ends every rank after the first and says why only later, and knows nothing of one that stands still. Any thread may
-/// ask.
+/// ends every rank after the first, says why only later or not at all, and knows nothing of one that stands still.
 class RankWatch {
  public:
   RankWatch() = default;
@@ -24,10 +29,11 @@ class RankWatch {
 
   /// Learns the processes of all ranks, which call it together. Errors: kRank.
   void meet(Transport& transport);
-  /// "rank 2 (process 4711)", if one has ended by now.
-  std::optional<std::string> lost() const;
-  /// From now on a thread of its own calls `stuck` with the name of a rank that has been stopped for a second. Once.
-  void guard(std::function<void(const std::string& rank)> stuck);
+  /// One that has ended by now, unless somebody was told of one before. Any thread.
+  std::optional<LostRank> take_lost();
+  /// Waits for one to end, or to have been stopped for a second, or until the eventfd `end` can be read. One
+  /// thread, that began after meet().
+  std::optional<LostRank> wait(int end);
 
  private:
   struct Peer {
@@ -37,13 +43,25 @@ class RankWatch {
     int stopped = 0;      ///< Looks in a row that found it stopped.
   };
 
-  void look_until_destroyed(const std::function<void(const std::string& rank)>& stuck);
-  std::optional<std::string> stuck_rank();
+  std::optional<LostRank> take(const Peer& peer, bool stopped);
+  std::optional<LostRank> take_stuck();
 
-  mutable std::mutex mutex_;
+  std::mutex mutex_;  ///< A signal may come while meet() still works.
   std::vector<Peer> peers_;
-  std::condition_variable destroyed_;
-  bool done_ = false;
+  std::atomic<bool> told_ = false;
+};
+
+/// A thread that tells once of a rank that `watch` finds lost, until this is destroyed: before ranks end as they
+/// should.
+class RankGuard {
+ public:
+  RankGuard(RankWatch& watch, std::function<void(const LostRank&)> tell);
+  ~RankGuard();
+  RankGuard(const RankGuard&) = delete;
+  RankGuard& operator=(const RankGuard&) = delete;
+
+ private:
+  int end_;
   std::thread thread_;
 };
 

@@ -85,28 +85,34 @@ MeshShape launched_mesh(const EngineFlags& flags, const Transport& transport) {
   return resolve_mesh(flags.mesh, transport.ranks_per_host());
 }
 
+Error end_with(const LostRank& rank) {
+  return {ErrorKind::kRank, rank.name + (rank.stopped ? " was stopped" : " was lost") + ", and with it the job",
+          "Without mpirun and srun longship starts lost ranks again and goes on."};
+}
+
 // What ranks do when the launcher ends them, as it does when one is lost: the leader says which, and its front end
 // tells those who wait for answers; the others wait meanwhile, so that only the lost one is gone.
-OnSignal launcher_signals(const RankWatch& watch, const OnSignal& on_signal, std::shared_future<void> over,
+OnSignal launcher_signals(RankWatch& watch, const OnSignal& on_signal, std::shared_future<void> over,
                           std::chrono::seconds grace) {
   if (environment_rank() != 0) {
     return [over = std::move(over), grace](int) { return over.wait_for(grace) == std::future_status::ready; };
   }
   return [&](int signal) {
-    if (const auto lost = watch.lost()) {
-      print_error(Error(ErrorKind::kRank, *lost + " was lost, and with it the job",
-                        "Without mpirun longship starts lost ranks again and goes on."));
+    if (const auto lost = watch.take_lost()) {
+      print_error(end_with(*lost));
     }
     return on_signal(signal);
   };
 }
 
-// A rank that stands still would let the others wait for long.
-void end_stuck_job(const std::string& rank, const OnSignal& on_signal) {
-  const Error error(ErrorKind::kRank, rank + " was stopped, and with it the job",
-                    "Without mpirun longship starts lost ranks again and goes on.");
+// Some launchers give no signal before they kill, and none ends a job for a rank that stands still, for which the
+// others would wait for long. That the launcher ends the job is preferred: its exit code says more.
+void end_job(const LostRank& rank, const OnSignal& on_signal) {
+  constexpr std::chrono::seconds kLauncherActs(1);
+  const Error error = end_with(rank);
   print_error(error);
   on_signal(SIGTERM);
+  if (!rank.stopped) std::this_thread::sleep_for(kLauncherActs);
   _exit(error.exit_code());
 }
 
@@ -120,7 +126,8 @@ int run_launched(const EngineFlags& flags, const PrepareFrontEnd& prepare, const
   }
   return with_mpi(transport_options(flags.options), [&](Transport& transport) {
     if (interrupts) watch.meet(transport);
-    if (interrupts && transport.leads()) watch.guard([&](const std::string& rank) { end_stuck_job(rank, on_signal); });
+    std::optional<RankGuard> guard;
+    if (interrupts && transport.leads()) guard.emplace(watch, [&](const LostRank& rank) { end_job(rank, on_signal); });
     const MeshShape mesh = launched_mesh(flags, transport);
     FrontEnd front_end = prepare_on_leader(transport, prepare);
     LoadBar bar(job_title(flags.model, mesh));

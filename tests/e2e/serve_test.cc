@@ -318,6 +318,32 @@ TEST(Serve, UnderMpirunTheLossOfARankEndsStreamsWithAnError) {
   }
 }
 
+// As with srun, whose PMIx kills all ranks a second after it has lost one.
+TEST(Serve, StreamsEndWithAnErrorThoughTheLauncherSaysNothing) {
+  Server server({}, mpirun(3, {}));
+  HttpConnection client(server.port());
+  client.send(http_text("POST", "/v1/completions",
+                        R"({"prompt":"a","max_tokens":16000,"ignore_eos":true,"temperature":1,"stream":true})"));
+  EXPECT_TRUE(server.wait_for_metric("longship:num_requests_running", 1));
+  const pid_t launcher = server.program().pid();
+  const std::vector<pid_t> ranks = ranks_of(launcher, 3);
+  ASSERT_EQ(ranks.size(), 3U);
+  kill(launcher, SIGSTOP);
+  const auto killed = Clock::now();
+  kill(ranks[2], SIGKILL);
+  const std::vector<std::string> events = events_of(client.reply().body);
+  EXPECT_LT(Clock::now() - killed, std::chrono::milliseconds(700));
+  ASSERT_FALSE(events.empty());
+  EXPECT_TRUE(at(parse(events.back()), {"error", "message"}).is_string()) << events.back();
+  std::this_thread::sleep_for(std::chrono::milliseconds(1500));
+  EXPECT_FALSE(is_running(ranks[0])) << "nobody ends it";
+  kill(launcher, SIGCONT);
+  const Outcome outcome = server.program().wait(std::chrono::seconds(4));
+  EXPECT_NE(outcome.exit_code, 0);
+  EXPECT_NE(outcome.err.find("rank 2 (process " + std::to_string(ranks[2]) + ") was lost"), std::string::npos)
+      << outcome.err;
+}
+
 TEST(Serve, EndsWithItsRanksWhenItIsKilled) {
   Server server({"-tp", "2"});
   const std::vector<pid_t> ranks = ranks_of(server.program().pid(), 2);
