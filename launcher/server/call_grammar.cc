@@ -48,11 +48,13 @@ Json joined(Json first, Json second) {
 }
 
 // Text in which calls may stand, as the reader of replies finds them.
-Json free_text(ToolFormat format, const std::vector<std::string>& special) {
+Json free_text(const ReplyFormat& reply, const std::vector<std::string>& special) {
+  const ToolFormat format = reply.tools;
   Json free;
   const std::string mark = format == ToolFormat::kLlama3 ? "<|python_tag|>" : call_text(format, "").mark;
   free.set("mark", mark_text(mark, special));
   free.set("first", format == ToolFormat::kLlama3 ? "tag" : (format == ToolFormat::kHermes ? "text" : "any"));
+  free.set("never", std::string(reasoning_marks(reply.reasoning).open));
   return free;
 }
 
@@ -75,7 +77,8 @@ Json schema_of(const Json& tool, bool only_strict) {
 
 }  // namespace
 
-GrammarSpec call_grammar(const ToolUse& use, ToolFormat format, const std::vector<std::string>& special) {
+GrammarSpec call_grammar(const ToolUse& use, const ReplyFormat& reply, const std::vector<std::string>& special) {
+  const ToolFormat format = reply.tools;
   const bool named = use.choice == ToolUse::Choice::kNamed;
   const bool free = use.choice == ToolUse::Choice::kAuto;
   if (use.choice == ToolUse::Choice::kNone || (free && !use.strict)) {
@@ -98,7 +101,7 @@ GrammarSpec call_grammar(const ToolUse& use, ToolFormat format, const std::vecto
   json.set("separator", separator(format));
   json.set("least", 1);
   if (free) {
-    json.set("free", free_text(format, special));
+    json.set("free", free_text(reply, special));
   }
   if (named || !use.parallel) {
     json.set("most", 1);

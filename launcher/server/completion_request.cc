@@ -129,8 +129,7 @@ void CompletionParser::read_reply(const Fields& fields, CompletionRequest& reque
       if (model_.tokenizer->is_special(*id)) special.emplace_back(mark);
     }
   }
-  if (GrammarSpec forced = call_grammar(use, request.reply.format.tools, special);
-      forced.kind != GrammarSpec::Kind::kNone) {
+  if (GrammarSpec forced = call_grammar(use, request.reply.format, special); forced.kind != GrammarSpec::Kind::kNone) {
     if (request.generation.grammar.kind != GrammarSpec::Kind::kNone) {
       fields.fail("tool_choice", "has calls held to their schemas, and a grammar is there as well");
     }

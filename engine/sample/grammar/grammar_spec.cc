@@ -90,12 +90,11 @@ void allow_reasoning(Grammar& grammar, const GrammarSpec::Reasoning& marks) {
   constexpr uint32_t kMostSpaces = 8;
   ByteSet spaces;
   for (const char c : {' ', '\t', '\n', '\r'}) spaces.add(static_cast<uint8_t>(c));
-  const RuleId behind = grammar.add_rule("behind reasoning");
-  grammar.define(behind, grammar.repeat(grammar.bytes(spaces), 0, kMostSpaces));
-  MarkedText thought(grammar, marks.close, behind, false);
-  grammar.begin_with(marks.open.empty()
-                         ? thought.any()
-                         : grammar.optional(grammar.sequence({grammar.literal(marks.open), thought.any()})));
+  const RuleId around = grammar.add_rule("around reasoning");
+  grammar.define(around, grammar.repeat(grammar.bytes(spaces), 0, kMostSpaces));
+  MarkedText thought(grammar, marks.close, around, false);
+  const ExprId open = grammar.sequence({grammar.call(around), grammar.literal(marks.open), thought.any()});
+  grammar.begin_with(marks.open.empty() ? thought.any() : grammar.optional(open));
 }
 
 }  // namespace

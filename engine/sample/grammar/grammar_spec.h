@@ -33,8 +33,8 @@ struct GrammarSpec {
     kTagged,      ///< JSON values between fixed texts: see below.
   };
 
-  /// Marks around what may be thought before the text that the grammar holds, and white space behind it. Special tokens
-  /// as special_bytes().
+  /// Marks around what may be thought before the text that the grammar holds, with white space around it. Special
+  /// tokens as special_bytes().
   struct Reasoning {
     std::string open{};   ///< Empty: it has begun before, and must come to its end.
     std::string close{};  ///< Empty: there is none.

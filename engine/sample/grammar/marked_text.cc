@@ -4,6 +4,7 @@
 #include <map>
 #include <string_view>
 
+#include "core/error.h"
 #include "engine/sample/grammar/grammar_spec.h"
 
 namespace longship {
@@ -29,6 +30,15 @@ MarkedText::MarkedText(Grammar& grammar, const std::string& mark, RuleId behind,
   for (std::size_t known = 0; known < mark_.size(); ++known) {
     grammar.define(states_[known], goes_on(known, ByteSet::range(0, 255)));
   }
+}
+
+ExprId MarkedText::behind(std::string_view beginning, const ByteSet& first) {
+  std::size_t known = 0;
+  for (const char c : beginning) {
+    known = bytes_of_mark(known, c);
+    LONGSHIP_CHECK(known < mark_.size(), "the beginning of a text has no mark");
+  }
+  return goes_on(known, first);
 }
 
 // How many bytes of the mark the text ends with once `c` follows `known` of them (Knuth, Morris, Pratt 1977; marks are

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/sample/grammar/grammar.h"
@@ -18,6 +19,8 @@ class MarkedText {
   ExprId any() { return grammar_.call(states_[0]); }
   /// Its first byte is one of these, or it is empty if it may end.
   ExprId from(const ByteSet& first) { return goes_on(0, first); }
+  /// The same behind a beginning of it, which has no mark.
+  ExprId behind(std::string_view beginning, const ByteSet& first);
 
  private:
   std::size_t bytes_of_mark(std::size_t known, char c) const;

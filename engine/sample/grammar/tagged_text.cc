@@ -1,6 +1,7 @@
 #include "engine/sample/grammar/tagged_text.h"
 
 #include <algorithm>
+#include <string_view>
 
 #include "engine/sample/grammar/grammar_spec.h"
 #include "engine/sample/grammar/json_schema.h"
@@ -36,6 +37,74 @@ uint32_t count_of(const Json& object, const char* member, uint32_t missing) {
              : missing;
 }
 
+constexpr std::string_view kSpaces = " \t\n\r";
+
+ByteSet set_of(std::string_view chars) {
+  ByteSet set;
+  for (const char c : chars) set.add(static_cast<uint8_t>(c));
+  return set;
+}
+
+ByteSet all_but(std::string_view chars) {
+  const ByteSet excluded = set_of(chars);
+  ByteSet set;
+  for (unsigned c = 0; c < 256; ++c) {
+    if (!excluded.has(static_cast<uint8_t>(c))) set.add(static_cast<uint8_t>(c));
+  }
+  return set;
+}
+
+// The beginning of a text that some readers take for something else than text: behind white space, an object is `tag`,
+// and each of `never` is not there. So is an object behind a fence of code.
+class TextBeginning {
+ public:
+  TextBeginning(Grammar& grammar, MarkedText& text, ExprId tag) : grammar_(grammar), text_(text), tag_(tag) {}
+
+  ExprId without(std::vector<std::string> never) {
+    std::erase(never, "");
+    never.emplace_back(kFence);
+    std::string firsts;
+    std::vector<ExprId> choices;
+    for (const std::string& word : never) {
+      if (firsts.find(word[0]) != std::string::npos) {
+        refuse_grammar("what a text never begins with must differ in its first byte");
+      }
+      firsts += word[0];
+      choices.push_back(grammar_.sequence({grammar_.literal(word.substr(0, 1)), grammar_.call(rest_of(word, 1))}));
+    }
+    const RuleId begin = grammar_.add_rule("begin", true);
+    choices.push_back(after_spaces(begin));
+    choices.push_back(text_.from(all_but(std::string(kSpaces) + "{" + firsts)));
+    choices.push_back(tag_);
+    grammar_.define(begin, grammar_.choice(choices));
+    return grammar_.call(begin);
+  }
+
+ private:
+  static constexpr std::string_view kFence = "```json";
+
+  ExprId after_spaces(RuleId rule) { return grammar_.sequence({grammar_.bytes(set_of(kSpaces)), grammar_.call(rule)}); }
+
+  // Behind so many bytes of the word.
+  RuleId rest_of(const std::string& word, std::size_t known) {
+    const RuleId rule = grammar_.add_rule("begin " + word.substr(0, known), true);
+    if (known == word.size()) {  // only of the fence
+      grammar_.define(rule, grammar_.choice({after_spaces(rule), text_.from(all_but(std::string(kSpaces) + "{"))}));
+      return rule;
+    }
+    const bool last = known + 1 == word.size() && word != kFence;
+    const std::string next = word.substr(known, 1);
+    const ExprId more = last ? grammar_.nothing()
+                             : grammar_.sequence({grammar_.literal(next), grammar_.call(rest_of(word, known + 1))});
+    grammar_.define(rule, grammar_.choice({text_.behind(word.substr(0, known), all_but(next)), more}));
+    return rule;
+  }
+
+  Grammar& grammar_;
+  MarkedText& text_;
+  ExprId tag_;
+};
+
 // Text of any kind in which tags stand behind a mark, and nowhere else. What stands at the beginning may be read as a
 // tag without its mark.
 ExprId free_text(Grammar& grammar, const Json& free, const Json& spec, RuleId tag) {
@@ -49,16 +118,8 @@ ExprId free_text(Grammar& grammar, const Json& free, const Json& spec, RuleId ta
   if (first != "tag" && first != "text") {
     return text.any();
   }
-  const RuleId begin = grammar.add_rule("begin", true);
-  ByteSet spaces;
-  for (const char c : {' ', '\t', '\n', '\r'}) spaces.add(static_cast<uint8_t>(c));
-  ByteSet others;
-  for (unsigned c = 0; c < 256; ++c) {
-    if (!spaces.has(static_cast<uint8_t>(c)) && c != '{') others.add(static_cast<uint8_t>(c));
-  }
-  grammar.define(begin, grammar.choice({grammar.sequence({grammar.bytes(spaces), grammar.call(begin)}),
-                                        text.from(others), first == "tag" ? grammar.call(tags) : grammar.nothing()}));
-  return grammar.call(begin);
+  return TextBeginning(grammar, text, first == "tag" ? grammar.call(tags) : grammar.nothing())
+      .without({text_of(free, "never")});
 }
 
 }  // namespace

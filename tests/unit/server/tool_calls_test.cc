@@ -16,7 +16,7 @@ constexpr const char* kTemplate =
     "{% for message in messages %}{{ message.role }}: {{ message.content }}"
     "{% for call in message.tool_calls or [] %}<tool_call>{{ call.function | tojson }}</tool_call>{% endfor %}\n{% "
     "endfor %}"
-    "assistant: {% if thinking %}<think>{% endif %}{# </think> #}";
+    "assistant: {% if thinking or thought %}<think>{% endif %}{% if thought %}</think>{% endif %}";
 
 // The small model, with a template that has calls and reasoning.
 std::shared_ptr<const ModelText> calling_model() {
@@ -248,6 +248,34 @@ TEST_F(ToolCalls, OfStrictFunctionsHoldToTheirSchemasWhereTheModelMayCall) {
             Json("Here."));
 }
 
+TEST_F(ToolCalls, OfStrictFunctionsHoldToTheirSchemasBehindReasoning) {
+  const std::string tools = R"(,"tools":[{"function":{"name":"go","strict":true,"parameters":{"type":"object",
+    "properties":{"days":{"enum":[7]}},"required":["days"],"additionalProperties":false}}}])";
+  const std::string right = R"({"name": "go", "arguments": {"days": 7}})";
+  const std::string wrong = R"({"name": "go", "arguments": {"days": 8}})";
+  for (const std::string& words : {"<think>Hm.</think>" + wrong, "<think>Hm.</think>\n```json\n" + wrong + "\n```"}) {
+    const Json answer = choice(ask(words, tools));
+    ASSERT_NE(answer.find("message")->find("tool_calls"), nullptr) << "readers take it for a call: " << words;
+    const auto automaton = compile_grammar(served_.engine().request().grammar);
+    EXPECT_FALSE(automaton->advance(automaton->start(), words).may_end) << words;
+  }
+  const auto automaton = compile_grammar(served_.engine().request().grammar);
+  const auto accepts = [&](const std::string& text) { return automaton->advance(automaton->start(), text).may_end; };
+  const std::string marked = "<tool_call>\n" + right + "\n</tool_call>";
+  for (const std::string& text :
+       {"<think>Hm.</think>" + marked, "<think>{</think>\n\nWell. " + marked, "<thin" + marked, "<thing> " + marked,
+        std::string("<"), "``" + marked, std::string("```json\n[{}]\n```"), std::string("```js\n{}\n```")}) {
+    EXPECT_TRUE(accepts(text)) << text;
+  }
+  for (const std::string& text : {std::string("<think>Hm."), "<think>Hm.</think>" + right, " \n<think>Hm.{" + marked}) {
+    EXPECT_FALSE(accepts(text)) << text;
+  }
+  ask("Here.", tools + R"(,"chat_template_kwargs":{"thought":true})");
+  EXPECT_EQ(served_.engine().request().grammar.reasoning, GrammarSpec::Reasoning{}) << "the prompt has ended it";
+  const auto answering = compile_grammar(served_.engine().request().grammar);
+  EXPECT_FALSE(answering->advance(answering->start(), "<think></think>" + wrong).may_end);
+}
+
 TEST_F(ToolCalls, ThatAreForcedMayBeThoughtAbout) {
   const auto grammar = [&] { return served_.engine().request().grammar; };
   const std::string required = tools_ + R"(,"tool_choice":"required")";
@@ -274,7 +302,7 @@ TEST(CallGrammar, HasTheMarksThatAreSpecialTokens) {
       R"({"tools":[{"function":{"name":"now","strict":true,"parameters":{"type":"object","properties":{},"additionalProperties":false}}}]})"));
   ToolUse use = read_tool_use(Fields(body));
   const auto accepts = [&](const std::string& text) {
-    const auto automaton = compile_grammar(call_grammar(use, ToolFormat::kMistral, {"[TOOL_CALLS]"}));
+    const auto automaton = compile_grammar(call_grammar(use, {.tools = ToolFormat::kMistral}, {"[TOOL_CALLS]"}));
     return automaton->advance(automaton->start(), text).may_end;
   };
   const std::string call = R"([{"name": "now", "arguments": {}}])";
