@@ -19,6 +19,7 @@
 #include "engine/step_runner.h"
 #include "engine/text/tokenizer.h"
 #include "launcher/device_choice.h"
+#include "launcher/draft_vocabulary.h"
 #include "launcher/host_memory.h"
 #include "launcher/host_name.h"
 #include "launcher/kv_size.h"
@@ -150,6 +151,7 @@ class Rank {
       checkpoint_ = open_model(options_);
       check_options(options_, checkpoint_->config);
       draft_ = open_draft(options_, checkpoint_->config);
+      if (draft_ && transport_.leads()) check_draft_vocabulary(*checkpoint_, options_.overrides, *draft_);
       device_.emplace(options_, all_have_devices, transport_.host_place());
       kernels_ = device_->make_kernels();
     });
@@ -394,6 +396,7 @@ MemoryPlan plan_memory(const EngineOptions& options, const Checkpoint& checkpoin
   const Mesh mesh(1, options.pp, 1, options.tp);
   KvSize kv = usual_kv_size(options, checkpoint.config);
   const std::optional<Checkpoint> draft = open_draft(options, checkpoint.config);
+  if (draft) check_draft_vocabulary(checkpoint, options.overrides, *draft);
   const auto models_of = [&](const Coord& me) {
     return RankModels(options, checkpoint, draft ? &*draft : nullptr, *kernels, mesh, me, kv.pages);
   };

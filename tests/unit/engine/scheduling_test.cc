@@ -1,7 +1,11 @@
 // What is done to save work, and how a model is laid out, changes no token of a real model.
 #include <gtest/gtest.h>
 
+#include <unistd.h>
+
+#include <filesystem>
 #include <fstream>
+#include <sstream>
 
 #include "comm/transport.h"
 #include "launcher/assemble.h"
@@ -138,6 +142,59 @@ TEST(DraftModels, AnotherVocabularyIsRefused) {
     EXPECT_EQ(error.kind(), ErrorKind::kUsage);
     EXPECT_NE(error.cause().find("vocabulary of 337"), std::string::npos) << error.cause();
   }
+}
+
+// The small model whose tokenizer has other texts in places of these.
+std::filesystem::path with_renamed(const std::vector<std::pair<std::string, std::string>>& names) {
+  const std::filesystem::path folder =
+      std::filesystem::path(::testing::TempDir()) / ("renamed-tokens-" + std::to_string(getpid()));
+  std::filesystem::remove_all(folder);
+  std::filesystem::create_directory(folder);
+  for (const auto& file : std::filesystem::directory_iterator(testing::data_path("models/llama"))) {
+    if (file.path().filename() != "tokenizer.json") {
+      std::filesystem::create_symlink(file.path(), folder / file.path().filename());
+    }
+  }
+  std::stringstream text;
+  text << std::ifstream(testing::data_path("models/llama/tokenizer.json")).rdbuf();
+  std::string tokens = text.str();
+  for (const auto& [from, to] : names) {
+    for (std::size_t at = 0; (at = tokens.find(from, at)) != std::string::npos; at += to.size()) {
+      tokens.replace(at, from.size(), to);
+    }
+  }
+  std::ofstream(folder / "tokenizer.json") << tokens;
+  return folder;
+}
+
+TEST(DraftModels, AVocabularyOfOtherTokensIsRefused) {
+  EngineOptions guessing = options(1);
+  guessing.tp = 2;
+  guessing.speculation = {
+      .draft_model = with_renamed({{R"("t":)", R"("first":)"}, {R"("u":)", R"("t":)"}, {R"("first":)", R"("u":)"}}),
+      .draft_tokens = 3};
+  const auto refusal = [](const auto& start) {
+    try {
+      start();
+      return std::string("it was taken");
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::kUsage);
+      return error.cause();
+    }
+  };
+  const std::string wanted = "token 88 is \"u\" there, and \"t\" in the model";
+  const std::string started = refusal([&] { testing::run_on_threads(guessing, requests()); });
+  EXPECT_NE(started.find(wanted), std::string::npos) << started;
+  const std::string planned = refusal([&] { plan_memory(guessing, open_model(guessing)); });
+  EXPECT_NE(planned.find(wanted), std::string::npos) << planned;
+  std::filesystem::remove_all(guessing.speculation.draft_model);
+}
+
+TEST(DraftModels, MayHaveOtherMarksThanTheModel) {
+  EngineOptions guessing = options(1);
+  guessing.speculation = {.draft_model = with_renamed({{"<|pad|>", "<|tool|>"}}), .draft_tokens = 3};
+  EXPECT_NO_THROW(plan_memory(guessing, open_model(guessing)));
+  std::filesystem::remove_all(guessing.speculation.draft_model);
 }
 
 TEST(DraftModels, ArePartOfThePlannedMemory) {
