@@ -257,13 +257,24 @@ class SchemaReader {
       }
     }
     const bool open = others == nullptr ? named == nullptr : *others != Json(false);
-    if (properties.empty() && open && (others == nullptr || *others == Json(true))) return text_.object();
+    const auto named_count = static_cast<uint32_t>(properties.size());
+    uint32_t least = count_of(schema, "minProperties").value_or(0);
+    uint32_t most = count_of(schema, "maxProperties").value_or(kUnbounded);
+    if (least > most) return grammar_.nothing();
+    if (required.size() >= least) least = 0;
+    if (!open && named_count <= most) most = kUnbounded;
+    const bool counted = least > 0 || most != kUnbounded;
+    if (properties.empty() && open && !counted && (others == nullptr || *others == Json(true))) return text_.object();
+    if (open && least > named_count + 1) {
+      refuse_schema("a \"minProperties\" above the number of named properties and one is not supported");
+    }
     std::optional<ExprId> other;
     if (open) {
       const ExprId key = text_.string_other_than({names.begin(), names.end()});
       other = grammar_.sequence({key, text_.colon(), others == nullptr ? text_.value() : value(*others)});
     }
-    const ExprId members = members_of(properties, required, other);
+    const ExprId members =
+        counted ? counted_members(properties, required, {other, least, most}) : members_of(properties, required, other);
     return grammar_.sequence({grammar_.literal("{"), text_.gap(), members, grammar_.literal("}")});
   }
 
@@ -289,6 +300,54 @@ class SchemaReader {
           grammar_.choice({grammar_.sequence({text_.comma(), pair, behind}), may_miss ? behind : grammar_.nothing()});
     }
     return first;
+  }
+
+  // What an object may have beside its named properties, and how many members in all.
+  struct MemberRules {
+    std::optional<ExprId> other;
+    uint32_t least;
+    uint32_t most;
+  };
+
+  // As members_of(), but for each number of members that may have come before: `behind[n]` is what may come behind n,
+  // in the last place n or more.
+  ExprId counted_members(const std::vector<std::pair<std::string, Json>>& properties,
+                         const std::set<std::string>& required, const MemberRules& rules) {
+    const auto named = static_cast<uint32_t>(properties.size());
+    const uint32_t last = std::min(named, rules.most == kUnbounded ? rules.least : rules.most);
+    std::vector<ExprId> behind;
+    for (uint32_t n = 0; n <= last; ++n) behind.push_back(others_behind(n, rules));
+    for (uint32_t i = named; i-- > 0;) {
+      const auto& [name, schema] = properties[i];
+      const ExprId pair = grammar_.sequence({text_.string_of(name), text_.colon(), value(schema)});
+      const bool may_miss = !required.contains(name);
+      for (ExprId& one : behind) one = as_rule(name, one);
+      std::vector<ExprId> here;
+      for (uint32_t n = 0; n <= last; ++n) {
+        const ExprId begin = n == 0 ? pair : grammar_.sequence({text_.comma(), pair});
+        const ExprId taken =
+            n >= rules.most ? grammar_.nothing() : grammar_.sequence({begin, behind[std::min(n + 1, last)]});
+        here.push_back(grammar_.choice({taken, may_miss ? behind[n] : grammar_.nothing()}));
+      }
+      behind = std::move(here);
+    }
+    return behind.front();
+  }
+
+  // The members that are not named, behind n that are. Two of them may have one name, so that only one is sure to
+  // count.
+  ExprId others_behind(uint32_t n, const MemberRules& rules) {
+    const uint32_t needed = rules.least - std::min(rules.least, n);
+    const ExprId end = n == 0 ? grammar_.empty() : text_.gap();
+    if (!rules.other || n >= rules.most) return needed > 0 ? grammar_.nothing() : end;
+    if (needed > 1) return grammar_.nothing();
+    const ExprId more = grammar_.sequence({text_.comma(), *rules.other});
+    const auto repeated = [&](uint32_t least, uint32_t less) {
+      return grammar_.repeat(more, least, rules.most == kUnbounded ? kUnbounded : rules.most - less);
+    };
+    if (n > 0) return grammar_.sequence({repeated(needed, n), text_.gap()});
+    const ExprId all = grammar_.sequence({*rules.other, repeated(0, 1), text_.gap()});
+    return needed > 0 ? all : grammar_.optional(all);
   }
 
   ExprId as_rule(const std::string& name, ExprId body) {

@@ -138,6 +138,11 @@ bool SchemaFacts::holds_array(const Json& schema, const Json& array) {
 }
 
 bool SchemaFacts::holds_object(const Json& schema, const Json& object) {
+  const auto size = static_cast<uint32_t>(object.as_object().size());
+  if (is_out_of_order(count_of(schema, "minProperties"), size) ||
+      is_out_of_order(size, count_of(schema, "maxProperties"))) {
+    return false;
+  }
   if (const Json* required = schema.find("required"); required != nullptr && required->is_array()) {
     for (const Json& name : required->as_array()) {
       if (name.is_string() && object.find(name.as_string()) == nullptr) return false;

@@ -96,10 +96,12 @@ Json joined(const std::string& keyword, const Json& a, const Json& b) {
   if (keyword == "enum") return common_values(a, b);
   if (keyword == "required") return united(a, b);
   if (keyword == "items" || keyword == "additionalProperties") return all_of(a, b);
-  if (keyword == "minimum" || keyword == "minLength" || keyword == "minItems") return tighter(a, b, true);
-  if (keyword == "maximum" || keyword == "maxLength" || keyword == "maxItems") return tighter(a, b, false);
-  if (keyword == "exclusiveMinimum") return tighter(a, b, true);
-  if (keyword == "exclusiveMaximum") return tighter(a, b, false);
+  for (const char* least : {"minimum", "minLength", "minItems", "minProperties", "exclusiveMinimum"}) {
+    if (keyword == least) return tighter(a, b, true);
+  }
+  for (const char* most : {"maximum", "maxLength", "maxItems", "maxProperties", "exclusiveMaximum"}) {
+    if (keyword == most) return tighter(a, b, false);
+  }
   if (keyword == "nullable") return a == Json(true) && b == Json(true);
   refuse_schema("\"" + keyword + "\" comes in two schemas for one value, which is not supported");
 }

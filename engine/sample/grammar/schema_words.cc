@@ -20,7 +20,7 @@ struct Family {
 };
 const std::vector<Family>& families() {
   static const std::vector<Family> kFamilies = {
-      {"object", {"properties", "required", "additionalProperties"}},
+      {"object", {"properties", "required", "additionalProperties", "minProperties", "maxProperties"}},
       {"array", {"items", "prefixItems", "minItems", "maxItems"}},
       {"string", {"minLength", "maxLength", "pattern", "format"}},
       {"number", {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}},
@@ -48,8 +48,6 @@ bool is_unsupported(std::string_view keyword, const Json& value) {
                                                        "dependentSchemas",
                                                        "patternProperties",
                                                        "propertyNames",
-                                                       "minProperties",
-                                                       "maxProperties",
                                                        "unevaluatedProperties",
                                                        "contains",
                                                        "minContains",
@@ -61,7 +59,7 @@ bool is_unsupported(std::string_view keyword, const Json& value) {
                                                        "$dynamicRef",
                                                        "$recursiveRef"};
   const bool changes_nothing = (keyword == "uniqueItems" || keyword == "additionalItems") && value == Json(false);
-  return kKeywords.contains(keyword) && !changes_nothing && !(keyword == "minProperties" && value == Json(0));
+  return kKeywords.contains(keyword) && !changes_nothing;
 }
 
 bool is_whole(const Json& value) {

@@ -82,6 +82,32 @@ TEST(JsonSchema, Objects) {
        {R"({"type":"object","properties":{"a":false,"b":{"type":"null"}}})", {"{}", R"({"b":null})"}, {R"({"a":1})"}}});
 }
 
+TEST(JsonSchema, ObjectsOfSoManyMembers) {
+  const std::string named = R"({"properties":{"a":{"type":"null"},"b":{"type":"null"},"c":{"type":"null"}})";
+  check(kSchema, {{named + R"(,"minProperties":2})",
+                   {R"({"a":null,"b":null})", R"({"a":null,"c":null})", R"({"a":null,"b":null,"c":null})"},
+                   {"{}", R"({"b":null})"}},
+                  {named + R"(,"maxProperties":1})",
+                   {"{}", R"({"a":null})", R"({ "c": null })"},
+                   {R"({"a":null,"b":null})", R"({"b":null,"c":null})"}},
+                  {named + R"(,"required":["b"],"minProperties":1,"maxProperties":2})",
+                   {R"({"b":null})", R"({"a":null,"b":null})", R"({"b":null,"c":null})"},
+                   {"{}", R"({"a":null})", R"({"a":null,"b":null,"c":null})"}},
+                  {named + R"(,"required":["a","b","c"],"minProperties":1,"maxProperties":10})",
+                   {R"({"a":null,"b":null,"c":null})"},
+                   {R"({"a":null,"b":null})"}},
+                  {named + R"(,"additionalProperties":{"type":"boolean"},"minProperties":2,"maxProperties":3})",
+                   {R"({"a":null,"x":true})", R"({"a":null,"b":null})", R"({"b":null,"x":true,"y":true})"},
+                   {"{}", R"({"x":true})", R"({"x":true,"y":true})", R"({"a":null,"b":null,"x":true,"y":true})"}},
+                  {R"({"minProperties":1,"maxProperties":2})",
+                   {R"({"x":1})", R"({"x":[],"y":{}})"},
+                   {"{}", R"({"x":1,"y":2,"z":3})"}},
+                  {R"({"type":"object","maxProperties":0})", {"{}"}, {R"({"x":1})"}},
+                  {R"({"enum":[{},{"a":1},{"a":1,"b":2}],"minProperties":1,"maxProperties":1})",
+                   {R"({"a": 1})"},
+                   {"{}", R"({"a": 1, "b": 2})"}}});
+}
+
 TEST(JsonSchema, Arrays) {
   check(kSchema,
         {{R"({"type":"array","items":{"type":"integer"},"minItems":1,"maxItems":3})",
@@ -185,7 +211,7 @@ TEST(JsonSchema, RefusesByNameWhatItLacks) {
       {R"({"type":"object","properties":{"a":{"type":"array","uniqueItems":true}}})", "\"uniqueItems\""},
       {R"({"type":"integer","multipleOf":3})", "\"multipleOf\""},
       {R"({"if":{},"then":{}})", "\"if\""},
-      {R"({"type":"object","minProperties":1})", "\"minProperties\""},
+      {R"({"type":"object","minProperties":2})", "\"minProperties\""},
       {R"({"type":"string","format":"iri"})", "format \"iri\""},
       {R"-({"type":"string","pattern":"(?=a)"})-", "look-around"},
       {R"({"type":"string","pattern":"^a+$","maxLength":3})", "outside of minLength and maxLength"},

@@ -100,6 +100,8 @@ class JsonValidator {
       return std::all_of(said.as_array().begin(), said.as_array().end(),
                          [&](const Json& name) { return value.find(name.as_string()) != nullptr; });
     }
+    if (keyword == "minProperties") return std::ssize(value.as_object()) >= said.as_int();
+    if (keyword == "maxProperties") return std::ssize(value.as_object()) <= said.as_int();
     const Json* named = schema.find("properties");
     for (const auto& [name, member] : value.as_object()) {
       const Json* property = named == nullptr ? nullptr : named->find(name);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <random>
 #include <string>
 #include <vector>
@@ -179,6 +180,9 @@ class RandomSchema {
     if (chance(90)) result.set("properties", properties);
     if (chance(60)) result.set("required", required);
     if (chance(40)) result.set("additionalProperties", chance(50) ? Json(chance(50)) : schema(depth + 1));
+    const auto named = static_cast<int>(properties.as_object().size());
+    if (chance(20)) result.set("minProperties", below(named + 1));
+    if (chance(20)) result.set("maxProperties", std::max(0, named + below(3) - below(2)));
     return result;
   }
 
