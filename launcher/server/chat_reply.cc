@@ -35,7 +35,8 @@ Json function_json(const std::string& name, const std::string& arguments) {
 ChatReply::ChatReply(const ReplyRules& rules)
     : parser_(rules.format, rules.reasoning_open, rules.functions),
       format_(rules.format.tools),
-      parallel_(rules.parallel) {}
+      parallel_(rules.parallel),
+      only_calls_(rules.only_calls) {}
 
 Json::Array ChatReply::take(const ReplyEvents& events) {
   Json::Array deltas;
@@ -51,6 +52,9 @@ Json::Array ChatReply::take(const ReplyEvents& events) {
 Json ChatReply::delta(const ReplyEvent& event) {
   switch (event.kind) {
     case ReplyEvent::Kind::kContent:
+      if (only_calls_) {
+        return {};
+      }
       content_ += event.text;
       return object("content", event.text);
     case ReplyEvent::Kind::kReasoning:

@@ -15,6 +15,7 @@ struct ReplyRules {
   bool reasoning_open = false;           ///< The prompt ends inside the reasoning.
   std::vector<std::string> functions{};  ///< That were offered.
   bool parallel = true;                  ///< False: only the first call is answered.
+  bool only_calls = false;               ///< Other text is a call that was cut off, and no content.
 };
 
 /// The assistant's message of one choice as it grows: text of the model goes in, deltas of a stream come out, and the
@@ -46,6 +47,7 @@ class ChatReply {
   ReplyParser parser_;
   ToolFormat format_;
   bool parallel_;
+  bool only_calls_;
   std::string content_;
   std::string reasoning_;
   std::vector<Call> calls_;

@@ -137,6 +137,7 @@ void CompletionParser::read_reply(const Fields& fields, CompletionRequest& reque
   }
   request.reply.functions = std::move(use.functions);
   request.reply.parallel = use.parallel;
+  request.reply.only_calls = use.choice == ToolUse::Choice::kRequired || use.choice == ToolUse::Choice::kNamed;
 }
 
 // Where the model may think before it answers, or before what a grammar holds.

@@ -126,6 +126,20 @@ TEST_F(ToolCalls, ThatAreCutEndWithLength) {
   EXPECT_TRUE(calls->as_array()[0].find("function")->find("arguments")->as_string().starts_with(R"({"city": ")"));
 }
 
+TEST_F(ToolCalls, ThatAreForcedAndCutBeforeTheirNameAreNoContent) {
+  for (const char* forced : {R"("required")", R"({"type":"function","function":{"name":"now"}})"}) {
+    const std::string members = tools_ + R"(,"max_tokens":2,"tool_choice":)" + forced;
+    const Json answer = choice(ask(call_, members));
+    EXPECT_EQ(*answer.find("finish_reason"), Json("length"));
+    EXPECT_EQ(*answer.find("message")->find("content"), Json(""));
+    EXPECT_EQ(answer.find("message")->find("tool_calls"), nullptr);
+    for (const Json& chunk : chunks(ask(call_, members + R"(,"stream":true)"))) {
+      const Json* content = chunk.find("delta")->find("content");
+      EXPECT_TRUE(content == nullptr || *content == Json("")) << dump_json(chunk);
+    }
+  }
+}
+
 TEST_F(ToolCalls, StopStringsStopTheTextThatTheModelWrites) {
   const Json answer = choice(ask(both_, tools_ + R"(,"stop":"</tool_call>")"));
   EXPECT_EQ(*answer.find("finish_reason"), Json("tool_calls"));
