@@ -297,7 +297,7 @@ void Api::tokenize(const HttpRequest& request, const std::shared_ptr<HttpExchang
 void Api::detokenize(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange) {
   require_engine();
   read_aside(request, exchange, [this](const HttpRequest& whole) {
-    return answer_with(ok(longship::detokenize(body_of(whole), *model_->tokenizer, info_)));
+    return answer_with(ok(longship::detokenize(body_of(whole), *parser_, *model_->tokenizer, info_)));
   });
 }
 

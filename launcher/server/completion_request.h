@@ -53,9 +53,10 @@ class CompletionParser {
   /// The tokens of text, as /tokenize gives them: with what the tokenizer adds around a text, if wanted.
   std::vector<int32_t> encode(const std::string& text, bool add_special) const;
   const ChatPrompt& chat_prompt() const { return chat_prompt_; }
+  /// Errors: ApiError, 404 for a body that names a model which is not served here.
+  void check_model(const Json& body) const;
 
  private:
-  void check_model(const Json& body) const;
   void check_length(const CompletionRequest& request) const;
   void read_prompt_logprobs(const Fields& fields, CompletionRequest& request) const;
   std::vector<CompletionRequest::Prompt> prompts(const Json& body) const;

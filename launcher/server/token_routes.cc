@@ -47,6 +47,7 @@ Json tokenize_content(const Fields& fields, const std::string& text, const Compl
 }  // namespace
 
 Json tokenize(const Json& body, const CompletionParser& parser, const Tokenizer& tokenizer, const EngineInfo& info) {
+  parser.check_model(body);
   const Fields fields(body);
   if (const std::optional<std::string> content = fields.text("content")) {
     return tokenize_content(fields, *content, parser, tokenizer);
@@ -72,7 +73,8 @@ Json tokenize(const Json& body, const CompletionParser& parser, const Tokenizer&
   return answer;
 }
 
-Json detokenize(const Json& body, const Tokenizer& tokenizer, const EngineInfo& info) {
+Json detokenize(const Json& body, const CompletionParser& parser, const Tokenizer& tokenizer, const EngineInfo& info) {
+  parser.check_model(body);
   const Fields fields(body);
   if (fields.find("tokens") == nullptr) {
     fields.fail("tokens", "is missing");

@@ -181,6 +181,8 @@ TEST(Api, TokenizesAsVllmAndAsLlamaCppDo) {
   }
   EXPECT_EQ(ask("POST", "/tokenize", "{}").status, 400);
   EXPECT_EQ(ask("POST", "/detokenize", "{}").status, 400);
+  EXPECT_EQ(ask("POST", "/tokenize", R"({"prompt":"The ship","model":"other"})").status, 404);
+  EXPECT_EQ(ask("POST", "/detokenize", R"({"tokens":[7],"model":"other"})").status, 404);
   EXPECT_EQ(ask("POST", "/detokenize", R"({"tokens":[99999999]})").status, 400);
 }
 
