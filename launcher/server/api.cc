@@ -6,6 +6,7 @@
 #include <ctime>
 
 #include "core/error.h"
+#include "engine/backend/kernels.h"
 #include "launcher/server/api_error.h"
 #include "launcher/server/token_routes.h"
 #include "launcher/server/web_page.h"
@@ -87,6 +88,7 @@ void Api::attach(Engine& engine, Aside aside) {
   aside_ = std::move(aside);
   info_ = engine.info();
   hub_ = std::make_unique<EngineHub>(engine);
+  metrics_.cache = {.tokens = info_.kv_tokens, .page_tokens = kPageTokens, .max_model_len = info_.max_model_len};
   parser_ = std::make_unique<CompletionParser>(*model_, info_, options_.served_names, options_.seed);
   context_ = std::make_unique<CompletionContext>(CompletionContext{
       *hub_, metrics_, model_->tokenizer, options_.served_names.front(), "longship-" + options_.version});

@@ -197,9 +197,24 @@ void Completion::end_choice(std::size_t index, Ending ending) {
   }
 }
 
+// What each prompt's answers were asked to be, and how long the longest is.
+void Completion::note_request() {
+  for (std::size_t prompt = 0; prompt < request_.prompts.size(); ++prompt) {
+    int64_t longest = 0;
+    for (std::size_t i = 0; i < request_.candidates; ++i) {
+      longest = std::max(longest, choices_[prompt * request_.candidates + i].choice.tokens());
+    }
+    const int64_t room = context_.metrics.cache.max_model_len - std::ssize(request_.prompts[prompt].ids);
+    context_.metrics.longest_answer_tokens.observe(static_cast<double>(longest));
+    context_.metrics.asked_answers.observe(static_cast<double>(request_.choices));
+    context_.metrics.asked_tokens.observe(static_cast<double>(std::min(request_.generation.max_tokens, room)));
+  }
+}
+
 void Completion::end() {
   over_ = true;
   note_cost();
+  note_request();
   request_.stream ? end_stream() : respond();
 }
 

@@ -75,6 +75,7 @@ class Completion : public std::enable_shared_from_this<Completion> {
   Usage usage() const;
   AnswerTimes times(std::size_t index) const;
   void note_cost() const;
+  void note_request();
   void send(const Json& event);
   void send_chunk(std::size_t index, Json delta, Json logprobs, const Ending& ending);
 

@@ -31,6 +31,7 @@ constexpr double kTokenBounds[] = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.07
                                    0.4,   0.5,    0.75,  1,    2.5,   5,    7.5,   10,  20,   40,  80};
 constexpr double kRequestBounds[] = {0.05, 0.1, 0.3, 0.5, 0.8, 1,   1.5, 2,   2.5, 5,    10,  15,
                                      20,   30,  40,  50,  60,  120, 240, 480, 960, 1920, 7680};
+constexpr double kCountBounds[] = {1, 2, 5, 10, 20};
 constexpr double kSizeBounds[] = {1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000, 100000};
 
 // One name under both prefixes.
@@ -56,6 +57,13 @@ class Writer {
       for (const auto& [value, count] : by) {
         text_ += prefix + name + "{" + labels_ + "," + label + "=\"" + value + "\"} " + std::to_string(count) + "\n";
       }
+    }
+  }
+  /// A value of 1 whose labels say it all.
+  void add_facts(const std::string& name, const char* help, const std::string& labels) {
+    for (const char* prefix : kPrefixes) {
+      head(prefix + name, "gauge", help);
+      text_ += prefix + name + "{" + labels_ + "," + labels + "} 1\n";
     }
   }
   /// Of ours alone.
@@ -117,9 +125,21 @@ Metrics::Metrics()
       inference_time_s(kRequestBounds),
       prompt_tokens(kSizeBounds),
       generation_tokens(kSizeBounds),
+      longest_answer_tokens(kSizeBounds),
+      asked_answers(kCountBounds),
+      asked_tokens(kSizeBounds),
       finished({{"stop", 0}, {"length", 0}, {"abort", 0}, {"error", 0}}) {}
 
 namespace {
+
+// As vLLM names them: what routers read the size of the cache from.
+std::string cache_labels(const CacheFacts& cache) {
+  const double most =
+      static_cast<double>(cache.tokens) / static_cast<double>(std::max<int64_t>(1, cache.max_model_len));
+  return "block_size=\"" + std::to_string(cache.page_tokens) + "\",num_gpu_blocks=\"" +
+         std::to_string(cache.tokens / std::max<int64_t>(1, cache.page_tokens)) + "\",kv_cache_size_tokens=\"" +
+         std::to_string(cache.tokens) + "\",kv_cache_max_concurrency=\"" + number(most) + "\"";
+}
 
 double in_seconds(int64_t nanoseconds) {
   return static_cast<double>(nanoseconds) / 1e9;
@@ -194,6 +214,10 @@ std::string Metrics::text(const EngineCounters& counters, const EngineStats& sta
   writer.add("request_decode_time_seconds", "From the first token to the last", decode_time_s);
   writer.add("request_prompt_tokens", "Tokens of a request's prompt", prompt_tokens);
   writer.add("request_generation_tokens", "Tokens of a request's answer", generation_tokens);
+  writer.add("request_max_num_generation_tokens", "Tokens of a request's longest answer", longest_answer_tokens);
+  writer.add("request_params_n", "Answers that a request asks for", asked_answers);
+  writer.add("request_params_max_tokens", "Most tokens of an answer that a request allows", asked_tokens);
+  writer.add_facts("cache_config_info", "The key/value cache", cache_labels(cache));
   writer.add_own("recoveries_total", "counter", "Losses of ranks that requests have survived",
                  static_cast<double>(recoveries));
   add_rank_metrics(writer, ranks);

@@ -36,6 +36,13 @@ struct AnswerTimes {
   int64_t tokens = 0;
 };
 
+/// Of the key/value cache, what does not change.
+struct CacheFacts {
+  int64_t tokens = 0;
+  int64_t page_tokens = 1;
+  int64_t max_model_len = 1;
+};
+
 /// What the server has seen; used by its thread alone.
 struct Metrics {
   Metrics();
@@ -50,6 +57,10 @@ struct Metrics {
   Histogram inference_time_s;
   Histogram prompt_tokens;
   Histogram generation_tokens;
+  Histogram longest_answer_tokens;  ///< Of a request's answers.
+  Histogram asked_answers;          ///< That a request wants of a prompt.
+  Histogram asked_tokens;           ///< Most that a request lets be generated.
+  CacheFacts cache{};
   std::map<std::string, int64_t> finished;  ///< Requests by finished_reason.
 
   /// An answer that is complete.

@@ -116,6 +116,10 @@ TEST(Metrics, AreWellFormedWithTheNamesOfVllm) {
   metrics.observe(
       {.queued_s = 0.05, .first_token_s = 0.3, .last_token_s = 1.3, .end_s = 1.4, .prompt_tokens = 7, .tokens = 11});
   ++metrics.finished["stop"];
+  metrics.longest_answer_tokens.observe(12);
+  metrics.asked_answers.observe(3);
+  metrics.asked_tokens.observe(40);
+  metrics.cache = {.tokens = 6400, .page_tokens = 64, .max_model_len = 4096};
   EngineCounters counters;
   counters.running = 2;
   counters.waiting = 3;
@@ -139,7 +143,10 @@ TEST(Metrics, AreWellFormedWithTheNamesOfVllm) {
                                                    {"request_inference_time_seconds_sum", 1.25},
                                                    {"request_decode_time_seconds_sum", 1.0},
                                                    {"request_prompt_tokens_sum", 7},
-                                                   {"request_generation_tokens_sum", 11}};
+                                                   {"request_generation_tokens_sum", 11},
+                                                   {"request_max_num_generation_tokens_sum", 12},
+                                                   {"request_params_n_sum", 3},
+                                                   {"request_params_max_tokens_sum", 40}};
   for (const char* prefix : {"vllm:", "longship:"}) {
     for (const auto& [name, value] : values) {
       const std::optional<double> found = text.value(prefix + std::string(name), model);
@@ -149,6 +156,12 @@ TEST(Metrics, AreWellFormedWithTheNamesOfVllm) {
     Labels stopped = model;
     stopped["finished_reason"] = "stop";
     EXPECT_EQ(text.value(prefix + std::string("request_success_total"), stopped), 1);
+    Labels cache = model;
+    cache.insert({{"block_size", "64"},
+                  {"num_gpu_blocks", "100"},
+                  {"kv_cache_size_tokens", "6400"},
+                  {"kv_cache_max_concurrency", "1.5625"}});
+    EXPECT_EQ(text.value(prefix + std::string("cache_config_info"), cache), 1);
   }
   EXPECT_EQ(text.type("vllm:num_requests_running"), "gauge");
   EXPECT_EQ(text.type("vllm:generation_tokens_total"), "counter");
