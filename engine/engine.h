@@ -38,7 +38,7 @@ struct GenerationRequest {
       output{};             ///< Generated before, elsewhere: the generation goes on behind it. It is not reported.
   int64_t max_tokens = 16;  ///< Tokens to generate, `output` included; 0: only run the prompt.
   SamplingParams sampling;
-  std::vector<int32_t> stop_ids;  ///< Tokens that end the generation (they are not reported).
+  std::vector<int32_t> stop_ids;  ///< Tokens that end the generation: the finish tells which did.
   GrammarSpec grammar{};          ///< What the text of the output must be; stop_ids come only where it may end.
   int64_t min_tokens = 0;         ///< Before so many tokens, none of stop_ids is chosen.
   int64_t logprobs = -1;          ///< Report each token's logprob, and those of so many most probable ones; -1: none.
@@ -61,9 +61,9 @@ struct EngineEvent {
   RequestId request = 0;  ///< 0 for a report, stats and activity.
   Kind kind = Kind::kToken;
   int32_t token = 0;                              ///< kToken; kFinished: the one of stop_ids that ended it, or -1.
-  float logprob = 0;                              ///< kToken, if asked for.
-  std::vector<TokenLogprob> top_logprobs;         ///< kToken, if asked for: the most probable first.
-  double queued_s = 0;                            ///< kToken: how long the request waited before it ran.
+  float logprob = 0;                              ///< Of `token`, if asked for.
+  std::vector<TokenLogprob> top_logprobs;         ///< In its place, if asked for: the most probable first.
+  double queued_s = 0;                            ///< With a token: how long the request waited before it ran.
   int64_t first_position = 0;                     ///< kLogits, kPromptLogprobs
   std::vector<float> logits;                      ///< kLogits: rows of V values from first_position on.
   std::vector<PositionLogprobs> prompt_logprobs;  ///< kPromptLogprobs: of the tokens from first_position on.

@@ -245,7 +245,11 @@ bool Scheduler::append(Sequence& sequence, const RowChoice& choice) {
   const auto& stops = sequence.request.stop_ids;
   if (std::find(stops.begin(), stops.end(), choice.token) != stops.end()) {
     finish(sequence, FinishReason::kStop);
-    events_.back().token = choice.token;
+    EngineEvent& end = events_.back();
+    end.token = choice.token;
+    end.logprob = choice.logprob;
+    end.top_logprobs = choice.top;
+    end.queued_s = sequence.queued_s.value_or(0);
     remove(id);
     return false;
   }

@@ -25,19 +25,25 @@ void Choice::begin_with(const std::string& text, std::vector<TokenRow> rows) {
   characters_ += characters(text);
 }
 
-std::string Choice::push(const EngineEvent& event) {
+void Choice::count(const EngineEvent& event) {
   ++tokens_;
   logprob_sum_ += static_cast<double>(event.logprob);
   if (keep_rows_) {
     rows_.push_back({event.token, event.logprob, event.top_logprobs, characters_});
   }
+}
+
+std::string Choice::push(const EngineEvent& event) {
+  count(event);
   std::string text = detokenizer_.push(event.token);
   characters_ += characters(text);
   return tokens_ <= min_tokens_ ? text : stops_.push(text);
 }
 
 std::string Choice::flush() {
-  std::string text = stops_.push(detokenizer_.flush());
+  const std::string rest = detokenizer_.flush();
+  characters_ += characters(rest);
+  std::string text = stops_.push(rest);
   return text + stops_.flush();
 }
 

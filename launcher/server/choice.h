@@ -32,6 +32,8 @@ class Choice {
   void begin_with(const std::string& text, std::vector<TokenRow> rows);
   /// Takes a token; the text that may be shown now.
   std::string push(const EngineEvent& event);
+  /// Takes a token that has no text: the one that ended the answer.
+  void count(const EngineEvent& event);
   /// The text that was held back, when no more tokens come.
   std::string flush();
 

@@ -91,15 +91,18 @@ void Completion::on_event(std::size_t index, const EngineEvent& event) {
     cached_tokens_ += index % request_.candidates == 0 ? event.cached_tokens : 0;
     choices_[index].text += choices_[index].choice.flush();
     const bool stopped = choices_[index].choice.stopped();
-    if (event.reason == FinishReason::kStop && event.token >= 0) {  // the end is a token that was generated too
-      choices_[index].ids.push_back(event.token);
+    const bool by_token = event.reason == FinishReason::kStop && event.token >= 0;  // which was generated too
+    if (by_token) {
+      note_token(index, event);
     }
     end_choice(index,
-               stopped ? Ending{"stop", choices_[index].choice.stop()} : ending_of(event, request_.stop_token_ids));
+               stopped ? Ending{"stop", choices_[index].choice.stop()} : ending_of(event, request_.stop_token_ids),
+               by_token ? &event : nullptr);
   }
 }
 
-void Completion::on_token(std::size_t index, const EngineEvent& event) {
+// When a token came, and which.
+void Completion::note_token(std::size_t index, const EngineEvent& event) {
   Running& running = choices_[index];
   const Clock::time_point now = Clock::now();
   (running.choice.tokens() == 0 ? context_.metrics.time_to_first_token_s : context_.metrics.inter_token_latency_s)
@@ -111,11 +114,16 @@ void Completion::on_token(std::size_t index, const EngineEvent& event) {
   running.last_token = now;
   running.reasoning_tokens += running.reply && running.reply->in_reasoning() ? 1 : 0;
   running.ids.push_back(event.token);
+}
+
+void Completion::on_token(std::size_t index, const EngineEvent& event) {
+  note_token(index, event);
+  Running& running = choices_[index];
   const std::string text = running.choice.push(event);
   if (running.choice.stopped()) {
     running.text += text;
     context_.hub.cancel(running.id);
-    end_choice(index, {"stop", running.choice.stop()});
+    end_choice(index, {"stop", running.choice.stop()}, nullptr);
   } else if (running.choice.tokens() == request_.generation.max_tokens) {
     running.text += text;  // the end is near: it goes out with that
   } else {
@@ -179,16 +187,20 @@ void Completion::end_reply(std::size_t index) {
   }
 }
 
-void Completion::end_choice(std::size_t index, Ending ending) {
+// `token`: the one that ended it, null if none did. What is told of it comes with the last chunk.
+void Completion::end_choice(std::size_t index, Ending ending, const EngineEvent* token) {
   Running& running = choices_[index];
   running.ending = std::move(ending);
-  context_.metrics.observe(times(index));
-  ++context_.metrics.finished[running.ending.finish_reason];
   if (request_.chat) {
     end_reply(index);
   }
+  if (token != nullptr) {
+    running.choice.count(*token);
+  }
+  context_.metrics.observe(times(index));
+  ++context_.metrics.finished[running.ending.finish_reason];
   if (request_.stream && request_.chat) {
-    send_chunk(index, Json(Json::Object{}), {}, running.ending);
+    send_chunk(index, Json(Json::Object{}), logprobs(running.choice.take_rows()), running.ending);
   } else if (request_.stream) {
     send_chunk(index, json_.delta(running.text), logprobs(running.choice.take_rows()), running.ending);
   }

@@ -54,11 +54,12 @@ class Completion : public std::enable_shared_from_this<Completion> {
   void start_choice(std::size_t index);
   void on_event(std::size_t index, const EngineEvent& event);
   void on_token(std::size_t index, const EngineEvent& event);
+  void note_token(std::size_t index, const EngineEvent& event);
   void on_prompt_logprobs(std::size_t index, const EngineEvent& event);
   void echo_prompt(std::size_t index);
   void show(std::size_t index, const std::string& text);
   void tell(std::size_t index, Json::Array deltas);
-  void end_choice(std::size_t index, Ending ending);
+  void end_choice(std::size_t index, Ending ending, const EngineEvent* token);
   void end_reply(std::size_t index);
   void end();
   void end_stream();

@@ -66,6 +66,9 @@ void EngineHub::deliver(const EngineEvent& event) {
   }
   if (event.kind == EngineEvent::Kind::kFinished) {
     const Sink sink = std::move(request.sink);
+    if (event.reason == FinishReason::kStop && event.token >= 0) {
+      ++counters_.generated_tokens;
+    }
     forget(request);
     requests_.erase(found);
     sink(event);

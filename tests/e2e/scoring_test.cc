@@ -45,5 +45,26 @@ TEST(Scoring, IsThatOfEvalOnAnyMeshAndBehindAnyPrefix) {
   EXPECT_EQ(scores(Server({"-tp", "2", "-pp", "2"}), text), told);
 }
 
+// Who scores a text asks for one token more, and leaves out the last logprob.
+TEST(Scoring, CountsTheTokenThatEndsTheText) {
+  const Server server;
+  const std::string scored = R"({"prompt":"The ship sails.","max_tokens":0,"echo":true,"logprobs":1})";
+  const std::string ended = R"({"prompt":"The ship sails.","max_tokens":5,"echo":true,"logprobs":1,
+    "stop_token_ids":[7],"logit_bias":{"7":100},"return_token_ids":true})";
+  const Json prompt = at(server.post("/v1/completions", scored), {"choices", "0", "logprobs"});
+  const Json answer = server.post("/v1/completions", ended);
+  EXPECT_EQ(at(answer, {"choices", "0", "stop_reason"}), Json(7));
+  EXPECT_EQ(at(answer, {"choices", "0", "text"}), Json("The ship sails."));
+  EXPECT_EQ(at(answer, {"usage", "completion_tokens"}), Json(1));
+  EXPECT_EQ(at(answer, {"choices", "0", "token_ids"}), Json(Json::Array{7}));
+  for (const char* list : {"tokens", "token_logprobs", "top_logprobs", "text_offset"}) {
+    Json::Array all = at(answer, {"choices", "0", "logprobs", list}).as_array();
+    all.pop_back();
+    EXPECT_EQ(Json(all), at(prompt, {list})) << list;
+  }
+  EXPECT_EQ(server.metric("vllm:generation_tokens_total"), 1);
+  EXPECT_EQ(server.metric("vllm:time_to_first_token_seconds_count"), 1);
+}
+
 }  // namespace
 }  // namespace longship

@@ -52,7 +52,11 @@ RequestId ReadyEngine::submit(GenerationRequest request) {
                               : words_[static_cast<std::size_t>(i - 1)]);
   }
   const bool all_said = !words_.empty() && std::ssize(words_) <= most;
-  add(EngineEvent::Kind::kFinished).reason = all_said ? FinishReason::kStop : FinishReason::kLength;
+  EngineEvent& end = add(EngineEvent::Kind::kFinished);
+  end.reason = all_said ? FinishReason::kStop : FinishReason::kLength;
+  end.token = all_said && !request_.stop_ids.empty() ? request_.stop_ids.front() : -1;
+  end.logprob = -1;
+  end.top_logprobs = first_tokens(request_.logprobs);
   return last_id_;
 }
 

@@ -20,6 +20,8 @@ struct Report {
   bool finished = false;
   FinishReason reason = FinishReason::kStop;
   int32_t stop_token = -1;
+  float stop_logprob = 0;
+  std::vector<TokenLogprob> stop_top;
   std::string error;
 };
 
@@ -171,6 +173,8 @@ class Runner {
         report.finished = true;
         report.reason = event.reason;
         report.stop_token = event.token;
+        report.stop_logprob = event.logprob;
+        report.stop_top = event.top_logprobs;
         report.error = event.error;
         report.cached_tokens = event.cached_tokens;
         finished_.push_back(event.request);

@@ -82,15 +82,19 @@ TEST(Scheduler, WithNothingToGenerateThePromptIsRunAllTheSame) {
   }
 }
 
-TEST(Scheduler, AStopTokenEndsARequestAndIsNotReported) {
+TEST(Scheduler, AStopTokenEndsARequestAndIsToldWithItsEnd) {
   const GenerationRequest free_running = request(5, 30);
   const std::vector<int32_t> tokens = Runner(kLimits).run_alone(free_running).tokens;
   GenerationRequest stopped = free_running;
   stopped.stop_ids = {100, tokens[7]};
+  stopped.logprobs = 2;
   const auto expected = std::find(tokens.begin(), tokens.end(), tokens[7]);
   const Report report = Runner(kLimits).run_alone(stopped);
   EXPECT_EQ(report.reason, FinishReason::kStop);
   EXPECT_EQ(report.stop_token, tokens[7]);
+  ASSERT_EQ(report.stop_top.size(), 2U);
+  EXPECT_EQ(report.stop_top[0].token, tokens[7]) << "greedy";
+  EXPECT_EQ(report.stop_top[0].logprob, report.stop_logprob);
   EXPECT_EQ(report.tokens, std::vector<int32_t>(tokens.begin(), expected));
 }
 

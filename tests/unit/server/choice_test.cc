@@ -77,6 +77,18 @@ TEST(Choice, RowsTellWhereInTheTextATokenBegins) {
   EXPECT_FALSE(choice.has_rows());
 }
 
+TEST(Choice, TheTokenThatEndsItHasARowAndNoText) {
+  Choice choice(test_model().tokenizer, {.keep_rows = true});
+  const std::string text = all_of(choice, tokens_of("a"));
+  choice.count(token(1, -2));
+  EXPECT_EQ(choice.tokens(), 2);
+  const std::vector<TokenRow> rows = choice.take_rows();
+  ASSERT_EQ(rows.size(), 2U);
+  EXPECT_EQ(rows[1].token, 1);
+  EXPECT_EQ(rows[1].logprob, -2.0F);
+  EXPECT_EQ(rows[1].text_offset, std::ssize(text));
+}
+
 TEST(Choice, KnowsTheMeanLogprob) {
   Choice choice(test_model().tokenizer, {});
   EXPECT_EQ(choice.mean_logprob(), 0);

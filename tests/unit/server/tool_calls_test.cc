@@ -162,9 +162,13 @@ TEST_F(ToolCalls, LogprobsAreThoseOfAllTokens) {
     return logprobs->is_null() ? 0 : std::ssize(logprobs->find("content")->as_array());
   };
   EXPECT_EQ(count(whole.find("choices")->as_array()[0]), tokens);
+  const auto said = test_model().tokenizer->encode(call_, {.add_special = false, .parse_special = true});
+  EXPECT_EQ(tokens, std::ssize(said) + 1) << "the one that ends the reply was generated too";
   int64_t streamed = 0;
-  for (const Json& chunk : chunks(ask(call_, tools_ + R"(,"logprobs":true,"stream":true)"))) streamed += count(chunk);
+  const auto all = chunks(ask(call_, tools_ + R"(,"logprobs":true,"stream":true)"));
+  for (const Json& chunk : all) streamed += count(chunk);
   EXPECT_EQ(streamed, tokens);
+  EXPECT_EQ(count(all.back()), 1) << "with the finish_reason, so that the text of the others is that of their tokens";
 }
 
 TEST_F(ToolCalls, ReasoningStandsApartAndIsCounted) {
