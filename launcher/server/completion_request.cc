@@ -14,8 +14,9 @@ namespace longship {
 namespace {
 
 // What one request may ask for.
-constexpr int64_t kMostChoices = 16;
-constexpr std::size_t kMostPrompts = 64;
+constexpr int64_t kMostChoices = 128;  // of each prompt, as in the OpenAI API
+constexpr std::size_t kMostPrompts = 1024;
+constexpr std::size_t kMostAnswers = 1024;  // to all prompts
 constexpr std::size_t kMostStops = 16;
 
 // Members that change what is generated in ways that this server has not.
@@ -101,6 +102,10 @@ CompletionRequest CompletionParser::parse(const Json& body, bool chat) const {
     request.prompts.push_back({chat_prompt_.tokens(body), request.echo ? chat_prompt_.begun_reply(body) : "", false});
   } else {
     request.prompts = prompts(body);
+  }
+  if (request.prompts.size() * request.candidates > kMostAnswers) {
+    fields.fail(request.candidates > request.choices ? "best_of" : "n",
+                "asks for more than " + std::to_string(kMostAnswers) + " answers to all prompts together");
   }
   truncate(fields, request);
   check_length(request);

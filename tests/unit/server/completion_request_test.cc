@@ -49,6 +49,26 @@ TEST(CompletionRequest, LogprobsAreANumberOfATextAndAFlagOfAChat) {
   EXPECT_EQ(refused(R"(,"logprobs":true,"top_logprobs":21)", true), "top_logprobs");
 }
 
+TEST(CompletionRequest, HasABoundOnAllAnswersTogether) {
+  const auto asked = [](int prompts, const std::string& members) {
+    Json body = std::get<Json>(parse_json("{" + members + "}"));
+    body.set("prompt", Json::Array(static_cast<std::size_t>(prompts), Json("a")));
+    try {
+      return std::to_string(parser().parse(body, false).prompts.size());
+    } catch (const ApiError& error) {
+      EXPECT_EQ(error.status, 400);
+      return error.param;
+    }
+  };
+  EXPECT_EQ(asked(1, R"("n":128)"), "1");
+  EXPECT_EQ(asked(1, R"("n":129)"), "n");
+  EXPECT_EQ(asked(1024, ""), "1024");
+  EXPECT_EQ(asked(1025, ""), "prompt");
+  EXPECT_EQ(asked(64, R"("n":16)"), "64");
+  EXPECT_EQ(asked(65, R"("n":16)"), "n");
+  EXPECT_EQ(asked(65, R"("n":2,"best_of":16)"), "best_of");
+}
+
 TEST(CompletionRequest, TheBestOfSeveralNeedsTheirLogprobs) {
   const CompletionRequest request = parsed(R"(,"best_of":4,"n":2)");
   EXPECT_EQ(request.choices, 2U);
