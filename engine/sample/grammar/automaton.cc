@@ -93,19 +93,37 @@ class Automaton::Closure {
     while (!work_.empty()) {
       const Thread thread = std::move(work_.back());
       work_.pop_back();
-      if (!seen_.insert(thread).second) {
-        continue;
+      if (is_new(thread)) {
+        follow(thread);
       }
-      if (seen_.size() > kMostVisits) {
-        refuse_grammar("the grammar is too ambiguous: there are too many ways to read the text");
-      }
-      follow(thread);
     }
     return std::move(state_);
   }
-  std::size_t visits() const { return seen_.size(); }
+  std::size_t visits() const { return visits_; }
 
  private:
+  // Few are looked through, as is mostly enough; more are hashed.
+  bool is_new(const Thread& thread) {
+    constexpr std::size_t kFew = 16;
+    if (visits_ < kFew) {
+      if (std::any_of(few_.begin(), few_.end(), [&](const Thread& other) { return SameThread()(other, thread); })) {
+        return false;
+      }
+      few_.push_back(thread);
+    } else {
+      if (visits_ == kFew) {
+        seen_.insert(few_.begin(), few_.end());
+      }
+      if (!seen_.insert(thread).second) {
+        return false;
+      }
+    }
+    if (++visits_ > kMostVisits) {
+      refuse_grammar("the grammar is too ambiguous: there are too many ways to read the text");
+    }
+    return true;
+  }
+
   void follow(const Thread& thread) {
     const Node& node = graph_.nodes[thread.node];
     switch (node.kind) {
@@ -149,7 +167,9 @@ class Automaton::Closure {
   const Graph& graph_;
   GrammarState state_;
   std::vector<Thread> work_;
+  std::vector<Thread> few_;
   std::unordered_set<Thread, ThreadHash, SameThread> seen_;
+  std::size_t visits_ = 0;
 };
 
 Automaton::Automaton(const Grammar& grammar) : graph_(build_graph(grammar)) {}

@@ -43,25 +43,33 @@ void LocalMachine::clear() {
   loops_.clear();
   starts_.clear();
   ids_.clear();
+  counted_.clear();
   bytes_ = 0;
   add({});
 }
 
 std::vector<uint32_t> LocalMachine::key_of(const GrammarState& state) const {
-  std::vector<std::vector<uint32_t>> threads;
+  std::vector<uint32_t> words;  // of all threads
+  std::vector<std::pair<std::size_t, std::size_t>> threads;
+  threads.reserve(state.threads.size());
   for (const GrammarState::Thread& thread : state.threads) {
-    std::vector<uint32_t> words{thread.node};
+    const std::size_t begin = words.size();
+    words.push_back(thread.node);
     for (const GrammarFrame* frame = thread.stack.get(); frame != nullptr; frame = frame->below.get()) {
       words.push_back(frame->node);
       words.push_back(coarse_count(*frame));
     }
-    threads.push_back(std::move(words));
+    threads.emplace_back(begin, words.size() - begin);
   }
-  std::sort(threads.begin(), threads.end());
+  const auto words_of = [&](const auto& thread) { return std::span(words).subspan(thread.first, thread.second); };
+  std::sort(threads.begin(), threads.end(), [&](const auto& a, const auto& b) {
+    return std::ranges::lexicographical_compare(words_of(a), words_of(b));
+  });
   std::vector<uint32_t> key{state.may_end ? 1U : 0U};
-  for (const std::vector<uint32_t>& words : threads) {
-    key.push_back(static_cast<uint32_t>(words.size()));
-    key.insert(key.end(), words.begin(), words.end());
+  key.reserve(1 + threads.size() + words.size());
+  for (const auto& thread : threads) {
+    key.push_back(static_cast<uint32_t>(thread.second));
+    key.insert(key.end(), words_of(thread).begin(), words_of(thread).end());
   }
   return key;
 }
@@ -137,7 +145,8 @@ LocalMachine::State LocalMachine::far(State state) {
   return fars_[state];
 }
 
-bool LocalMachine::leads_back(State state, std::span<const ByteRange> bytes) {
+// Whether every such character leads from the state to that other, and the rule cannot have ended within it.
+bool LocalMachine::leads(State state, std::span<const ByteRange> bytes, State end) {
   std::vector<State> reached{state};
   for (const ByteRange& range : bytes) {
     std::vector<State> behind;
@@ -158,17 +167,79 @@ bool LocalMachine::leads_back(State state, std::span<const ByteRange> bytes) {
     }
     reached = std::move(behind);
   }
-  return reached.size() == 1 && reached.front() == state;
+  return reached.size() == 1 && reached.front() == end;
+}
+
+// Bits that stand only for kinds of which it holds.
+uint64_t LocalMachine::kinds_that(const std::function<bool(const CharKind&)>& holds) const {
+  uint64_t all = 0;
+  uint64_t others = 0;
+  for (const CharKind& kind : char_kinds()) {
+    (holds(kind) ? all : others) |= kind.bit;
+  }
+  return all & ~others;
 }
 
 uint64_t LocalMachine::find_loops(State state) {
-  uint64_t all = 0;
-  uint64_t broken = 0;
-  for (const CharKind& kind : char_kinds()) {
-    (leads_back(state, kind.bytes) ? all : broken) |= kind.bit;
-  }
-  loops_[state] = (all & ~broken) | kLoopsKnown;
+  const uint64_t kinds = kinds_that([&](const CharKind& kind) { return leads(state, kind.bytes, state); });
+  loops_[state] = kinds | kLoopsKnown;
   return loops_[state];
+}
+
+// The state in which so many parts of the repetition have ended and another may begin.
+GrammarState LocalMachine::begin_part(uint32_t repeat, uint32_t count) const {
+  return automaton_.pop(count == 0 ? push_frame(repeat, GrammarFrame::kReturn, nullptr)
+                                   : push_frame(repeat, count - 1, nullptr));
+}
+
+// Tried between two counts that are near a bound, so that states tell them apart: in between counts look alike.
+uint64_t LocalMachine::find_counted(uint32_t repeat) {
+  const Automaton::Repeat& bounds = automaton_.graph().repeats[automaton_.graph().nodes[repeat].what];
+  const bool within = bounds.most != kUnbounded && bounds.most >= bounds.least + 2;
+  if (!within && bounds.least < 2) {
+    return 0;
+  }
+  const uint32_t count = (within ? bounds.most : bounds.least) - 2;
+  GrammarState from = begin_part(repeat, count);
+  const auto is_flat = [](const GrammarState::Thread& thread) {
+    return thread.stack == nullptr || thread.stack->depth == 1;
+  };
+  const GrammarState behind = begin_part(repeat, bounds.most == kUnbounded ? bounds.least : bounds.most);
+  if (!std::all_of(from.threads.begin(), from.threads.end(), is_flat) || behind.may_end) {
+    return 0;
+  }
+  const State begin = add(std::move(from));
+  const State end = add(begin_part(repeat, count + 1));
+  const auto may_follow = [&](const CharKind& kind) {
+    return std::any_of(behind.threads.begin(), behind.threads.end(), [&](const GrammarState::Thread& thread) {
+      if (thread.stack != nullptr && thread.stack->node == repeat) return false;
+      for (unsigned byte = kind.bytes.front().first; byte <= kind.bytes.front().last; ++byte) {
+        if (automaton_.takes(thread, static_cast<uint8_t>(byte))) return true;
+      }
+      return false;
+    });
+  };
+  return kinds_that([&](const CharKind& kind) { return leads(begin, kind.bytes, end) && !may_follow(kind); });
+}
+
+LocalMachine::Counted LocalMachine::counted(State state) {
+  const auto& threads = states_[state].threads;
+  const auto inside =
+      std::ranges::find_if(threads, [](const GrammarState::Thread& thread) { return thread.stack != nullptr; });
+  if (inside == threads.end() || inside->stack->depth != 1 || inside->stack->count >= GrammarFrame::kFarWithin) {
+    return {};
+  }
+  const uint32_t repeat = inside->stack->node;
+  const uint32_t count = inside->stack->count;
+  auto known = counted_.find(repeat);
+  if (known == counted_.end()) {
+    known = counted_.emplace(repeat, find_counted(repeat)).first;
+  }
+  if (known->second == 0 || add(begin_part(repeat, count)) != state) {
+    return {};
+  }
+  const uint32_t most = automaton_.graph().repeats[automaton_.graph().nodes[repeat].what].most;
+  return {known->second, most == kUnbounded ? kUnbounded : most - count};
 }
 
 LocalMachine::Cut LocalMachine::cut(const GrammarState::Thread& thread) const {
@@ -212,7 +283,9 @@ LocalMachine::State LocalMachine::add(GrammarState state) {
 }
 
 LocalMachine::State LocalMachine::find_next(State state, uint8_t byte) {
-  const State next = add(automaton_.advance(states_[state], byte, &visits_));
+  const auto takes = [&](const GrammarState::Thread& thread) { return automaton_.takes(thread, byte); };
+  const bool alive = std::ranges::any_of(states_[state].threads, takes);
+  const State next = alive ? add(automaton_.advance(states_[state], byte, &visits_)) : kDead;
   table_[std::size_t{state} * classes_ + class_of_[byte]] = next;
   return next;
 }

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <span>
 #include <vector>
@@ -42,6 +43,14 @@ class LocalMachine {
   uint64_t loops(State state) { return (knows_loops(state) ? loops_[state] : find_loops(state)) & ~kLoopsKnown; }
   /// Bits of those kinds of which some may come here, and that of broken text.
   uint64_t starts(State state);
+  /// Kinds of characters (bits) each of which is one part of the counted repetition that this state begins a part of,
+  /// however far that has come, and nothing else; and how many parts it may have yet. No kinds: there is no such
+  /// repetition.
+  struct Counted {
+    uint64_t kinds = 0;
+    uint32_t room = 0;
+  };
+  Counted counted(State state);
   bool knows_loops(State state) const { return (loops_[state] & kLoopsKnown) != 0; }
   std::size_t bytes() const { return bytes_; }
   /// Nodes of the automaton that were visited so far.
@@ -64,8 +73,11 @@ class LocalMachine {
   uint32_t coarse_count(const GrammarFrame& frame) const;
   uint32_t far_count(const GrammarFrame& frame) const;
   uint64_t find_loops(State state);
+  uint64_t find_counted(uint32_t repeat);
+  GrammarState begin_part(uint32_t repeat, uint32_t count) const;
+  uint64_t kinds_that(const std::function<bool(const CharKind&)>& holds) const;
   uint32_t find_reach(const GrammarState& state) const;
-  bool leads_back(State state, std::span<const ByteRange> bytes);
+  bool leads(State state, std::span<const ByteRange> bytes, State end);
   GrammarStack far_stack(const GrammarStack& stack) const;
   State add(GrammarState state);
   State find_next(State state, uint8_t byte);
@@ -81,6 +93,7 @@ class LocalMachine {
   std::vector<uint64_t> loops_;
   std::vector<uint64_t> starts_;  ///< 0: not known.
   std::map<std::vector<uint32_t>, State> ids_;
+  std::map<uint32_t, uint64_t> counted_;  ///< Kinds by the node of the repetition.
   std::size_t bytes_ = 0;
   uint64_t visits_ = 0;
 };

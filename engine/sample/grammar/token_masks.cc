@@ -74,10 +74,10 @@ void TokenMasks::visit(const GrammarState& state, const std::vector<Exit>& from,
       exits = found.exits;
     } else {
       for (const Exit& exit : from) {
-        walk(local, exit.node, 0, tokens, exits);
+        walk(local, exit.node, 0, 0, tokens, exits);
         if (exit.below != LocalMachine::kDead && (trie_->kinds_below(exit.node) & machine_.starts(local)) != 0) {
           for (const uint32_t node : nodes_below(exit)) {
-            walk(local, node, 0, tokens, exits);
+            walk(local, node, 0, 0, tokens, exits);
           }
         }
       }
@@ -134,14 +134,37 @@ const TokenMasks::Found& TokenMasks::find(State state) {
       std::ranges::for_each(nodes_below(exit), keep);
     }
   }
-  walk(state, 0, reach, found.tokens, found.exits);
+  const uint64_t kinds = add_loops(state, found.tokens);
+  walk(state, 0, reach, kinds, found.tokens, found.exits);
   const std::size_t bytes = found.tokens.bytes() + found.exits.size() * sizeof(Exit);
   return rules_.add(state, std::move(found), bytes);
 }
 
+// Adds the tokens of those kinds of characters that lead the state back to itself, but for how often a repetition may
+// be counted. Returns the kinds; none where the rule may end behind each of them.
+uint64_t TokenMasks::add_loops(State state, TokenSet& tokens) {
+  if (machine_.reach(state) > 0) {
+    const LocalMachine::Counted counted = machine_.counted(state);
+    if (counted.kinds != 0) {
+      tokens |= trie_->of_chars(*trie_->of_kinds(counted.kinds), counted.room);
+    }
+    return counted.kinds;
+  }
+  bool leads_back = false;
+  for (unsigned byte = 0; byte < 128 && !leads_back; ++byte) {
+    leads_back = machine_.next(state, static_cast<uint8_t>(byte)) == state;
+  }
+  const uint64_t kinds = leads_back && !machine_.ends(state) ? machine_.loops(state) : 0;
+  if (kinds != 0) {
+    tokens |= *trie_->of_kinds(kinds);
+  }
+  return kinds;
+}
+
 // Adds the tokens below the node that the state can take, and the nodes where its rule may have ended, but for those
-// of fewer than `least_depth` bytes.
-void TokenMasks::walk(State state, uint32_t node, uint32_t least_depth, TokenSet& tokens, std::vector<Exit>& exits) {
+// of fewer than `least_depth` bytes, and for tokens of nothing but characters of known kinds.
+void TokenMasks::walk(State state, uint32_t node, uint32_t least_depth, uint64_t known_kinds, TokenSet& tokens,
+                      std::vector<Exit>& exits) {
   const std::vector<TokenTrie::Node>& nodes = trie_->nodes();
   const auto add_tokens = [&](uint32_t first, uint32_t last) {
     for (const int32_t token : trie_->tokens(first, last)) {
@@ -152,7 +175,8 @@ void TokenMasks::walk(State state, uint32_t node, uint32_t least_depth, TokenSet
   path_[nodes[node].depth] = nodes[node].height < machine_.reach(state) ? machine_.far(state) : state;
   for (uint32_t i = node + 1; i < end;) {
     const TokenTrie::Node& here = nodes[i];
-    if (uint32_t{here.depth} + here.height < least_depth) {
+    const bool known = known_kinds != 0 && trie_->only_kinds(i, known_kinds);
+    if (known || uint32_t{here.depth} + here.height < least_depth) {
       i = here.end;
       continue;
     }

@@ -49,7 +49,9 @@ class TokenMasks {
   std::vector<Group> groups_of(const GrammarState& state) const;
   void visit(const GrammarState& state, const std::vector<Exit>& from, TokenSet& tokens);
   const Found& find(State state);
-  void walk(State state, uint32_t node, uint32_t least_depth, TokenSet& tokens, std::vector<Exit>& exits);
+  uint64_t add_loops(State state, TokenSet& tokens);
+  void walk(State state, uint32_t node, uint32_t least_depth, uint64_t known_kinds, TokenSet& tokens,
+            std::vector<Exit>& exits);
   std::vector<uint32_t> nodes_below(const Exit& exit);
   void count_walked();
   bool takes_all_below(State state, State before, uint32_t node);

@@ -40,6 +40,7 @@ TokenTrie::TokenTrie(std::vector<std::string> bytes) : bytes_(std::move(bytes)) 
   add_nodes();
   find_heights();
   find_kinds();
+  find_kinds_to();
   find_short();
 }
 
@@ -91,11 +92,76 @@ void TokenTrie::find_kinds() {
   }
 }
 
+void TokenTrie::find_kinds_to() {
+  kinds_to_.resize(nodes_.size());
+  std::vector<std::span<const ByteRange>> rests(std::size_t{longest_} + 1);  // of the last character, by depth
+  std::vector<uint32_t> path(rests.size());                                  // nodes by depth
+  for (uint32_t i = 1; i < nodes_.size(); ++i) {
+    Node& node = nodes_[i];
+    const uint32_t parent = path[node.depth - 1U];
+    std::span<const ByteRange> rest = rests[node.depth - 1U];
+    kinds_to_[i] = kinds_to_[parent];
+    node.chars = nodes_[parent].chars;
+    if (rest.empty()) {
+      const CharStart start = char_start(node.byte);
+      kinds_to_[i] |= start.kind;
+      ++node.chars;
+      rest = start.rest;
+    } else {
+      kinds_to_[i] |= rest.front().has(node.byte) ? 0 : kBrokenText;
+      rest = rest.subspan(1);
+    }
+    node.whole = rest.empty();
+    path[node.depth] = i;
+    rests[node.depth] = rest;
+  }
+}
+
+std::shared_ptr<const TokenSet> TokenTrie::of_kinds(uint64_t kinds) const {
+  constexpr std::size_t kMostKept = 16;
+  const std::lock_guard lock(mutex_);
+  const auto known = of_kinds_.find(kinds);
+  if (known != of_kinds_.end()) {
+    return known->second;
+  }
+  if (of_kinds_.size() >= kMostKept) {
+    of_kinds_.clear();
+  }
+  return of_kinds_[kinds] = std::make_shared<const TokenSet>(find_of_kinds(kinds));
+}
+
+TokenSet TokenTrie::find_of_kinds(uint64_t kinds) const {
+  TokenSet found(vocab());
+  for (uint32_t node = 1; node < nodes_.size();) {
+    const bool none_below = (kinds_to_[node] & ~kinds) != 0;
+    const uint32_t next = none_below || only_kinds(node, kinds) ? nodes_[node].end : node + 1;
+    for (const int32_t token : none_below ? std::span<const int32_t>() : tokens(node, next)) found.add(token);
+    node = next;
+  }
+  return found;
+}
+
+TokenSet TokenTrie::of_chars(const TokenSet& tokens, uint32_t most) const {
+  TokenSet found = tokens;
+  found &= of_few_chars_.at(std::min(most, kMostShort));
+  for (const LongToken& token : of_many_chars_) {
+    if (token.chars <= most && tokens.has(token.token)) found.add(token.token);
+  }
+  return found;
+}
+
 void TokenTrie::find_short() {
   shorter_.fill(TokenSet(vocab()));
   for (const int32_t token : ordered_) {
     for (std::size_t bytes = bytes_of(token).size() + 1; bytes <= kMostShort; ++bytes) {
       shorter_.at(bytes).add(token);
+    }
+  }
+  of_few_chars_.fill(TokenSet(vocab()));
+  for (uint32_t node = 1; node < nodes_.size(); ++node) {
+    for (const int32_t token : tokens(node, node + 1)) {
+      if (nodes_[node].chars > kMostShort) of_many_chars_.push_back({token, nodes_[node].chars});
+      for (std::size_t chars = nodes_[node].chars; chars <= kMostShort; ++chars) of_few_chars_.at(chars).add(token);
     }
   }
 }

@@ -2,6 +2,9 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 #include <vector>
@@ -11,7 +14,7 @@
 namespace longship {
 
 /// The bytes of a vocabulary's tokens as a tree, which is walked in the order of its nodes: a node, then what is below
-/// it. Immutable; any thread may use it.
+/// it. Does not change; any thread may use it.
 class TokenTrie {
  public:
   struct Node {
@@ -19,12 +22,13 @@ class TokenTrie {
     uint32_t first_token = 0;  ///< Tokens that end before this node, in the order of the nodes.
     uint16_t depth = 0;        ///< Bytes up to here.
     uint16_t height = 0;       ///< Most bytes from here to the end of a token.
+    uint16_t chars = 0;        ///< Characters that begin up to here.
     uint8_t byte = 0;          ///< The last byte up to here.
+    bool whole = true;         ///< The last character ends here, as far as that is known.
   };
 
   /// `bytes` of each token by its id; those of special tokens as special_bytes(); empty: one that no
-  /// grammar allows. Tokens of more than 65,535
-  /// bytes count as such.
+  /// grammar allows. Tokens of more than 65,535 bytes count as such.
   explicit TokenTrie(std::vector<std::string> bytes);
 
   const std::vector<Node>& nodes() const { return nodes_; }  ///< The root first.
@@ -35,6 +39,11 @@ class TokenTrie {
   }
   /// Bits of CharKinds of all that stands below a node, where a character begins behind it.
   uint64_t kinds_below(uint32_t node) const { return kinds_[node]; }
+  /// Whether all tokens that end at the node or below are characters of these kinds, of which the last may not be
+  /// whole. Not known, and false, within a character.
+  bool only_kinds(uint32_t node, uint64_t kinds) const {
+    return nodes_[node].whole && ((kinds_to_[node] | kinds_[node]) & ~kinds) == 0;
+  }
   const std::string& bytes_of(int32_t token) const { return bytes_[static_cast<std::size_t>(token)]; }
   int64_t vocab() const { return static_cast<int64_t>(bytes_.size()); }
   uint32_t longest() const { return longest_; }  ///< Token, in bytes.
@@ -43,18 +52,35 @@ class TokenTrie {
   static constexpr uint32_t kMostShort = 32;
   const TokenSet& shorter_than(uint32_t bytes) const { return shorter_[bytes]; }
 
+  /// The tokens that are characters of these kinds, of which the last may not be whole.
+  std::shared_ptr<const TokenSet> of_kinds(uint64_t kinds) const;
+  /// Those of such tokens, `tokens`, that have at most so many characters.
+  TokenSet of_chars(const TokenSet& tokens, uint32_t most) const;
+
  private:
+  struct LongToken {
+    int32_t token = 0;
+    uint32_t chars = 0;
+  };
+
   void add_nodes();
   void find_heights();
   void find_kinds();
+  void find_kinds_to();
   void find_short();
+  TokenSet find_of_kinds(uint64_t kinds) const;
 
   std::vector<std::string> bytes_;
   std::vector<Node> nodes_;
   std::vector<int32_t> ordered_;
   std::vector<uint64_t> kinds_;
+  std::vector<uint64_t> kinds_to_;  ///< Of the characters up to a node, of which the last may not be whole.
   std::array<TokenSet, kMostShort + 1> shorter_;
+  std::array<TokenSet, kMostShort + 1> of_few_chars_;  ///< By the most characters.
+  std::vector<LongToken> of_many_chars_;               ///< The others.
   uint32_t longest_ = 0;
+  mutable std::mutex mutex_;
+  mutable std::map<uint64_t, std::shared_ptr<const TokenSet>> of_kinds_;  ///< Those asked for; a few.
 };
 
 }  // namespace longship
