@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <span>
+#include <vector>
 
 #include "core/utf8.h"
 
@@ -14,6 +16,7 @@ constexpr uint32_t kLastCodePoint = 0x10FFFF;
 constexpr CodePointSet::Range kSurrogates{0xD800, 0xDFFF};
 
 using Encoded = std::array<uint8_t, 4>;
+using Sequence = std::vector<ByteSet>;
 
 // The bytes of a code point, and their number.
 std::size_t encode(uint32_t code_point, Encoded& bytes) {
@@ -36,18 +39,18 @@ std::size_t encode(uint32_t code_point, Encoded& bytes) {
 
 // Code points of one encoded length as sequences of byte ranges: a range is cut until the bytes behind the first that
 // differs run over all of 80 to BF.
-void add_sequences(Grammar& grammar, uint32_t first, uint32_t last, std::vector<ExprId>& out) {
+void add_sequences(uint32_t first, uint32_t last, std::vector<Sequence>& out) {
   for (unsigned shift = 6; shift <= 18; shift += 6) {
     const uint32_t low = (uint32_t{1} << shift) - 1;
     if ((first & ~low) != (last & ~low)) {
       if ((first & low) != 0) {
-        add_sequences(grammar, first, first | low, out);
-        add_sequences(grammar, (first | low) + 1, last, out);
+        add_sequences(first, first | low, out);
+        add_sequences((first | low) + 1, last, out);
         return;
       }
       if ((last & low) != low) {
-        add_sequences(grammar, first, (last & ~low) - 1, out);
-        add_sequences(grammar, last & ~low, last, out);
+        add_sequences(first, (last & ~low) - 1, out);
+        add_sequences(last & ~low, last, out);
         return;
       }
     }
@@ -56,11 +59,35 @@ void add_sequences(Grammar& grammar, uint32_t first, uint32_t last, std::vector<
   Encoded to{};
   const std::size_t length = encode(first, from);
   encode(last, to);
-  std::vector<ExprId> parts;
+  Sequence parts;
   for (std::size_t i = 0; i < length; ++i) {
-    parts.push_back(grammar.bytes(ByteSet::range(from[i], to[i])));
+    parts.push_back(ByteSet::range(from[i], to[i]));
   }
-  out.push_back(grammar.sequence(std::move(parts)));
+  out.push_back(std::move(parts));
+}
+
+// One of the sequences, of which `depth` bytes are read; those that go on alike are neighbours. What has one beginning
+// is read once, and what differs in its last byte is one set.
+ExprId one_of_sequences(Grammar& grammar, std::span<const Sequence> sequences, std::size_t depth) {
+  ByteSet last;
+  std::vector<ExprId> alternatives;
+  while (!sequences.empty()) {
+    const ByteSet& set = sequences.front()[depth];
+    if (sequences.front().size() == depth + 1) {
+      last = last | set;
+      sequences = sequences.subspan(1);
+      continue;
+    }
+    const auto end = std::find_if(sequences.begin(), sequences.end(), [&](const Sequence& other) {
+      return other.size() == depth + 1 || !(other[depth] == set);
+    });
+    const auto count = static_cast<std::size_t>(end - sequences.begin());
+    alternatives.push_back(
+        grammar.sequence({grammar.bytes(set), one_of_sequences(grammar, sequences.first(count), depth + 1)}));
+    sequences = sequences.subspan(count);
+  }
+  alternatives.push_back(grammar.bytes(last));
+  return grammar.choice(alternatives);
 }
 
 }  // namespace
@@ -140,16 +167,16 @@ bool is_character(uint32_t code_point) {
 
 ExprId utf8_of(Grammar& grammar, const CodePointSet& set) {
   constexpr std::array<uint32_t, 4> kLastOfLength = {0x7F, 0x7FF, 0xFFFF, kLastCodePoint};
-  std::vector<ExprId> sequences;
+  std::vector<Sequence> sequences;
   for (auto [first, last] : set.ranges()) {
     for (const uint32_t end : kLastOfLength) {
       if (first <= end && first <= last) {
-        add_sequences(grammar, first, std::min(last, end), sequences);
+        add_sequences(first, std::min(last, end), sequences);
         first = std::min(last, end) + 1;
       }
     }
   }
-  return grammar.choice(sequences);
+  return one_of_sequences(grammar, sequences, 0);
 }
 
 }  // namespace longship

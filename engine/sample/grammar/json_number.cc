@@ -209,13 +209,13 @@ ExprId integer_between(Grammar& grammar, int64_t least, int64_t most) {
 
 ExprId number_between(Grammar& grammar, const std::optional<NumberBound>& least,
                       const std::optional<NumberBound>& most) {
-  for (const auto& bound : {least, most}) {
-    if (bound && !(std::abs(bound->value) < kMostNumber)) {
-      refuse_grammar("a bound of a number is 10^15 or more");
-    }
+  if ((least && !(least->value < kMostNumber)) || (most && !(most->value > -kMostNumber))) {
+    refuse_grammar("numbers of 10^15 and more, or of -10^15 and less, are not written within bounds");
   }
-  const NumberBound low = least.value_or(NumberBound{-kMostNumber, true});
-  const NumberBound high = most.value_or(NumberBound{kMostNumber, true});
+  const NumberBound lowest{-kMostNumber, true};
+  const NumberBound highest{kMostNumber, true};
+  const NumberBound low = least && least->value > lowest.value ? *least : lowest;
+  const NumberBound high = most && most->value < highest.value ? *most : highest;
   std::vector<ExprId> parts;
   if (low.value < 0) {
     const Decimal nearest = high.value < 0 ? decimal_of(high.value, high.exclusive) : Decimal{.exclusive = true};

@@ -15,8 +15,8 @@ struct NumberBound {
   bool exclusive = false;
 };
 
-/// Numbers within the bounds, written without an exponent, with at most 17 digits behind those of the bounds. Errors:
-/// kUsage for bounds that are 10^15 or more apart from 0.
+/// Numbers within the bounds and between -10^15 and 10^15, written without an exponent, with at most 17 digits behind
+/// those of the bounds. Errors: kUsage for bounds that all those numbers are outside of.
 ExprId number_between(Grammar& grammar, const std::optional<NumberBound>& least,
                       const std::optional<NumberBound>& most);
 

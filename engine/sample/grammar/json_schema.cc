@@ -39,6 +39,40 @@ int64_t check_size(const Json& json, int depth) {
   return nodes;
 }
 
+// References are looked up in the whole schema: a part that has an address, and so a root, of its own is no place for
+// them.
+void check_addresses(const Json& json, bool is_root, bool within) {
+  if (json.is_array()) {
+    for (const Json& item : json.as_array()) check_addresses(item, false, within);
+  }
+  if (!json.is_object()) return;
+  for (const char* keyword : {"$id", "id"}) {
+    const Json* address = json.find(keyword);
+    within =
+        within || (!is_root && address != nullptr && address->is_string() && !address->as_string().starts_with('#'));
+  }
+  const Json* reference = json.find("$ref");
+  if (within && reference != nullptr && reference->is_string()) {
+    refuse_schema("a \"$ref\" within a schema that has an \"$id\" of its own is not supported");
+  }
+  for (const auto& [key, value] : json.as_object()) {
+    const bool is_value = key == "enum" || key == "const" || key == "default" || key == "examples";
+    if (!is_value) check_addresses(value, false, within);
+  }
+}
+
+// A value that is to be written as it is. Larger numbers have lost their last digits.
+void check_exact(const Json& value) {
+  constexpr double kMost = 9223372036854775808.0;
+  if (value.is_double() && std::abs(value.as_double()) >= kMost) {
+    refuse_schema("a number of \"enum\" or \"const\" that has more than 64 bits is not supported");
+  }
+  if (value.is_array()) std::ranges::for_each(value.as_array(), check_exact);
+  if (value.is_object()) {
+    for (const auto& [key, member] : value.as_object()) check_exact(member);
+  }
+}
+
 class SchemaReader {
  public:
   SchemaReader(Grammar& grammar, const Json& root)
@@ -46,6 +80,7 @@ class SchemaReader {
 
   ExprId read() {
     check_size(root_, 0);
+    check_addresses(root_, true, false);
     const RuleId root = grammar_.add_rule("#");
     rules_["#"] = root;
     pending_.emplace_back(root, root_);
@@ -120,6 +155,7 @@ class SchemaReader {
     std::erase_if(rest.as_object(), [](const Json::Member& member) { return member.first == "enum"; });
     std::vector<std::string> texts;
     for (const Json& value : values.as_array()) {
+      check_exact(value);
       if (facts_.holds(rest, value)) texts.push_back(dump_json(value));
     }
     return grammar_.one_of(std::move(texts));
@@ -183,15 +219,23 @@ class SchemaReader {
     const char* keyword = pattern != nullptr ? "pattern" : "format";
     const Json& said = pattern != nullptr ? *pattern : *format;
     if (!said.is_string()) refuse_schema("\"" + std::string(keyword) + "\" is no string");
-    const Regex regex = pattern != nullptr ? with_pattern(said.as_string()) : with_format(said.as_string());
+    const Regex& regex = quoted_regex(keyword, said.as_string());
     if (regex.least < least || (most != kUnbounded && regex.most > most)) {
       refuse_schema("\"" + std::string(keyword) + "\" has strings outside of minLength and maxLength");
     }
-    return text_.quoted(regex.expr);
+    return regex.expr;
   }
 
-  Regex with_pattern(const std::string& pattern) {
-    return add_regex(grammar_, pattern, RegexAnchors::kAnywhere, json_char_of);
+  // A string with its quotes; a rule for each pattern and format, wherever it is used.
+  const Regex& quoted_regex(const std::string& keyword, const std::string& said) {
+    const auto [known, is_new] = regexes_.try_emplace({keyword, said});
+    if (is_new) {
+      Regex regex =
+          keyword == "pattern" ? add_regex(grammar_, said, RegexAnchors::kAnywhere, json_char_of) : with_format(said);
+      regex.expr = as_rule(keyword + " " + said.substr(0, 60), text_.quoted(regex.expr));
+      known->second = regex;
+    }
+    return known->second;
   }
 
   Regex with_format(const std::string& format) {
@@ -293,7 +337,7 @@ class SchemaReader {
     for (std::size_t i = properties.size(); i-- > 0;) {
       const auto& [name, schema] = properties[i];
       const ExprId pair = grammar_.sequence({text_.string_of(name), text_.colon(), value(schema)});
-      const ExprId behind = as_rule(name, later);
+      const ExprId behind = as_rule("behind " + name, later);
       const bool may_miss = !required.contains(name);
       first = grammar_.choice({grammar_.sequence({pair, behind}), may_miss ? first : grammar_.nothing()});
       later =
@@ -351,7 +395,7 @@ class SchemaReader {
   }
 
   ExprId as_rule(const std::string& name, ExprId body) {
-    const RuleId rule = grammar_.add_rule("behind " + name, true);
+    const RuleId rule = grammar_.add_rule(name, true);
     grammar_.define(rule, body);
     return grammar_.call(rule);
   }
@@ -362,6 +406,7 @@ class SchemaReader {
   SchemaFacts facts_;
   JsonText text_;
   std::map<std::string, RuleId> rules_;
+  std::map<std::pair<std::string, std::string>, Regex> regexes_;  ///< By keyword and what it says.
   std::vector<std::pair<RuleId, Json>> pending_;
 };
 

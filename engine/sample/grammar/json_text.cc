@@ -140,9 +140,14 @@ ExprId JsonText::string_other_than(const std::vector<std::string>& names) {
   if (names.empty()) {
     return string();
   }
+  constexpr std::size_t kMostLength = 500;
   std::vector<std::u32string> sorted;
   for (const std::string& name : names) {
     sorted.push_back(code_points_of(name));
+    if (sorted.back().size() > kMostLength) {
+      refuse_grammar("a name of more than " + std::to_string(kMostLength) +
+                     " characters, beside which there may be others");
+    }
   }
   std::sort(sorted.begin(), sorted.end());
   sorted.erase(std::unique(sorted.begin(), sorted.end()), sorted.end());

@@ -4,9 +4,7 @@
 #include <optional>
 #include <string_view>
 
-#include "engine/sample/grammar/automaton.h"
 #include "engine/sample/grammar/json_format.h"
-#include "engine/sample/grammar/regex.h"
 #include "engine/sample/grammar/schema_words.h"
 
 namespace longship {
@@ -18,14 +16,6 @@ constexpr int kMostDepth = 64;
 uint32_t characters_of(const std::string& text) {
   return static_cast<uint32_t>(
       std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80; }));
-}
-
-bool is_match(std::string_view pattern, RegexAnchors anchors, const std::string& text) {
-  Grammar grammar;
-  const RuleId root = grammar.add_rule("root");
-  grammar.define(root, add_regex(grammar, pattern, anchors).expr);
-  const Automaton automaton(grammar);
-  return automaton.advance(automaton.start(), text).may_end;
 }
 
 bool is_within(const Json& schema, double x) {
@@ -93,7 +83,7 @@ bool SchemaFacts::holds_all(const Json& schema, const Json& value) {
   }
   if (const Json* values = schema.find("enum"); values != nullptr && values->is_array()) {
     const auto& all = values->as_array();
-    if (std::find(all.begin(), all.end(), value) == all.end()) return false;
+    if (std::none_of(all.begin(), all.end(), [&](const Json& one) { return same_value(one, value); })) return false;
   }
   if (schema.find("type") != nullptr) {
     const std::vector<std::string> types = types_of(schema);
@@ -106,7 +96,18 @@ bool SchemaFacts::holds_all(const Json& schema, const Json& value) {
   return !value.is_object() || holds_object(schema, value);
 }
 
-bool SchemaFacts::holds_string(const Json& schema, const std::string& text) const {
+bool SchemaFacts::is_match(const std::string& pattern, RegexAnchors anchors, const std::string& text) {
+  std::shared_ptr<const Automaton>& automaton = patterns_[{anchors, pattern}];
+  if (automaton == nullptr) {
+    Grammar grammar;
+    const RuleId root = grammar.add_rule("root");
+    grammar.define(root, add_regex(grammar, pattern, anchors).expr);
+    automaton = std::make_shared<const Automaton>(grammar);
+  }
+  return automaton->advance(automaton->start(), text).may_end;
+}
+
+bool SchemaFacts::holds_string(const Json& schema, const std::string& text) {
   const uint32_t length = characters_of(text);
   if (is_out_of_order(count_of(schema, "minLength"), length) ||
       is_out_of_order(length, count_of(schema, "maxLength"))) {
@@ -118,7 +119,7 @@ bool SchemaFacts::holds_string(const Json& schema, const std::string& text) cons
   }
   const Json* format = schema.find("format");
   const auto known = format != nullptr && format->is_string() ? pattern_of_format(format->as_string()) : std::nullopt;
-  return !known || is_match(*known, RegexAnchors::kWholeText, text);
+  return !known || is_match(std::string(*known), RegexAnchors::kWholeText, text);
 }
 
 bool SchemaFacts::holds_array(const Json& schema, const Json& array) {

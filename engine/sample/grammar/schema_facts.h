@@ -1,8 +1,13 @@
 #pragma once
 
+#include <map>
+#include <memory>
 #include <string>
+#include <utility>
 
 #include "core/json.h"
+#include "engine/sample/grammar/automaton.h"
+#include "engine/sample/grammar/regex.h"
 #include "engine/sample/grammar/schema_merge.h"
 
 namespace longship {
@@ -21,13 +26,15 @@ class SchemaFacts {
 
  private:
   bool holds_all(const Json& schema, const Json& value);
-  bool holds_string(const Json& schema, const std::string& text) const;
+  bool holds_string(const Json& schema, const std::string& text);
+  bool is_match(const std::string& pattern, RegexAnchors anchors, const std::string& text);
   bool holds_array(const Json& schema, const Json& array);
   bool holds_object(const Json& schema, const Json& object);
   bool types_apart(const Json& a, const Json& b, const std::string& type);
   bool objects_apart(const Json& a, const Json& b);
 
   SchemaMerge& merge_;
+  std::map<std::pair<RegexAnchors, std::string>, std::shared_ptr<const Automaton>> patterns_;  ///< That were asked for.
   int depth_ = 0;
 };
 

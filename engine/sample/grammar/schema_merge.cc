@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <charconv>
+#include <map>
 #include <set>
 #include <string>
 
+#include "engine/sample/grammar/code_points.h"
 #include "engine/sample/grammar/grammar.h"
+#include "engine/sample/grammar/schema_words.h"
 
 namespace longship {
 
@@ -30,32 +33,44 @@ Json::Array as_list(const Json& value) {
   return value.is_array() ? value.as_array() : Json::Array{value};
 }
 
+std::set<std::string> canonical_values(const Json& list) {
+  std::set<std::string> values;
+  for (const Json& value : as_list(list)) values.insert(canonical(value));
+  return values;
+}
+
 // Types that both lists have; an integer is a number.
 Json common_types(const Json& a, const Json& b) {
+  const std::set<std::string> mine = canonical_values(a);
+  const std::set<std::string> others = canonical_values(b);
+  const auto has = [](const std::set<std::string>& types, const Json& type) { return types.contains(canonical(type)); };
   Json::Array types;
-  for (const Json& x : as_list(a)) {
-    for (const Json& y : as_list(b)) {
-      const bool integer =
-          (x == Json("integer") && y == Json("number")) || (x == Json("number") && y == Json("integer"));
-      if (x == y || integer) types.push_back(integer ? Json("integer") : x);
-    }
+  for (const char* name : {"object", "array", "string", "number", "integer", "boolean", "null"}) {
+    const Json type(name);
+    const Json wider(name == std::string_view("integer") ? "number" : name);
+    const bool both = has(mine, type) && has(others, type);
+    if (both || (has(mine, type) && has(others, wider)) || (has(mine, wider) && has(others, type)))
+      types.push_back(type);
   }
   return types;
 }
 
 Json common_values(const Json& a, const Json& b) {
+  const std::set<std::string> others = canonical_values(b);
   Json::Array values;
-  for (const Json& x : as_list(a)) {
-    const Json::Array others = as_list(b);
-    if (std::find(others.begin(), others.end(), x) != others.end()) values.push_back(x);
+  for (const Json& value : as_list(a)) {
+    if (others.contains(canonical(value))) values.push_back(value);
   }
   return values;
 }
 
 Json united(const Json& a, const Json& b) {
-  Json::Array all = as_list(a);
-  for (const Json& value : as_list(b)) {
-    if (std::find(all.begin(), all.end(), value) == all.end()) all.push_back(value);
+  std::set<std::string> known;
+  Json::Array all;
+  for (const Json* list : {&a, &b}) {
+    for (const Json& value : as_list(*list)) {
+      if (known.insert(canonical(value)).second) all.push_back(value);
+    }
   }
   return all;
 }
@@ -72,8 +87,12 @@ void restrict_others(Json& properties, const Json& b) {
   const Json* others = b.find("additionalProperties");
   if (others == nullptr || !properties.is_object()) return;
   const Json* named = b.find("properties");
+  std::set<std::string_view> names;
+  if (named != nullptr && named->is_object()) {
+    for (const auto& [name, schema] : named->as_object()) names.insert(name);
+  }
   for (auto& [name, schema] : properties.as_object()) {
-    if (named == nullptr || named->find(name) == nullptr) schema = all_of(schema, *others);
+    if (!names.contains(name)) schema = all_of(schema, *others);
   }
 }
 
@@ -83,15 +102,22 @@ Json joined_properties(const Json& a, const Json& b) {
   restrict_others(result, b);
   restrict_others(more, a);
   if (!result.is_object() || !more.is_object()) refuse_schema("\"properties\" is no object");
+  Json::Object& members = result.as_object();
+  std::map<std::string, std::size_t> places;
+  for (std::size_t i = 0; i < members.size(); ++i) places.emplace(members[i].first, i);
   for (const auto& [name, schema] : more.as_object()) {
-    const Json* known = result.find(name);
-    result.set(name, known == nullptr ? schema : all_of(*known, schema));
+    const auto [place, is_new] = places.emplace(name, members.size());
+    if (is_new) {
+      members.emplace_back(name, schema);
+    } else {
+      members[place->second].second = all_of(members[place->second].second, schema);
+    }
   }
   return result;
 }
 
 Json joined(const std::string& keyword, const Json& a, const Json& b) {
-  if (a == b || is_annotation(keyword)) return a;
+  if (a == b || !is_keyword(keyword)) return a;
   if (keyword == "type") return common_types(a, b);
   if (keyword == "enum") return common_values(a, b);
   if (keyword == "required") return united(a, b);
@@ -102,7 +128,6 @@ Json joined(const std::string& keyword, const Json& a, const Json& b) {
   for (const char* most : {"maximum", "maxLength", "maxItems", "maxProperties", "exclusiveMaximum"}) {
     if (keyword == most) return tighter(a, b, false);
   }
-  if (keyword == "nullable") return a == Json(true) && b == Json(true);
   refuse_schema("\"" + keyword + "\" comes in two schemas for one value, which is not supported");
 }
 
@@ -116,8 +141,14 @@ int64_t size_of(const Json& json) {
   return size;
 }
 
-// A constant is a choice of one.
-Json with_enum(Json schema) {
+// Without words that others stand for: a constant is a choice of one, and what OpenAPI calls nullable has one type
+// more.
+Json in_few_words(Json schema) {
+  if (const Json* nullable = schema.find("nullable"); nullable != nullptr) {
+    const bool also_null = *nullable == Json(true) && schema.find("type") != nullptr;
+    std::erase_if(schema.as_object(), [](const Json::Member& member) { return member.first == "nullable"; });
+    if (also_null) schema.set("type", united(*schema.find("type"), Json("null")));
+  }
   if (const Json* constant = schema.find("const"); constant != nullptr) {
     const Json only = Json::Array{*constant};
     std::erase_if(schema.as_object(), [](const Json::Member& member) { return member.first == "const"; });
@@ -130,6 +161,18 @@ Json without(const Json& schema, std::string_view keyword) {
   Json rest = schema;
   std::erase_if(rest.as_object(), [&](const Json::Member& member) { return member.first == keyword; });
   return rest;
+}
+
+// As a reference is a URI. A % that is none of an escape stands for itself.
+std::string percent_decoded(std::string_view text) {
+  std::string result;
+  while (!text.empty()) {
+    std::string_view rest = text.substr(1);
+    const auto byte = text.front() == '%' ? take_hex(rest, 2) : std::nullopt;
+    result += byte ? static_cast<char>(*byte) : text.front();
+    text = rest;
+  }
+  return result;
 }
 
 }  // namespace
@@ -150,6 +193,7 @@ bool is_annotation(std::string_view keyword) {
                                                           "$comment",
                                                           "$schema",
                                                           "$id",
+                                                          "$anchor",
                                                           "id",
                                                           "$defs",
                                                           "definitions",
@@ -186,7 +230,8 @@ const Json& SchemaMerge::target(std::string_view reference) const {
     refuse_schema("\"$ref\" leads out of the schema: " + std::string(reference.substr(0, 100)));
   }
   const Json* here = &root_;
-  std::string_view rest = reference.substr(1);
+  const std::string pointer = percent_decoded(reference.substr(1));
+  std::string_view rest = pointer;
   while (!rest.empty()) {
     if (rest.front() != '/') fail();
     rest.remove_prefix(1);
@@ -213,7 +258,7 @@ Json SchemaMerge::flat(const Json& schema) {
   if (!schema.is_object()) refuse_schema("a schema is " + std::string(schema.type_name()) + ", not an object");
   spend(schema);
   if (++depth_ > kMostDepth) refuse_schema("\"$ref\" or \"allOf\" leads to itself, or is nested too deep");
-  Json result = with_enum(schema);
+  Json result = in_few_words(schema);
   if (const Json* reference = schema.find("$ref"); reference != nullptr) {
     if (!reference->is_string()) refuse_schema("\"$ref\" is no string");
     result = both(target(reference->as_string()), without(result, "$ref"));

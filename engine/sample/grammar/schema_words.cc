@@ -29,16 +29,17 @@ const std::vector<Family>& families() {
 }
 
 bool is_supported(std::string_view keyword) {
-  static const std::set<std::string_view> kOthers = {"type",  "enum", "const",    "anyOf",  "oneOf",
-                                                     "allOf", "$ref", "nullable", "$anchor"};
+  static const std::set<std::string_view> kOthers = {"type",  "enum",  "const", "anyOf",
+                                                     "oneOf", "allOf", "$ref",  "nullable"};
   const auto has = [&](const Family& family) {
     return std::find(family.keywords.begin(), family.keywords.end(), keyword) != family.keywords.end();
   };
   return kOthers.contains(keyword) || is_annotation(keyword) || std::any_of(families().begin(), families().end(), has);
 }
 
-// Words of JSON Schema that would change the meaning. Words that are none of its words mean nothing.
-bool is_unsupported(std::string_view keyword, const Json& value) {
+// Words of JSON Schema that would change the meaning, those of old drafts as well. Words that are none of its words
+// mean nothing.
+bool is_unsupported(std::string_view keyword) {
   static const std::set<std::string_view> kKeywords = {"not",
                                                        "if",
                                                        "then",
@@ -57,9 +58,38 @@ bool is_unsupported(std::string_view keyword, const Json& value) {
                                                        "additionalItems",
                                                        "multipleOf",
                                                        "$dynamicRef",
-                                                       "$recursiveRef"};
-  const bool changes_nothing = (keyword == "uniqueItems" || keyword == "additionalItems") && value == Json(false);
-  return kKeywords.contains(keyword) && !changes_nothing;
+                                                       "$recursiveRef",
+                                                       "disallow",
+                                                       "divisibleBy",
+                                                       "extends"};
+  return kKeywords.contains(keyword);
+}
+
+bool changes_nothing(std::string_view keyword, const Json& value) {
+  return (keyword == "uniqueItems" || keyword == "additionalItems") && value == Json(false);
+}
+
+// A whole number that a double holds as an integer, as far as that goes.
+Json as_integer(const Json& value) {
+  constexpr double kMost = 9.2e18;
+  const bool whole =
+      value.is_double() && std::abs(value.as_double()) < kMost && std::floor(value.as_double()) == value.as_double();
+  return whole ? Json(static_cast<int64_t>(value.as_double())) : value;
+}
+
+Json canonical_form(const Json& value) {
+  if (value.is_array()) {
+    Json::Array items;
+    for (const Json& item : value.as_array()) items.push_back(canonical_form(item));
+    return items;
+  }
+  if (value.is_object()) {
+    Json::Object members;
+    for (const auto& [key, member] : value.as_object()) members.emplace_back(key, canonical_form(member));
+    std::sort(members.begin(), members.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+    return members;
+  }
+  return as_integer(value);
 }
 
 bool is_whole(const Json& value) {
@@ -70,10 +100,23 @@ bool is_whole(const Json& value) {
 
 void check_keywords(const Json& schema) {
   for (const auto& [keyword, value] : schema.as_object()) {
-    if (!is_supported(keyword) && is_unsupported(keyword, value)) {
+    if (is_unsupported(keyword) && !changes_nothing(keyword, value)) {
       refuse_schema("the keyword \"" + keyword + "\" is not supported");
     }
   }
+}
+
+bool same_value(const Json& a, const Json& b) {
+  if (a.is_array() || a.is_object()) return a.type_name() == b.type_name() && canonical_form(a) == canonical_form(b);
+  return as_integer(a) == as_integer(b);
+}
+
+std::string canonical(const Json& value) {
+  return dump_json(canonical_form(value));
+}
+
+bool is_keyword(std::string_view keyword) {
+  return (is_supported(keyword) && !is_annotation(keyword)) || is_unsupported(keyword);
 }
 
 bool is_of_type(const Json& value, const std::string& type) {
@@ -97,8 +140,6 @@ std::vector<std::string> types_of(const Json& schema) {
       types.push_back(one.as_string());
     }
   }
-  const Json* nullable = schema.find("nullable");
-  if (nullable != nullptr && *nullable == Json(true)) types.emplace_back("null");
   return types;
 }
 

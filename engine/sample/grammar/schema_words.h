@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -17,6 +18,13 @@ void check_keywords(const Json& schema);
 /// The types of a schema's values; of one that names none, those that its keywords are about, or all. Errors: kUsage.
 std::vector<std::string> types_of(const Json& schema);
 bool is_of_type(const Json& value, const std::string& type);
+
+/// Whether two values are equal: numbers by what they are, members in any order.
+bool same_value(const Json& a, const Json& b);
+/// One text for all values that are equal.
+std::string canonical(const Json& value);
+/// Whether the keyword is a word of JSON Schema that may change the meaning of a schema.
+bool is_keyword(std::string_view keyword);
 
 /// The number of minLength and the like, if it is there. Errors: kUsage.
 std::optional<uint32_t> count_of(const Json& schema, const char* keyword);

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include <chrono>
+#include <ctime>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -59,10 +59,9 @@ struct Hostile {
 inline void check_hostile(GrammarSpec::Kind kind, const std::vector<Hostile>& all) {
   for (const auto& [text, words] : all) {
     SCOPED_TRACE(text.substr(0, 60));
-    const auto start = std::chrono::steady_clock::now();
+    const std::clock_t start = std::clock();  // of this process: other programs may use the machine
     const std::string cause = refusal(kind, text);
-    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-    EXPECT_LT(seconds.count(), 0.2);
+    EXPECT_LT(static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC, 0.2);
     if (words.empty()) {
       EXPECT_EQ(cause, "");
     } else {

@@ -38,26 +38,30 @@ TEST(JsonSchema, NumbersWithBounds) {
   std::vector<std::string> inside;
   std::vector<std::string> outside;
   for (int i = -1300; i <= 1300; ++i) (i >= -123 && i <= 1021 ? inside : outside).push_back(std::to_string(i));
-  check(kSchema,
-        {{R"({"type":"integer","minimum":-123,"maximum":1021})", inside, outside},
-         {R"({"type":"integer","exclusiveMinimum":5,"exclusiveMaximum":8})", {"6", "7"}, {"5", "8", "06"}},
-         {R"({"type":"integer","minimum":1.5,"maximum":3.5})", {"2", "3"}, {"1", "4"}},
-         {R"({"type":"integer","maximum":-10})", {"-10", "-11", "-999999"}, {"-9", "0", "10"}},
-         {R"({"type":"integer","minimum":9007199254740993,"maximum":9007199254740995})",
-          {"9007199254740993", "9007199254740995"},
-          {"9007199254740992", "9007199254740996"}},
-         {R"({"type":"integer","minimum":0})", {"0", "10", "999999999999999999"}, {"-1"}},
-         {R"({"type":"number","minimum":0,"maximum":1})",
-          {"0", "1", "0.5", "1.0", "0.0000"},
-          {"1.01", "-0.1", "2", "1e-5"}},
-         {R"({"type":"number","exclusiveMinimum":0,"maximum":1})", {"0.01", "1"}, {"0", "0.0", "1.1"}},
-         {R"({"type":"number","minimum":-1.25,"exclusiveMaximum":2.5})",
-          {"-1.25", "-1.2", "-1", "-0.99", "0", "2", "2.4", "2.49999", "-1.2500"},
-          {"-1.26", "-1.3", "-2", "2.5", "2.50", "2.51", "3"}},
-         {R"({"type":"number","minimum":1.25,"maximum":1.5})",
-          {"1.25", "1.3", "1.50", "1.49"},
-          {"1", "1.2", "1.24", "1.51", "2", "1.6"}},
-         {R"({"type":"number","minimum":99.5})", {"99.5", "100", "99.75", "100000.1"}, {"99", "99.4", "-100"}}});
+  check(
+      kSchema,
+      {{R"({"type":"integer","minimum":-123,"maximum":1021})", inside, outside},
+       {R"({"type":"integer","exclusiveMinimum":5,"exclusiveMaximum":8})", {"6", "7"}, {"5", "8", "06"}},
+       {R"({"type":"integer","minimum":1.5,"maximum":3.5})", {"2", "3"}, {"1", "4"}},
+       {R"({"type":"integer","maximum":-10})", {"-10", "-11", "-999999"}, {"-9", "0", "10"}},
+       {R"({"type":"integer","minimum":9007199254740993,"maximum":9007199254740995})",
+        {"9007199254740993", "9007199254740995"},
+        {"9007199254740992", "9007199254740996"}},
+       {R"({"type":"integer","minimum":0})", {"0", "10", "999999999999999999"}, {"-1"}},
+       {R"({"type":"number","minimum":0,"maximum":1})",
+        {"0", "1", "0.5", "1.0", "0.0000"},
+        {"1.01", "-0.1", "2", "1e-5"}},
+       {R"({"type":"number","exclusiveMinimum":0,"maximum":1})", {"0.01", "1"}, {"0", "0.0", "1.1"}},
+       {R"({"type":"number","minimum":-1.25,"exclusiveMaximum":2.5})",
+        {"-1.25", "-1.2", "-1", "-0.99", "0", "2", "2.4", "2.49999", "-1.2500"},
+        {"-1.26", "-1.3", "-2", "2.5", "2.50", "2.51", "3"}},
+       {R"({"type":"number","minimum":1.25,"maximum":1.5})",
+        {"1.25", "1.3", "1.50", "1.49"},
+        {"1", "1.2", "1.24", "1.51", "2", "1.6"}},
+       {R"({"type":"number","minimum":99.5})", {"99.5", "100", "99.75", "100000.1"}, {"99", "99.4", "-100"}},
+       // Bounds beyond all numbers that are written.
+       {R"({"type":"number","minimum":-9223372036854775808,"maximum":1.5})", {"-99.5", "1.5"}, {"1.6", "1e5"}},
+       {R"({"type":"number","minimum":-1.8e308,"maximum":1.7976931348623157e308})", {"0", "-5.25", "123456789"}, {}}});
 }
 
 TEST(JsonSchema, Objects) {
@@ -146,7 +150,16 @@ TEST(JsonSchema, CombinationsAndReferences) {
        {R"({"properties":{"a":{"$ref":"#/definitions/t","description":"x"},"b":{"$ref":"#/definitions/t","maximum":5}},"definitions":{"t":{"type":"integer","minimum":0}}})",
         {R"({"a":9,"b":5})"},
         {R"({"b":6})", R"({"a":-1})"}},
-       {R"({"$ref":"#/$defs/a~1b","$defs":{"a/b":{"type":"null"}}})", {"null"}, {"1"}}});
+       {R"({"$ref":"#/$defs/a~1b","$defs":{"a/b":{"type":"null"}}})", {"null"}, {"1"}},
+       {R"({"$ref":"#/$defs/50%25%20off","$defs":{"50% off":{"type":"null"}}})", {"null"}, {"1"}},
+       // Words that are none of JSON Schema's may differ.
+       {R"({"allOf":[{"type":"integer","x-order":1},{"type":"integer","x-order":2}]})", {"1"}, {"null"}},
+       {R"({"allOf":[{"type":"integer","nullable":true},{"type":["integer","string"]}]})", {"1"}, {"null", "\"a\""}},
+       {R"({"type":"string","nullable":true})", {"\"a\"", "null"}, {"1"}},
+       {R"({"nullable":true,"anyOf":[{"type":"string"},{"type":"integer"}]})", {"\"a\"", "1"}, {"null"}},
+       {R"({"allOf":[{"enum":[1,2,{"a":1,"b":2},"x"]},{"enum":[1.0,{"b":2,"a":1},"y"]}]})",
+        {"1", R"({"a": 1, "b": 2})"},
+        {"2"}}});
 }
 
 TEST(JsonSchema, OneOfIsExactlyOne) {
@@ -168,7 +181,8 @@ TEST(JsonSchema, OneOfIsExactlyOne) {
       const char* schema :
       {R"({"oneOf":[{"type":"integer"},{"type":"number"}]})", R"({"oneOf":[{"type":"string"},{}]})",
        R"({"oneOf":[{"enum":["a"]},{"type":"string","pattern":"a"}]})",
-       R"({"type":"object","properties":{"k":{"type":"string"}},"oneOf":[{"required":["k"]},{"properties":{"n":{"type":"null"}},"required":["n"]}]})"}) {
+       R"({"type":"object","properties":{"k":{"type":"string"}},"oneOf":[{"required":["k"]},{"properties":{"n":{"type":"null"}},"required":["n"]}]})",
+       R"({"oneOf":[{"const":1},{"const":1.0}]})", R"({"oneOf":[{"const":{"a":1,"b":2}},{"const":{"b":2,"a":1}}]})"}) {
     EXPECT_NE(refusal(kSchema, schema).find("may describe the same value"), std::string::npos) << schema;
   }
 }
@@ -217,6 +231,12 @@ TEST(JsonSchema, RefusesByNameWhatItLacks) {
       {R"({"type":"string","pattern":"^a+$","maxLength":3})", "outside of minLength and maxLength"},
       {R"({"type":"text"})", "no type \"text\""},
       {R"({"type":7})", "\"type\""},
+      {R"({"type":"integer","divisibleBy":3})", "\"divisibleBy\""},
+      {R"({"const":12345678901234567890})", "64 bits"},
+      {R"({"enum":[[{"a":1e30}]]})", "64 bits"},
+      {R"({"type":"number","minimum":1e15})", "10^15"},
+      {R"({"$defs":{"a":{"$id":"a.json","$defs":{"b":{"type":"null"}},"items":{"$ref":"#/$defs/b"}}},"$ref":"#/$defs/a"})",
+       "\"$id\" of its own"},
       {R"({"$ref":"other.json"})", "leads out"},
       {R"({"$ref":"#/$defs/missing"})", "leads nowhere"},
       {R"({"$ref":"#"})", "call itself"},
@@ -252,6 +272,35 @@ TEST(JsonSchema, HostileSchemasAreQuick) {
     const std::string next = R"({"$ref":"#/$defs/d)" + std::to_string(i + 1) + "\"}";
     doubling += "\"d" + std::to_string(i) + R"(":{"allOf":[)" + next + "," + next + "]},";
   }
+  std::string names = R"({"required":[)";
+  std::string others = R"({"required":[)";
+  std::string properties = R"({"properties":{)";
+  std::string more = R"({"properties":{)";
+  std::string type_names;
+  for (int i = 0; i < 4000; ++i) {
+    names += "\"some name " + std::to_string(i) + "\",";
+    others += "\"some more " + std::to_string(i) + "\",";
+    if (i % 4 == 0) {
+      type_names += R"("string","null",)";
+      properties += "\"some property " + std::to_string(i) + R"(":{},)";
+      more += "\"some property " + std::to_string(3999 - i) + R"(":{},)";
+    }
+  }
+  std::string dates = R"({"properties":{)";
+  for (int i = 0; i < 1500; ++i) {
+    const std::string number = std::to_string(i);
+    dates += "\"date " + number + R"(":{"type":"string","format":"date-time","title":")" + number + "\"},";
+  }
+  const std::string types = R"({"type":[)" + type_names;
+  const auto both = [](const std::string& a, const std::string& b) { return R"({"allOf":[)" + a + "," + b + "]}"; };
+  check_hostile(kSchema,
+                {{enums + R"(1],"format":"uri"})", ""},
+                 {enums + R"(1],"pattern":"^v(a|l|u|e| |[0-9]{1,9}){1,60}$"})", ""},
+                 {both(enums + "1]}", enums + "2]}"), ""},
+                 {both(names + "\"a\"]}", others + "\"a\"]}"), "more than"},
+                 {both(properties + R"("a":{}}})", more + R"("a":{}}})"), ""},
+                 {both(types + "\"null\"]}", types + "\"integer\"]}"), ""},
+                 {R"({"additionalProperties":{},"properties":{")" + repeated("k", 100000) + R"(":{}}})", "a name of"}});
   check_hostile(kSchema, {{wide + R"("last":{}}})", ""},
                           {wide + R"("last":{}},"additionalProperties":true})", "more than"},
                           {enums + "1]}", ""},

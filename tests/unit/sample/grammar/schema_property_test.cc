@@ -3,11 +3,10 @@
 #include <random>
 
 #include "engine/sample/grammar/guides.h"
-#include "engine/text/tokenizer.h"
-#include "tests/support/data_path.h"
 #include "tests/unit/sample/grammar/accepts.h"
 #include "tests/unit/sample/grammar/json_validator.h"
 #include "tests/unit/sample/grammar/random_schema.h"
+#include "tests/unit/sample/grammar/random_text.h"
 
 namespace longship {
 namespace {
@@ -22,46 +21,6 @@ std::shared_ptr<const TokenTrie> pieces() {
     bytes.emplace_back(piece);
   }
   return std::make_shared<const TokenTrie>(std::move(bytes));
-}
-
-std::shared_ptr<const TokenTrie> tokens_of(const std::string& folder) {
-  const auto tokenizer = Tokenizer::load(data_path("tokenizers/" + folder));
-  std::vector<std::string> bytes;
-  for (int32_t id = 0; id < tokenizer->vocab_size(); ++id) {
-    bytes.emplace_back(tokenizer->is_special(id) ? std::string_view() : tokenizer->bytes_of(id));
-  }
-  return std::make_shared<const TokenTrie>(std::move(bytes));
-}
-
-// A random walk through the masks. With time the structure is left rather than gone deeper into: what closes is
-// preferred. Nothing if it did not end within the limit.
-std::optional<std::string> generate(TokenMasks& masks, std::mt19937& random) {
-  constexpr int kPatience = 60;
-  constexpr int kMostSteps = 3000;
-  const std::string closing = "\"]}0123456789,:";
-  GrammarState state = masks.automaton().start();
-  std::string text;
-  for (int step = 0; step < kMostSteps; ++step) {
-    if (state.may_end && (state.threads.empty() || random() % 3 == 0)) return text;
-    const TokenSet allowed = masks.allowed(state);
-    std::vector<int32_t> ids;
-    std::vector<int32_t> closers;
-    for (int32_t id = 0; id < allowed.size(); ++id) {
-      if (!allowed.has(id)) continue;
-      ids.push_back(id);
-      const std::string& bytes = masks.trie().bytes_of(id);
-      if (bytes.find_first_of(closing.substr(0, 3)) == 0) closers.push_back(id);
-    }
-    if (ids.empty()) {
-      ADD_FAILURE() << "no way on behind " << text;
-      return std::nullopt;
-    }
-    const bool close = step > kPatience && !closers.empty() && random() % 8 != 0;
-    const int32_t token = close ? closers[random() % closers.size()] : ids[random() % ids.size()];
-    text += masks.trie().bytes_of(token);
-    state = masks.automaton().advance(state, masks.trie().bytes_of(token));
-  }
-  return std::nullopt;
 }
 
 struct Outcome {
@@ -91,7 +50,7 @@ Outcome run(const std::shared_ptr<const TokenTrie>& trie, unsigned first, unsign
     TokenMasks masks(automaton, trie);
     std::mt19937 random(seed);
     for (int i = 0; i < texts; ++i) {
-      const std::optional<std::string> text = generate(masks, random);
+      const std::optional<std::string> text = random_text(masks, random);
       if (!text) {
         ++outcome.unfinished;
         continue;
