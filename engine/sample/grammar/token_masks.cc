@@ -74,10 +74,10 @@ void TokenMasks::visit(const GrammarState& state, const std::vector<Exit>& from,
       exits = found.exits;
     } else {
       for (const Exit& exit : from) {
-        walk(local, exit.node, 0, 0, tokens, exits);
+        walk(local, exit.node, 0, nullptr, tokens, exits);
         if (exit.below != LocalMachine::kDead && (trie_->kinds_below(exit.node) & machine_.starts(local)) != 0) {
           for (const uint32_t node : nodes_below(exit)) {
-            walk(local, node, 0, 0, tokens, exits);
+            walk(local, node, 0, nullptr, tokens, exits);
           }
         }
       }
@@ -134,36 +134,40 @@ const TokenMasks::Found& TokenMasks::find(State state) {
       std::ranges::for_each(nodes_below(exit), keep);
     }
   }
-  const uint64_t kinds = add_loops(state, found.tokens);
-  walk(state, 0, reach, kinds, found.tokens, found.exits);
+  const std::shared_ptr<const TokenTrie::Parts> parts = add_loops(state, found.tokens);
+  walk(state, 0, reach, parts.get(), found.tokens, found.exits);
   const std::size_t bytes = found.tokens.bytes() + found.exits.size() * sizeof(Exit);
   return rules_.add(state, std::move(found), bytes);
 }
 
 // Adds the tokens of those kinds of characters that lead the state back to itself, but for how often a repetition may
-// be counted. Returns the kinds; none where the rule may end behind each of them.
-uint64_t TokenMasks::add_loops(State state, TokenSet& tokens) {
+// be counted. Returns the parts of the tree by those kinds; nothing where the rule may end behind each of them.
+std::shared_ptr<const TokenTrie::Parts> TokenMasks::add_loops(State state, TokenSet& tokens) {
   if (machine_.reach(state) > 0) {
     const LocalMachine::Counted counted = machine_.counted(state);
-    if (counted.kinds != 0) {
-      tokens |= trie_->of_chars(*trie_->of_kinds(counted.kinds), counted.room);
+    if (counted.kinds == 0) {
+      return nullptr;
     }
-    return counted.kinds;
+    auto parts = trie_->parts(counted.kinds);
+    tokens |= trie_->of_chars(parts->tokens, counted.room);
+    return parts;
   }
   bool leads_back = false;
   for (unsigned byte = 0; byte < 128 && !leads_back; ++byte) {
     leads_back = machine_.next(state, static_cast<uint8_t>(byte)) == state;
   }
   const uint64_t kinds = leads_back && !machine_.ends(state) ? machine_.loops(state) : 0;
-  if (kinds != 0) {
-    tokens |= *trie_->of_kinds(kinds);
+  if (kinds == 0) {
+    return nullptr;
   }
-  return kinds;
+  auto parts = trie_->parts(kinds);
+  tokens |= parts->tokens;
+  return parts;
 }
 
 // Adds the tokens below the node that the state can take, and the nodes where its rule may have ended, but for those
-// of fewer than `least_depth` bytes, and for tokens of nothing but characters of known kinds.
-void TokenMasks::walk(State state, uint32_t node, uint32_t least_depth, uint64_t known_kinds, TokenSet& tokens,
+// of fewer than `least_depth` bytes. With `parts` (at the root) only their other tokens are looked at.
+void TokenMasks::walk(State state, uint32_t node, uint32_t least_depth, const TokenTrie::Parts* parts, TokenSet& tokens,
                       std::vector<Exit>& exits) {
   const std::vector<TokenTrie::Node>& nodes = trie_->nodes();
   const auto add_tokens = [&](uint32_t first, uint32_t last) {
@@ -171,20 +175,22 @@ void TokenMasks::walk(State state, uint32_t node, uint32_t least_depth, uint64_t
       tokens.add(token);
     }
   };
-  const uint32_t end = nodes[node].end;
+  const auto node_at = [&](uint32_t place) { return parts == nullptr ? place : parts->others[place].node; };
+  const auto end_at = [&](uint32_t place) { return parts == nullptr ? nodes[place].end : parts->others[place].end; };
+  const uint32_t end = parts == nullptr ? nodes[node].end : static_cast<uint32_t>(parts->others.size());
   path_[nodes[node].depth] = nodes[node].height < machine_.reach(state) ? machine_.far(state) : state;
-  for (uint32_t i = node + 1; i < end;) {
+  for (uint32_t place = parts == nullptr ? node + 1 : 0; place < end;) {
+    const uint32_t i = node_at(place);
     const TokenTrie::Node& here = nodes[i];
-    const bool known = known_kinds != 0 && trie_->only_kinds(i, known_kinds);
-    if (known || uint32_t{here.depth} + here.height < least_depth) {
-      i = here.end;
+    if (uint32_t{here.depth} + here.height < least_depth) {
+      place = end_at(place);
       continue;
     }
     const State before = path_[here.depth - 1U];
     State next = machine_.next(before, here.byte);
     count_walked();
     if (next == LocalMachine::kDead) {
-      i = here.end;
+      place = end_at(place);
       continue;
     }
     if (here.height < machine_.reach(next)) {
@@ -194,12 +200,11 @@ void TokenMasks::walk(State state, uint32_t node, uint32_t least_depth, uint64_t
     const bool exits_here = machine_.ends(next) && here.height > 0;
     const bool all_below =
         here.height > 0 && (!exits_here || here.depth >= least_depth) && takes_all_below(next, before, i);
-    const uint32_t behind = all_below ? here.end : i + 1;
-    add_tokens(i, behind);
+    add_tokens(i, all_below ? here.end : i + 1);
     if (exits_here && here.depth >= least_depth) {
       exits.push_back({.node = i, .below = all_below ? next : LocalMachine::kDead});
     }
-    i = behind;
+    place = all_below ? end_at(place) : place + 1;
   }
 }
 

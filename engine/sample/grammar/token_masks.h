@@ -49,8 +49,8 @@ class TokenMasks {
   std::vector<Group> groups_of(const GrammarState& state) const;
   void visit(const GrammarState& state, const std::vector<Exit>& from, TokenSet& tokens);
   const Found& find(State state);
-  uint64_t add_loops(State state, TokenSet& tokens);
-  void walk(State state, uint32_t node, uint32_t least_depth, uint64_t known_kinds, TokenSet& tokens,
+  std::shared_ptr<const TokenTrie::Parts> add_loops(State state, TokenSet& tokens);
+  void walk(State state, uint32_t node, uint32_t least_depth, const TokenTrie::Parts* parts, TokenSet& tokens,
             std::vector<Exit>& exits);
   std::vector<uint32_t> nodes_below(const Exit& exit);
   void count_walked();

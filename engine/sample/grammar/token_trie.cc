@@ -117,28 +117,48 @@ void TokenTrie::find_kinds_to() {
   }
 }
 
-std::shared_ptr<const TokenSet> TokenTrie::of_kinds(uint64_t kinds) const {
-  constexpr std::size_t kMostKept = 16;
+std::shared_ptr<const TokenTrie::Parts> TokenTrie::parts(uint64_t kinds) const {
+  constexpr std::size_t kMostKept = 8;
   const std::lock_guard lock(mutex_);
-  const auto known = of_kinds_.find(kinds);
-  if (known != of_kinds_.end()) {
+  const auto known = parts_.find(kinds);
+  if (known != parts_.end()) {
     return known->second;
   }
-  if (of_kinds_.size() >= kMostKept) {
-    of_kinds_.clear();
+  if (parts_.size() >= kMostKept) {
+    parts_.clear();
   }
-  return of_kinds_[kinds] = std::make_shared<const TokenSet>(find_of_kinds(kinds));
+  return parts_[kinds] = std::make_shared<const Parts>(find_parts(kinds));
 }
 
-TokenSet TokenTrie::find_of_kinds(uint64_t kinds) const {
-  TokenSet found(vocab());
+// Whether all tokens that end at the node or below are of these kinds. Not known, and false, within a character.
+bool TokenTrie::only_kinds(uint32_t node, uint64_t kinds) const {
+  return nodes_[node].whole && ((kinds_to_[node] | kinds_[node]) & ~kinds) == 0;
+}
+
+TokenTrie::Parts TokenTrie::find_parts(uint64_t kinds) const {
+  Parts parts{TokenSet(vocab()), {}};
+  std::vector<std::size_t> path(std::size_t{longest_} + 1, 0);  // places by depth
+  const auto close_below = [&](std::size_t depth) {
+    for (; depth < path.size() && path[depth] != 0; ++depth) {
+      parts.others[path[depth] - 1].end = static_cast<uint32_t>(parts.others.size());
+      path[depth] = 0;
+    }
+  };
   for (uint32_t node = 1; node < nodes_.size();) {
-    const bool none_below = (kinds_to_[node] & ~kinds) != 0;
-    const uint32_t next = none_below || only_kinds(node, kinds) ? nodes_[node].end : node + 1;
-    for (const int32_t token : none_below ? std::span<const int32_t>() : tokens(node, next)) found.add(token);
+    const bool only = only_kinds(node, kinds);
+    const uint32_t next = only ? nodes_[node].end : node + 1;
+    if ((kinds_to_[node] & ~kinds) == 0) {
+      for (const int32_t token : tokens(node, next)) parts.tokens.add(token);
+    }
+    if (!only) {
+      close_below(nodes_[node].depth);
+      parts.others.push_back({.node = node});
+      path[nodes_[node].depth] = parts.others.size();
+    }
     node = next;
   }
-  return found;
+  close_below(1);
+  return parts;
 }
 
 TokenSet TokenTrie::of_chars(const TokenSet& tokens, uint32_t most) const {

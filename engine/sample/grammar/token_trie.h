@@ -39,11 +39,6 @@ class TokenTrie {
   }
   /// Bits of CharKinds of all that stands below a node, where a character begins behind it.
   uint64_t kinds_below(uint32_t node) const { return kinds_[node]; }
-  /// Whether all tokens that end at the node or below are characters of these kinds, of which the last may not be
-  /// whole. Not known, and false, within a character.
-  bool only_kinds(uint32_t node, uint64_t kinds) const {
-    return nodes_[node].whole && ((kinds_to_[node] | kinds_[node]) & ~kinds) == 0;
-  }
   const std::string& bytes_of(int32_t token) const { return bytes_[static_cast<std::size_t>(token)]; }
   int64_t vocab() const { return static_cast<int64_t>(bytes_.size()); }
   uint32_t longest() const { return longest_; }  ///< Token, in bytes.
@@ -52,8 +47,17 @@ class TokenTrie {
   static constexpr uint32_t kMostShort = 32;
   const TokenSet& shorter_than(uint32_t bytes) const { return shorter_[bytes]; }
 
-  /// The tokens that are characters of these kinds, of which the last may not be whole.
-  std::shared_ptr<const TokenSet> of_kinds(uint64_t kinds) const;
+  /// A node of a part of the tree.
+  struct Place {
+    uint32_t node = 0;
+    uint32_t end = 0;  ///< The first place of the part that is not below this one.
+  };
+  /// The tree parted by kinds of characters.
+  struct Parts {
+    TokenSet tokens;            ///< Characters of the kinds, of which the last may not be whole.
+    std::vector<Place> others;  ///< Where the other tokens are.
+  };
+  std::shared_ptr<const Parts> parts(uint64_t kinds) const;
   /// Those of such tokens, `tokens`, that have at most so many characters.
   TokenSet of_chars(const TokenSet& tokens, uint32_t most) const;
 
@@ -63,12 +67,13 @@ class TokenTrie {
     uint32_t chars = 0;
   };
 
+  bool only_kinds(uint32_t node, uint64_t kinds) const;
   void add_nodes();
   void find_heights();
   void find_kinds();
   void find_kinds_to();
   void find_short();
-  TokenSet find_of_kinds(uint64_t kinds) const;
+  Parts find_parts(uint64_t kinds) const;
 
   std::vector<std::string> bytes_;
   std::vector<Node> nodes_;
@@ -80,7 +85,7 @@ class TokenTrie {
   std::vector<LongToken> of_many_chars_;               ///< The others.
   uint32_t longest_ = 0;
   mutable std::mutex mutex_;
-  mutable std::map<uint64_t, std::shared_ptr<const TokenSet>> of_kinds_;  ///< Those asked for; a few.
+  mutable std::map<uint64_t, std::shared_ptr<const Parts>> parts_;  ///< Those asked for; a few.
 };
 
 }  // namespace longship
