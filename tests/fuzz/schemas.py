@@ -136,7 +136,8 @@ class Random:
         if kind < 3:
             return self.r.choice(self.WORDS)
         if kind < 7:
-            return self.r.choice([0, 1, -1, 1.0, 2.5, 1e20, -0.0, 1e-7, True, False, None, 2**62, 12345678901234567890])
+            large = [1e20, 12345678901234567890]
+            return self.r.choice(large if self.chance(1) else [0, 1, -1, 1.0, 2.5, -0.0, 1e-7, True, False, None, 2**62])
         if kind == 7:
             return [self.value(depth + 1) for _ in range(self.r.randint(0, 3))]
         return {self.r.choice(self.NAMES): self.value(depth + 1) for _ in range(self.r.randint(0, 3))}
