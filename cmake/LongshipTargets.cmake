@@ -14,8 +14,8 @@ endif()
 # translation unit, so the compiler may never fuse a multiply-add on its own.
 # -Wno-restrict, -Wno-maybe-uninitialized: GCC 12 warns falsely of its own std::string (GCC bug 105651 and others).
 add_library(longship_options INTERFACE)
-target_compile_options(longship_options INTERFACE -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Wno-restrict -Wno-maybe-uninitialized
-                                            -ffp-contract=off)
+target_compile_options(longship_options INTERFACE -Wall -Wextra -Wshadow -Wnon-virtual-dtor
+                                            "$<$<CXX_COMPILER_ID:GNU>:-Wno-restrict;-Wno-maybe-uninitialized>" -ffp-contract=off)
 target_include_directories(longship_options INTERFACE ${PROJECT_SOURCE_DIR})
 if(LONGSHIP_WERROR)
   target_compile_options(longship_options INTERFACE -Werror)
