@@ -103,10 +103,19 @@ class Builder {
     text_ = {};
     return true;
   }
-  bool on_number_part(string_view, error_code&) { return true; }
-  bool on_int64(int64_t value, string_view, error_code&) { return add(Json(value)); }
-  bool on_uint64(uint64_t value, string_view, error_code&) { return add(Json(value)); }
-  bool on_double(double value, string_view, error_code&) { return add(Json(value)); }
+  bool on_number_part(string_view part, error_code&) {
+    text_.append(part.data(), part.size());
+    return true;
+  }
+  bool on_int64(int64_t value, string_view, error_code&) { return add_number(Json(value)); }
+  bool on_uint64(uint64_t value, string_view, error_code&) { return add_number(Json(value)); }
+  // The parser's own value may be off in its last bits.
+  bool on_double(double value, string_view part, error_code&) {
+    text_.append(part.data(), part.size());
+    double exact = 0;
+    const auto read = std::from_chars(text_.data(), text_.data() + text_.size(), exact);
+    return add_number(Json(read.ec == std::errc() ? exact : value));
+  }
   bool on_bool(bool value, error_code&) { return add(Json(value)); }
   bool on_null(error_code&) { return add(Json()); }
   bool on_comment_part(string_view, error_code&) { return true; }
@@ -127,6 +136,10 @@ class Builder {
     Json done = std::move(stack_.back());
     stack_.pop_back();
     return add(std::move(done));
+  }
+  bool add_number(Json value) {
+    text_.clear();
+    return add(std::move(value));
   }
   bool add(Json value) {
     if (stack_.empty()) {

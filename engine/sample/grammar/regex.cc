@@ -30,6 +30,21 @@ const CodePointSet& space() {
   static const CodePointSet kSet(Ranges{{'\t', '\r'}, {' ', ' '}});
   return kSet;
 }
+// What Python or ECMAScript takes for white space.
+const CodePointSet& any_space() {
+  static const CodePointSet kSet(Ranges{{'\t', '\r'},
+                                        {0x1C, ' '},
+                                        {0x85, 0x85},
+                                        {0xA0, 0xA0},
+                                        {0x1680, 0x1680},
+                                        {0x2000, 0x200A},
+                                        {0x2028, 0x2029},
+                                        {0x202F, 0x202F},
+                                        {0x205F, 0x205F},
+                                        {0x3000, 0x3000},
+                                        {0xFEFF, 0xFEFF}});
+  return kSet;
+}
 const CodePointSet& not_line_break() {
   static const CodePointSet kSet = CodePointSet(Ranges{{'\n', '\n'}, {'\r', '\r'}, {0x2028, 0x2029}}).complement();
   return kSet;
@@ -125,7 +140,7 @@ class RegexParser {
     if (take(".")) return one_of(not_line_break());
     if (at("*") || at("+") || at("?")) fail("a repetition has nothing to repeat");
     if (!take("\\")) return one(take_code_point(rest_));
-    const std::optional<CodePointSet> set = take_class_escape();
+    const std::optional<CodePointSet> set = take_class_escape(false);
     return set ? one_of(*set) : one(take_escape());
   }
 
@@ -199,14 +214,14 @@ class RegexParser {
     return number;
   }
 
-  // \d \D \w \W \s \S, behind the backslash.
-  std::optional<CodePointSet> take_class_escape() {
+  // \d \D \w \W \s \S, behind the backslash. Characters that only some take for white space are in no class.
+  std::optional<CodePointSet> take_class_escape(bool negated) {
     if (take("d")) return digits();
     if (take("D")) return digits().complement();
     if (take("w")) return word();
     if (take("W")) return word().complement();
-    if (take("s")) return space();
-    if (take("S")) return space().complement();
+    if (take("s")) return negated ? any_space() : space();
+    if (take("S")) return (negated ? space() : any_space()).complement();
     return std::nullopt;
   }
 
@@ -275,7 +290,7 @@ class RegexParser {
       }
       first = false;
       if (at("[:")) unsupported("a class by name");
-      const std::optional<CodePointSet> set = take_class_item(ranges);
+      const std::optional<CodePointSet> set = take_class_item(ranges, negated);
       if (set) ranges.insert(ranges.end(), set->ranges().begin(), set->ranges().end());
     }
     const CodePointSet set(std::move(ranges));
@@ -283,10 +298,10 @@ class RegexParser {
   }
 
   // A set of many, or a character or range that is added.
-  std::optional<CodePointSet> take_class_item(Ranges& ranges) {
+  std::optional<CodePointSet> take_class_item(Ranges& ranges, bool negated) {
     const bool escaped = take("\\");
     if (escaped) {
-      std::optional<CodePointSet> set = take_class_escape();
+      std::optional<CodePointSet> set = take_class_escape(negated);
       if (set) return set;
     }
     const uint32_t first = escaped ? take_class_char_escape() : take_code_point(rest_);
