@@ -31,6 +31,12 @@ class Communicator {
   /// of the tree, then gathered. A rank without nodes takes part.
   virtual void tree_reduce(const Tensor& nodes, const ReductionTree& tree, Tensor& out, Stream& stream) = 0;
 
+  /// Whether tree_reduce() along this tree, and what is built on it, only puts operations on the stream of a device: it
+  /// never waits for the host, and what it puts there may be recorded and repeated. The same on every rank.
+  virtual bool is_recordable(const ReductionTree& /*tree*/) const { return false; }
+  /// The same of all_gather() of values of four bytes.
+  virtual bool gathers_recordably() const { return false; }
+
   /// Does what an AddNorm says with the rows of a root that have come, on the stream.
   using ApplyToRows = std::function<void(Range rows)>;
   /// tree_reduce() of rows `out` [T, D], then `then` of them on every rank, the same bits in whatever way it is done:

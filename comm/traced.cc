@@ -11,6 +11,8 @@ class TracedCommunicator : public Communicator {
   int rank() const override { return inner_->rank(); }
   int size() const override { return inner_->size(); }
   std::string_view wire() const override { return inner_->wire(); }
+  bool is_recordable(const ReductionTree& tree) const override { return inner_->is_recordable(tree); }
+  bool gathers_recordably() const override { return inner_->gathers_recordably(); }
 
   void tree_reduce(const Tensor& nodes, const ReductionTree& tree, Tensor& out, Stream& stream) override {
     const ScopedSpan span(&log_, "tree_reduce", SpanKind::kCollective, out.bytes());

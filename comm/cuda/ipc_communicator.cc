@@ -1,6 +1,7 @@
 #include "comm/cuda/ipc_communicator.h"
 
 #include <atomic>
+#include <numeric>
 #include <utility>
 
 #include "comm/cuda/ipc_kernels.h"
@@ -36,6 +37,8 @@ class IpcCommunicator final : public Communicator, private cuda::Watch {
   int size() const override { return staged_->size(); }
   std::string_view wire() const override { return "ipc"; }
   Communicator& host() override { return staged_->host(); }
+  bool is_recordable(const ReductionTree& tree) const override { return TreeProgram::of(tree).has_value(); }
+  bool gathers_recordably() const override { return true; }
 
   void tree_reduce(const Tensor& nodes, const ReductionTree& tree, Tensor& out, Stream& stream) override {
     LONGSHIP_CHECK(tree.ranks() == size() && nodes.elements() == tree.node_count(rank()) * out.elements(),
@@ -79,7 +82,14 @@ class IpcCommunicator final : public Communicator, private cuda::Watch {
   }
 
   void all_gather(const Tensor& part, std::span<const int64_t> counts, Tensor& out, Stream& stream) override {
-    staged_->all_gather(part, counts, out, stream);
+    if (part.dtype() != DType::kF32 && part.dtype() != DType::kI32) {
+      staged_->all_gather(part, counts, out, stream);
+      return;
+    }
+    throw_failure();
+    IpcGather gather{.part = part.data<uint32_t>(), .out = out.data<uint32_t>()};
+    std::inclusive_scan(counts.begin(), counts.end(), gather.first + 1);
+    ipc_all_gather(view_, gather, static_cast<cuda::StreamHandle>(stream.native()));
   }
   void gather(const Tensor& part, std::span<const int64_t> counts, int root, Tensor& out, Stream& stream) override {
     staged_->gather(part, counts, root, out, stream);
@@ -116,11 +126,23 @@ class IpcCommunicator final : public Communicator, private cuda::Watch {
     if (code == 0) {
       return;
     }
-    const std::string operation = IpcFailure::operation(code) == IpcFailure::kTreeReduce ? "tree_reduce" : "all_reduce";
+    const std::string operation = name_of(IpcFailure::operation(code));
     const std::string peer = "rank " + std::to_string(IpcFailure::peer(code)) + " of the group";
     throw Error(ErrorKind::kRank,
                 operation + " with " + peer + ": nothing came for " + std::to_string(deadline_.count()) + " ms",
                 "Check that " + peer + " still runs.");
+  }
+
+  static const char* name_of(IpcFailure::Operation operation) {
+    switch (operation) {
+      case IpcFailure::kTreeReduce:
+        return "tree_reduce";
+      case IpcFailure::kAllReduce:
+        return "all_reduce";
+      case IpcFailure::kAllGather:
+        break;
+    }
+    return "all_gather";
   }
 
   std::unique_ptr<Communicator> staged_;

@@ -185,6 +185,37 @@ __global__ void __launch_bounds__(cuda::kMostNormThreads)
   }
 }
 
+// Words [begin, begin + chunk) of every part in one round, as far as they go.
+__global__ void __launch_bounds__(kThreads)
+    gather_in_rounds(IpcView view, IpcGather gather, int64_t longest, int chunk) {
+  uint32_t round = *round_of_block(view);
+  const auto thread = static_cast<int>(threadIdx.x);
+  const int64_t stride = static_cast<int64_t>(gridDim.x) * chunk;
+  for (int64_t begin = static_cast<int64_t>(blockIdx.x) * chunk; begin < longest; begin += stride) {
+    const auto count_of = [&](int rank) { return smaller(gather.first[rank + 1] - gather.first[rank] - begin, chunk); };
+    const int mine = count_of(view.rank);
+    ++round;
+    for (int step = 1; step < view.ranks; ++step) {
+      auto* slot = reinterpret_cast<uint32_t*>(slot_of(view, (view.rank + step) % view.ranks, view.rank, round));
+      for (int i = thread; i < mine; i += kThreads) {
+        slot[i] = gather.part[begin + i];
+      }
+    }
+    meet(view, round, IpcFailure::kAllGather);
+    for (int step = 0; step < view.ranks; ++step) {
+      const int rank = (view.rank + step) % view.ranks;
+      const auto* slot = reinterpret_cast<const uint32_t*>(slot_of(view, view.rank, rank, round));
+      const uint32_t* from = rank == view.rank ? gather.part + begin : slot;
+      for (int i = thread; i < count_of(rank); i += kThreads) {
+        gather.out[gather.first[rank] + begin + i] = from[i];
+      }
+    }
+  }
+  if (threadIdx.x == 0) {
+    *round_of_block(view) = round;
+  }
+}
+
 unsigned blocks_for(int64_t count, int64_t chunk) {
   return static_cast<unsigned>(std::min<int64_t>((count + chunk - 1) / chunk, IpcView::kBlocks));
 }
@@ -197,6 +228,16 @@ int share_of_block(int64_t count, int64_t most) {
 }
 
 }  // namespace
+
+void ipc_all_gather(const IpcView& view, const IpcGather& gather, cuda::StreamHandle stream) {
+  int64_t longest = 0;
+  for (int rank = 0; rank < view.ranks; ++rank) {
+    longest = std::max(longest, gather.first[rank + 1] - gather.first[rank]);
+  }
+  const int chunk = share_of_block(longest, IpcView::kSlotFloats);
+  const cuda::LaunchShape shape{.grid = {blocks_for(longest, chunk)}, .block = {kThreads}, .stream = stream};
+  cuda::launch(gather_in_rounds, "ipc_all_gather", shape, view, gather, longest, chunk);
+}
 
 void ipc_reduce(const IpcView& view, const IpcReduction& reduction, cuda::StreamHandle stream) {
   if (reduction.count == 0) {

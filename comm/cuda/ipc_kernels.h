@@ -25,6 +25,16 @@ struct IpcAddNorm {
   float* normed = nullptr;  ///< [count]
 };
 
+/// This rank's part, and where the parts of all go, in words of four bytes.
+struct IpcGather {
+  const uint32_t* part = nullptr;
+  uint32_t* out = nullptr;
+  int64_t first[IpcView::kMostRanks + 1] = {};  ///< Of each rank's part in `out`; then their end.
+};
+
+/// All ranks of the view together: writes the parts of all into `out` on each.
+void ipc_all_gather(const IpcView& view, const IpcGather& gather, cuda::StreamHandle stream);
+
 /// All ranks of the view together: writes the root into `out` on each. Small tensors take one round, in which everyone
 /// gets all nodes; in large ones each rank adds up its part of the elements and hands it to the others.
 void ipc_reduce(const IpcView& view, const IpcReduction& reduction, cuda::StreamHandle stream);

@@ -37,7 +37,7 @@ struct IpcView {
 
 /// What a kernel reports of a wait in vain: the operation and the rank that did not come. Zero is none.
 struct IpcFailure {
-  enum Operation : uint8_t { kTreeReduce = 1, kAllReduce = 2 };
+  enum Operation : uint8_t { kTreeReduce = 1, kAllReduce = 2, kAllGather = 3 };
 
   /// A code is the operation times 256 plus the peer.
   static constexpr Operation operation(uint32_t code) { return static_cast<Operation>(code >> 8); }

@@ -5,6 +5,7 @@
 
 #include "core/backoff.h"
 #include "core/error.h"
+#include "cuda/graph_keeper.h"
 
 namespace longship {
 
@@ -44,6 +45,7 @@ NcclComm::~NcclComm() {
     return;
   }
   try {
+    cuda::release_graphs();
     call("leaving NCCL", [&] { return api_.comm_finalize(handle_); });
     api_.comm_destroy(handle_);
   } catch (const std::exception&) {
@@ -108,6 +110,7 @@ std::string NcclComm::explain(NcclResult result) const {
 
 void NcclComm::abort() {
   given_up_ = true;
+  cuda::release_graphs();
   if (NcclHandle handle = std::exchange(handle_, nullptr); handle != nullptr) {
     api_.comm_abort(handle);
   }

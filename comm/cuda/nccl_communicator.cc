@@ -63,6 +63,8 @@ class NcclCommunicator final : public Communicator, private cuda::Watch {
   int size() const override { return staged_->size(); }
   std::string_view wire() const override { return "nccl"; }
   Communicator& host() override { return staged_->host(); }
+  bool is_recordable(const ReductionTree& tree) const override { return TreeProgram::of(tree).has_value(); }
+  bool gathers_recordably() const override { return true; }
 
   void tree_reduce(const Tensor& nodes, const ReductionTree& tree, Tensor& out, Stream& stream) override;
   void all_reduce(Tensor& x, Stream& stream) override;
@@ -232,6 +234,14 @@ void NcclCommunicator::take_parts(const Tensor& part, std::span<const int64_t> c
 }
 
 void NcclCommunicator::all_gather(const Tensor& part, std::span<const int64_t> counts, Tensor& out, Stream& stream) {
+  if (std::ranges::all_of(counts, [&](int64_t count) { return count == part.elements(); }) && !part.empty()) {
+    latest_ = "all_gather";
+    comm_.call(latest_, [&] {
+      return comm_.api().all_gather(part.data<void>(), out.data<void>(), static_cast<std::size_t>(part.bytes()),
+                                    NcclType::kInt8, comm_.handle(), handle_of(stream));
+    });
+    return;
+  }
   exchange("all_gather", [&] {
     for (int step = 1; step < size(); ++step) {
       give(part.data<void>(), part.bytes(), (rank() + step) % size(), stream);

@@ -1,36 +1,37 @@
 #include "comm/cuda/nccl_scratch.h"
 
 #include <algorithm>
+#include <utility>
 
+#include "cuda/graph_keeper.h"
 #include "cuda/memory.h"
 
 namespace longship {
 
 NcclScratch::~NcclScratch() {
-  release();
-}
-
-void NcclScratch::release() {
-  if (registration_ != nullptr && comm_.handle() != nullptr) {
-    comm_.api().comm_deregister(comm_.handle(), registration_);
+  cuda::release_graphs();
+  for (const Piece& piece : pieces_) {
+    if (piece.registration != nullptr && comm_.handle() != nullptr) {
+      comm_.api().comm_deregister(comm_.handle(), piece.registration);
+    }
   }
-  registration_ = nullptr;
-  memory_ = nullptr;
 }
 
 float* NcclScratch::floats(std::size_t count) {
   constexpr std::size_t kLeastBytes = std::size_t{1} << 20;
   if (count * sizeof(float) > bytes_) {
-    release();
-    bytes_ = std::max({count * sizeof(float), 2 * bytes_, kLeastBytes});
-    memory_ = cuda::allocate_device(bytes_);
+    const std::size_t bytes = std::max({count * sizeof(float), 2 * bytes_, kLeastBytes});
+    Piece piece{.memory = cuda::allocate_device(bytes)};
     // Without a registration NCCL goes through its own buffers.
     if (comm_.api().comm_register != nullptr && comm_.api().comm_deregister != nullptr &&
-        comm_.api().comm_register(comm_.handle(), memory_.get(), bytes_, &registration_) != NcclResult::kSuccess) {
-      registration_ = nullptr;
+        comm_.api().comm_register(comm_.handle(), piece.memory.get(), bytes, &piece.registration) !=
+            NcclResult::kSuccess) {
+      piece.registration = nullptr;
     }
+    pieces_.push_back(std::move(piece));
+    bytes_ = bytes;
   }
-  return static_cast<float*>(memory_.get());
+  return pieces_.empty() ? nullptr : static_cast<float*>(pieces_.back().memory.get());
 }
 
 }  // namespace longship

@@ -2,13 +2,15 @@
 
 #include <cstddef>
 #include <memory>
+#include <vector>
 
 #include "comm/cuda/nccl_comm.h"
 
 namespace longship {
 
 /// Device memory that grows as needed and that NCCL knows, where this NCCL can register memory: it then reads and
-/// writes it without buffers of its own. One use at a time, in the order of one stream.
+/// writes it without buffers of its own. One use at a time, in the order of one stream. What it has outgrown stays as
+/// long as this: graphs may know it.
 class NcclScratch {
  public:
   explicit NcclScratch(NcclComm& comm) : comm_(comm) {}
@@ -16,16 +18,18 @@ class NcclScratch {
   NcclScratch(const NcclScratch&) = delete;
   NcclScratch& operator=(const NcclScratch&) = delete;
 
-  /// At least `count` values. Growing waits for the device. Errors: std::bad_alloc.
+  /// At least `count` values. Errors: std::bad_alloc.
   float* floats(std::size_t count);
 
  private:
-  void release();
+  struct Piece {
+    std::shared_ptr<void> memory;
+    void* registration = nullptr;
+  };
 
   NcclComm& comm_;
-  std::shared_ptr<void> memory_;
-  std::size_t bytes_ = 0;
-  void* registration_ = nullptr;
+  std::vector<Piece> pieces_;  ///< The last one is in use.
+  std::size_t bytes_ = 0;      ///< Of it.
 };
 
 }  // namespace longship

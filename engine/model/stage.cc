@@ -24,13 +24,6 @@ std::vector<int64_t> kv_heads(const std::vector<Block>& blocks) {
   return heads;
 }
 
-// Whether the operations of a step can be repeated for other tokens: each sequence has one row, and no other rank takes
-// part.
-bool can_be_replayed(const StepPlan& plan, const RankContext& ctx) {
-  return ctx.tp.size() == 1 && ctx.pp.size() == 1 &&
-         std::all_of(plan.slices.begin(), plan.slices.end(), [](const PlanSlice& slice) { return slice.rows == 1; });
-}
-
 }  // namespace
 
 Stage::Stage(const ModelConfig& config, const ModelFamily& family, WeightSource& weights, Kernels& kernels,
@@ -125,6 +118,15 @@ void Stage::load(const LoadProgress& progress) {
   if (!config_.rope_scaling.divisors.empty()) {
     rotary_.divide(weights_, config_.rope_scaling.divisors);
   }
+}
+
+// Whether the operations of a step can be repeated for other tokens: each sequence has one row, and what the ranks do
+// together is recorded with the rest. The same on every rank.
+bool Stage::can_be_replayed(const StepPlan& plan, const RankContext& ctx) const {
+  return ctx.pp.size() == 1 &&
+         (ctx.tp.size() == 1 ||
+          std::ranges::all_of(layer_sums_, [&](const SharedSum& sum) { return ctx.tp.is_recordable(sum.tree); })) &&
+         std::ranges::all_of(plan.slices, [](const PlanSlice& slice) { return slice.rows == 1; });
 }
 
 StepKey Stage::key_of(const StepPlan& plan, bool replayed) const {

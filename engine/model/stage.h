@@ -64,6 +64,7 @@ class Stage {
   };
 
   std::vector<SharedSum> sums_of_layer() const;
+  bool can_be_replayed(const StepPlan& plan, const RankContext& ctx) const;
   StepKey key_of(const StepPlan& plan, bool replayed) const;
   Batch make_batch(const StepPlan& plan, int64_t rows, DrawnTokens* fed, Stream& stream);
   Tensor logit_rows(const StepPlan& plan, int64_t count, Stream& stream);

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "comm/cuda/device_alone.h"
+#include "comm/cuda/device_group.h"
 #include "comm/transport.h"
 #include "engine/backend/cuda/cuda_kernels.h"
 #include "engine/model/checkpoint.h"
@@ -27,10 +27,16 @@ class DecodeModel {
   explicit DecodeModel(const std::string& name, bool graphs)
       : DecodeModel(name, make_cuda_kernels({.name = "cuda", .deterministic = true, .graphs = graphs}, 0)) {}
   DecodeModel(const std::string& name, std::shared_ptr<Kernels> kernels)
+      : DecodeModel(name, std::move(kernels), nullptr, DeviceWire::kAuto) {}
+  /// A rank of those of `transport`, which share each layer; null: alone.
+  DecodeModel(const std::string& name, std::shared_ptr<Kernels> kernels, Transport* transport, DeviceWire wire)
       : kernels_(std::move(kernels)),
         checkpoint_(open_checkpoint(data_path(name))),
-        stage_(checkpoint_.config, family_of(checkpoint_.config), *checkpoint_.weights, *kernels_, mesh_, {},
-               {.step = {.rows = 160, .logit_rows = 12}, .kv_pages = kPages, .kv_dtype = DType::kF16}) {
+        mesh_(1, 1, 1, transport == nullptr ? 1 : transport->size()),
+        me_{.tp = transport == nullptr ? 0 : transport->rank()},
+        stage_(checkpoint_.config, family_of(checkpoint_.config), *checkpoint_.weights, *kernels_, mesh_, me_,
+               {.step = {.rows = 160, .logit_rows = 12}, .kv_pages = kPages, .kv_dtype = DType::kF16}),
+        tp_(make_device_group(wire, (transport == nullptr ? *self_ : *transport).split(0, me_.tp), kDeadline).group) {
     stage_.allocate();
     stage_.load([](int64_t) {});
     for (int32_t i = 0; i < kPages; ++i) {
@@ -65,11 +71,12 @@ class DecodeModel {
   }
 
   /// Of the steps so far: how often operations were put on the stream one by one, and how often as a whole.
-  int called() const { return spans_named("embed"); }
+  int called() const { return spans_named("gather_rows"); }
   int replayed() const { return spans_named("replay"); }
 
  private:
   static constexpr int32_t kPages = 48;
+  static constexpr std::chrono::seconds kDeadline{60};
 
   struct Sequence {
     int64_t length = 0;
@@ -99,14 +106,16 @@ class DecodeModel {
 
   std::shared_ptr<Kernels> kernels_;
   Checkpoint checkpoint_;
-  Mesh mesh_{1, 1, 1, 1};
+  std::unique_ptr<Transport> self_ = make_self_transport();
+  Mesh mesh_;
+  Coord me_;
   Stage stage_;
-  std::unique_ptr<Transport> transport_ = make_self_transport();
-  std::unique_ptr<Communicator> alone_ = make_device_alone(transport_->split(0, 0));
+  std::unique_ptr<Communicator> tp_;
+  std::unique_ptr<Communicator> pp_ = make_device_group(DeviceWire::kAuto, self_->split(0, 0), kDeadline).group;
   std::unique_ptr<Stream> stream_ = kernels_->make_stream();
   SpanLog spans_{100000};
   Ops ops_{*kernels_, &spans_};
-  RankContext ctx_{mesh_, {}, *alone_, *alone_, ops_, stage_.workspace(), *stream_};
+  RankContext ctx_{mesh_, me_, *tp_, *pp_, ops_, stage_.workspace(), *stream_};
   std::vector<Sequence> sequences_;
   std::vector<int32_t> free_;
 };

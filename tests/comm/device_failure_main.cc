@@ -2,10 +2,13 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <functional>
 #include <map>
 #include <string>
 #include <thread>
+#include <utility>
 
+#include "cuda/graph_keeper.h"
 #include "tests/comm/device_memory.h"
 #include "tests/comm/device_transport.h"
 
@@ -32,18 +35,59 @@ void reduce(Communicator& group, int64_t count, DeviceStream& stream) {
   stream.synchronise();
 }
 
-using Enter = void (*)(Communicator&, DeviceStream&);
+/// A reduction as a graph, which ends before what it knows of does.
+class RecordedReduction final : public cuda::GraphKeeper {
+ public:
+  ~RecordedReduction() { RecordedReduction::release(); }
 
-const std::map<std::string, Enter> kOperations = {
-    {"tree_reduce", [](Communicator& group, DeviceStream& stream) { reduce(group, 64, stream); }},
-    {"large tree_reduce", [](Communicator& group, DeviceStream& stream) { reduce(group, 1 << 18, stream); }},
-    {"recv",
-     [](Communicator& group, DeviceStream& stream) {
-       Tensor x = device_tensor(DType::kF32, {64});
-       group.recv(x, group.size() - 1, stream);
-       stream.synchronise();
-     }},
+  /// All ranks together.
+  void record(Communicator& group, DeviceStream& stream) {
+    nodes_ = to_device(Tensor::allocate(DType::kF32, {1, 64}), stream);
+    out_ = device_tensor(DType::kF32, {64});
+    reduce(group, stream);
+    stream.synchronise();
+    cuda::GraphHandle graph = nullptr;
+    cuda::check(cuda::api().stream_begin_capture(stream.handle()), "a test");
+    reduce(group, stream);
+    cuda::check(cuda::api().stream_end_capture(stream.handle(), &graph), "a test");
+    cuda::check(cuda::api().graph_instantiate(&exec_, graph), "a test");
+    cuda::check(cuda::api().graph_destroy(graph), "a test");
+  }
+  void run(DeviceStream& stream) {
+    cuda::check(cuda::api().graph_launch(exec_, stream.handle()), "a test");
+    stream.synchronise();
+  }
+  void release() override {
+    if (exec_ != nullptr) {
+      cuda::api().graph_exec_destroy(std::exchange(exec_, nullptr));
+    }
+  }
+
+ private:
+  void reduce(Communicator& group, DeviceStream& stream) {
+    group.tree_reduce(nodes_, ReductionTree(3, {0, 1, 2, 3}), out_, stream);
+  }
+
+  Tensor nodes_{};
+  Tensor out_{};
+  cuda::GraphExecHandle exec_ = nullptr;
 };
+
+using Enter = std::function<void(Communicator&, DeviceStream&)>;
+
+std::map<std::string, Enter> operations(RecordedReduction& recorded) {
+  return {
+      {"tree_reduce", [](Communicator& group, DeviceStream& stream) { reduce(group, 64, stream); }},
+      {"large tree_reduce", [](Communicator& group, DeviceStream& stream) { reduce(group, 1 << 18, stream); }},
+      {"recorded tree_reduce", [&](Communicator& /*group*/, DeviceStream& stream) { recorded.run(stream); }},
+      {"recv",
+       [](Communicator& group, DeviceStream& stream) {
+         Tensor x = device_tensor(DType::kF32, {64});
+         group.recv(x, group.size() - 1, stream);
+         stream.synchronise();
+       }},
+  };
+}
 
 void be_lost(const std::string& fault) {
   if (fault == "killed") {
@@ -64,10 +108,11 @@ void note(int rank, const char* what) {
   }
 }
 
-bool notices(const std::string& operation, milliseconds deadline, Communicator& group, DeviceStream& stream) {
+bool notices(const std::string& operation, const Enter& enter, milliseconds deadline, Communicator& group,
+             DeviceStream& stream) {
   const auto start = Clock::now();
   try {
-    kOperations.at(operation)(group, stream);
+    enter(group, stream);
   } catch (const Error& error) {
     const std::string named = operation.substr(operation.rfind(' ') + 1);
     std::fprintf(stderr, "rank %d: %s\n", group.rank(), error.what());
@@ -81,12 +126,16 @@ int run(const std::string& fault, const std::string& operation, const std::strin
   const auto transport = make_mpi_transport({.deadline = seconds(20)});
   const auto group = device_group(*transport, device_wire_of(wire), deadline);
   DeviceStream stream;
+  RecordedReduction recorded;
+  if (operation.starts_with("recorded")) {
+    recorded.record(*group, stream);
+  }
   if (transport->rank() == transport->size() - 1) {
     be_lost(fault);
     return 1;
   }
   stay();
-  const bool noticed = notices(operation, deadline, *group, stream);
+  const bool noticed = notices(operation, operations(recorded).at(operation), deadline, *group, stream);
   note(transport->rank(), noticed ? "noticed" : "did not notice");
   // The launcher ends the job with the first rank that ends.
   std::this_thread::sleep_for(seconds(1));

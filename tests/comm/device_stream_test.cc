@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <numeric>
 #include <vector>
 
 #include "comm/tree_sum.h"
@@ -114,8 +115,14 @@ TEST_P(DeviceOrder, AGraphOfReductionsRunsManyTimes) {
     group.tree_reduce(nodes, tree, out, stream);
     ASSERT_EQ(api.stream_end_capture(stream.handle(), &graph), cuda::kSuccess);
     ASSERT_EQ(api.graph_instantiate(&exec, graph), cuda::kSuccess);
+    const int64_t large = 20 * count;
+    const Tensor many = to_device(nodes_of(tree, group.rank(), large, 0), stream);
+    Tensor large_out = device_tensor(DType::kF32, {large});
     for (uint64_t seed = 1; seed < 6; ++seed) {
       set(seed);
+      if (seed == 3) {  // what the group keeps grows while the graph knows it
+        group.tree_reduce(many, tree, large_out, stream);
+      }
       ASSERT_EQ(api.graph_launch(exec, stream.handle()), cuda::kSuccess);
       Tensor result = Tensor::allocate(DType::kF32, {count});
       to_host(out, result, stream);
@@ -123,6 +130,53 @@ TEST_P(DeviceOrder, AGraphOfReductionsRunsManyTimes) {
     }
     api.graph_exec_destroy(exec);
     api.graph_destroy(graph);
+  });
+}
+
+// Parts of several sizes, one of them none.
+TEST_P(DeviceOrder, GathersFollowEachOtherAndCanBeRecorded) {
+  run([](Communicator& group, DeviceStream& stream) {
+    const cuda::Api& api = cuda::api();
+    EXPECT_TRUE(group.gathers_recordably());
+    const int64_t ranks = group.size();
+    const auto value_of = [](int64_t rank, int64_t i) { return static_cast<int32_t>(1 + rank * 1000003 + i); };
+    for (const int64_t size : {int64_t{1}, int64_t{700}, int64_t{400001}}) {
+      for (const bool equal : {true, false}) {
+        std::vector<int64_t> counts;
+        for (int64_t rank = 0; rank < ranks; ++rank) {
+          counts.push_back(equal ? size : size * rank);
+        }
+        Tensor part = Tensor::allocate(DType::kI32, {counts[static_cast<std::size_t>(group.rank())]});
+        for (int64_t i = 0; i < part.elements(); ++i) {
+          part.data<int32_t>()[i] = value_of(group.rank(), i);
+        }
+        const Tensor mine = to_device(part, stream);
+        Tensor out = device_tensor(DType::kI32, {std::accumulate(counts.begin(), counts.end(), int64_t{0})});
+        group.all_gather(mine, counts, out, stream);
+        group.all_gather(mine, counts, out, stream);
+        cuda::GraphHandle graph = nullptr;
+        cuda::GraphExecHandle exec = nullptr;
+        ASSERT_EQ(api.stream_begin_capture(stream.handle()), cuda::kSuccess);
+        group.all_gather(mine, counts, out, stream);
+        ASSERT_EQ(api.stream_end_capture(stream.handle(), &graph), cuda::kSuccess);
+        ASSERT_EQ(api.graph_instantiate(&exec, graph), cuda::kSuccess);
+        cuda::check(api.memset_async(out.data<void>(), 0, static_cast<std::size_t>(out.bytes()), stream.handle()),
+                    "test");
+        ASSERT_EQ(api.graph_launch(exec, stream.handle()), cuda::kSuccess);
+        Tensor gathered = Tensor::allocate(DType::kI32, out.shape());
+        to_host(out, gathered, stream);
+        int64_t wrong = 0;
+        const int32_t* next = gathered.data<int32_t>();
+        for (int64_t rank = 0; rank < ranks; ++rank) {
+          for (int64_t i = 0; i < counts[static_cast<std::size_t>(rank)]; ++i) {
+            wrong += *next++ != value_of(rank, i) ? 1 : 0;
+          }
+        }
+        EXPECT_EQ(wrong, 0) << size << (equal ? " each" : " and others");
+        api.graph_exec_destroy(exec);
+        api.graph_destroy(graph);
+      }
+    }
   });
 }
 

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 
 #include "cuda/api.h"
@@ -22,6 +24,9 @@ Status enqueue(const char* name, StreamHandle stream, std::function<void()> work
 /// As enqueue(), for work that waits for other ranks: called until it returns true, and between the calls other streams
 /// go on and the host may look at the stream.
 Status enqueue_until_done(const char* name, StreamHandle stream, std::function<bool()> work);
+
+/// If the stream is captured, `count` counts the recording, and then the graphs that are kept of it.
+void hold_while_recorded(StreamHandle stream, const std::shared_ptr<std::atomic<int>>& count);
 
 /// Lets work of this host thread's streams run, on a thread of its own, also while the host thread is away for long:
 /// for transports, as other ranks may wait for work whose host thread waits for something else. A second call does

@@ -1,33 +1,41 @@
 #include "tests/cuda_emulator/graph.h"
 
+#include <utility>
+
 namespace longship::cuda::emulator {
 
-void run_graph(const Graph& graph, Random random) {
-  std::vector<std::vector<const Graph::Node*>> lanes(graph.lanes);
-  for (const Graph::Node& node : graph.nodes) {
-    lanes[node.lane].push_back(&node);
+GraphRun::GraphRun(std::shared_ptr<const Graph> graph, Random random)
+    : graph_(std::move(graph)),
+      random_(random),
+      lanes_(graph_->lanes),
+      next_(graph_->lanes),
+      marked_(graph_->slots),
+      left_(graph_->nodes.size()) {
+  for (const Graph::Node& node : graph_->nodes) {
+    lanes_[node.lane].push_back(&node);
   }
-  std::vector<std::size_t> next(graph.lanes, 0);
-  std::vector<bool> marked(graph.slots, false);
-  for (std::size_t left = graph.nodes.size(); left > 0;) {
-    const auto lane = random.below(static_cast<unsigned>(graph.lanes));
-    if (next[lane] == lanes[lane].size()) {
+}
+
+bool GraphRun::advance() {
+  while (left_ > 0) {
+    const auto lane = random_.below(static_cast<unsigned>(graph_->lanes));
+    if (next_[lane] == lanes_[lane].size()) {
       continue;
     }
-    const Graph::Node& node = *lanes[lane][next[lane]];
-    if (node.waits_for >= 0 && !marked[node.waits_for]) {
+    const Graph::Node& node = *lanes_[lane][next_[lane]];
+    if (node.waits_for >= 0 && !marked_[node.waits_for]) {
       continue;
     }
     if (node.work && !node.work()) {
-      std::this_thread::yield();
-      continue;
+      return false;
     }
     if (node.marks >= 0) {
-      marked[node.marks] = true;
+      marked_[node.marks] = true;
     }
-    ++next[lane];
-    --left;
+    ++next_[lane];
+    --left_;
   }
+  return true;
 }
 
 bool joined(const Capture& capture) {

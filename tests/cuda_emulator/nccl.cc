@@ -93,12 +93,22 @@ NcclResult comm_init_rank_config(NcclHandle* comm, int ranks, NcclUniqueId id, i
   return NcclResult::kInProgress;
 }
 
+// NCCL waits until the graphs that hold operations of a communicator are gone before it ends one, be it for good or by
+// an abort: for ever where the caller destroys them after it.
+void check_graphs(const NcclOpaque& comm) {
+  if (comm.graphs->load() != 0) {
+    fail("NCCL: a communicator ends while a graph of its operations is kept");
+  }
+}
+
 NcclResult comm_finalize(NcclHandle comm) {
+  check_graphs(*comm);
   comm->ending = true;
   return NcclResult::kInProgress;
 }
 
 NcclResult end(NcclHandle comm) {
+  check_graphs(*comm);
   comm->aborted.store(true);
   comm->meeting.leave(comm->rank);
   const std::shared_ptr<NcclOpaque> last = std::move(comm->self);
@@ -163,6 +173,7 @@ void start(std::vector<Pending> calls) {
         std::ranges::any_of(together, [](const NcclCall& made) { return made.kind == NcclCall::Kind::kSend; });
     const bool receives =
         std::ranges::any_of(together, [](const NcclCall& made) { return made.kind != NcclCall::Kind::kSend; });
+    hold_while_recorded(stream, comm->graphs);
     auto run = std::make_shared<std::unique_ptr<NcclRun>>();
     enqueue_until_done("nccl", stream, [comm = comm->self, together = std::move(together), run] {
       if (*run == nullptr) {

@@ -32,6 +32,7 @@ struct NcclOpaque {
   bool ready = false;                                ///< All ranks have been seen.
   std::vector<std::pair<int, int>> connecting = {};  ///< Pairs of ranks, this one in each, whose first message waits.
   bool ending = false;
+  std::shared_ptr<std::atomic<int>> graphs = std::make_shared<std::atomic<int>>(0);  ///< That hold its operations.
   std::atomic<bool> aborted = false;
   std::atomic<NcclResult> error = NcclResult::kSuccess;
   std::string explanation = {};  ///< Of the error; written before it.

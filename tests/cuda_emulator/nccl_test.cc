@@ -3,10 +3,12 @@
 #include <chrono>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "comm/cuda/nccl_comm.h"
 #include "core/error.h"
+#include "cuda/graph_keeper.h"
 #include "tests/comm/device_memory.h"
 
 // What the emulated NCCL finds out about its callers. That it moves the right data is tested in tests/comm.
@@ -137,6 +139,53 @@ TEST_F(NcclEmulationDeathTest, FindsCommunicatorsThatBlock) {
   NcclHandle comm = nullptr;
   NcclConfig config;
   EXPECT_DEATH(nccl().comm_init_rank_config(&comm, 2, new_nccl_id(nccl()), 0, &config), "no deadline");
+}
+
+TEST_F(NcclEmulationDeathTest, FindsAGraphThatOutlivesItsCommunicator) {
+  const Body records = [](Rank& rank) {
+    cuda::GraphHandle graph = nullptr;
+    cuda::GraphExecHandle exec = nullptr;
+    cuda::check(cuda::api().stream_begin_capture(rank.stream.handle()), "test");
+    rank.reduce(64);
+    cuda::check(cuda::api().stream_end_capture(rank.stream.handle(), &graph), "test");
+    cuda::check(cuda::api().graph_instantiate(&exec, graph), "test");
+    cuda::check(cuda::api().graph_destroy(graph), "test");
+  };
+  EXPECT_DEATH(run_both(records, records), "ends while a graph of its operations is kept");
+}
+
+TEST(NcclEmulation, GraphsOfKeepersEndBeforeTheirCommunicators) {
+  struct Keeper final : cuda::GraphKeeper {
+    void release() override {
+      if (exec != nullptr) {
+        cuda::check(cuda::api().graph_exec_destroy(std::exchange(exec, nullptr)), "test");
+      }
+    }
+    cuda::GraphExecHandle exec = nullptr;
+  };
+  const auto body = [](const NcclUniqueId& id, int number) {
+    Keeper keeper;
+    NcclComm comm(nccl(), id, number, 2, seconds(20));
+    DeviceStream stream;
+    Tensor x = device_tensor(DType::kF32, {64});
+    Rank rank{comm, stream, x};
+    cuda::check(cuda::api().memset_async(x.data<void>(), 0, 256, stream.handle()), "test");
+    cuda::GraphHandle graph = nullptr;
+    cuda::check(cuda::api().stream_begin_capture(stream.handle()), "test");
+    rank.reduce(64);
+    cuda::check(cuda::api().stream_end_capture(stream.handle(), &graph), "test");
+    cuda::check(cuda::api().graph_instantiate(&keeper.exec, graph), "test");
+    cuda::check(cuda::api().graph_destroy(graph), "test");
+    cuda::check(cuda::api().graph_launch(keeper.exec, stream.handle()), "test");
+    stream.synchronise();
+    if (number == 0) {
+      comm.abort();
+    }
+    return keeper.exec != nullptr;
+  };
+  const NcclUniqueId id = new_nccl_id(nccl());
+  std::jthread other([&] { body(id, 1); });
+  EXPECT_FALSE(body(id, 0)) << "an abort lets go of graphs first";
 }
 
 TEST(NcclEmulation, AGroupThatDoesNotMeetEndsAtTheDeadline) {

@@ -25,6 +25,7 @@ thread_local int device_of_thread = 0;
 
 struct ExecutableGraph {
   std::shared_ptr<const Graph> graph;
+  std::vector<GraphHold> holds;
 };
 
 Scheduler& scheduler() {
@@ -111,14 +112,21 @@ Status release(void* address) {
 
 Status end_capture(StreamHandle stream, GraphHandle* handle) {
   std::shared_ptr<const Graph> graph;
-  const Status status = scheduler().end_capture(stream_of(stream), graph);
-  *handle = graph ? reinterpret_cast<GraphHandle>(new ExecutableGraph{graph}) : nullptr;
+  std::vector<GraphHold> holds;
+  const Status status = scheduler().end_capture(stream_of(stream), graph, holds);
+  *handle = graph ? reinterpret_cast<GraphHandle>(new ExecutableGraph{graph, std::move(holds)}) : nullptr;
   return status;
 }
 
 Status launch_graph(GraphExecHandle exec, StreamHandle stream) {
-  const std::shared_ptr<const Graph> graph = reinterpret_cast<ExecutableGraph*>(exec)->graph;
-  return scheduler().enqueue(stream_of(stream), [graph] { run_graph(*graph, Random(scheduler().draw())); });
+  const auto run = std::make_shared<std::unique_ptr<GraphRun>>();
+  return scheduler().enqueue_until_done(stream_of(stream),
+                                        [run, graph = reinterpret_cast<ExecutableGraph*>(exec)->graph] {
+                                          if (*run == nullptr) {
+                                            *run = std::make_unique<GraphRun>(graph, Random(scheduler().draw()));
+                                          }
+                                          return (*run)->advance();
+                                        });
 }
 
 Status launch_by_address(const void*, Dim3, Dim3, void**, std::size_t, bool, StreamHandle) {
@@ -226,6 +234,10 @@ Status enqueue(const char*, StreamHandle stream, std::function<void()> work) {
 
 Status enqueue_until_done(const char*, StreamHandle stream, std::function<bool()> work) {
   return scheduler().enqueue_until_done(stream_of(stream), std::move(work));
+}
+
+void hold_while_recorded(StreamHandle stream, const std::shared_ptr<std::atomic<int>>& count) {
+  scheduler().hold_while_recorded(stream_of(stream), count);
 }
 
 void run_without_host() {

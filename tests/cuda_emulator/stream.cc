@@ -346,7 +346,7 @@ Status Scheduler::begin_capture(Stream* stream) {
   return kSuccess;
 }
 
-Status Scheduler::end_capture(Stream* stream, std::shared_ptr<const Graph>& graph) {
+Status Scheduler::end_capture(Stream* stream, std::shared_ptr<const Graph>& graph, std::vector<GraphHold>& holds) {
   const std::lock_guard lock(mutex_);
   if (!knows(stream) || !stream->capture || stream->capture_lane != 0) {
     return kInvalidHandle;
@@ -359,10 +359,19 @@ Status Scheduler::end_capture(Stream* stream, std::shared_ptr<const Graph>& grap
   }
   capture->thread = {};  // its events can no longer be waited for
   if (!joined(*capture)) {
+    capture->holds.clear();  // events may know the capture for longer
     return kCaptureUnjoined;
   }
   graph = std::make_shared<const Graph>(std::move(capture->graph));
+  holds = std::move(capture->holds);
   return kSuccess;
+}
+
+void Scheduler::hold_while_recorded(Stream* stream, const std::shared_ptr<std::atomic<int>>& count) {
+  const std::lock_guard lock(mutex_);
+  if (knows(stream) && stream->capture) {
+    stream->capture->holds.emplace_back(count);
+  }
 }
 
 bool Scheduler::capturing() {

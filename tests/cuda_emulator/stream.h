@@ -76,7 +76,9 @@ class Scheduler {
   Status synchronize_thread();
 
   Status begin_capture(Stream* stream);
-  Status end_capture(Stream* stream, std::shared_ptr<const Graph>& graph);
+  Status end_capture(Stream* stream, std::shared_ptr<const Graph>& graph, std::vector<GraphHold>& holds);
+  /// See emulator.h.
+  void hold_while_recorded(Stream* stream, const std::shared_ptr<std::atomic<int>>& count);
   /// Whether a stream of this host thread is being captured.
   bool capturing();
   bool capturing(Stream* stream);

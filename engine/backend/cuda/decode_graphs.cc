@@ -1,6 +1,7 @@
 #include "engine/backend/cuda/decode_graphs.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "cuda/watch.h"
 
@@ -11,36 +12,6 @@ namespace {
 // Of all sizes of batches and lengths of contexts that take turns.
 constexpr std::size_t kMostGraphs = 64;
 
-// From its construction on, the stream records what is put on it.
-class Recording {
- public:
-  explicit Recording(StreamHandle stream) : stream_(stream) {
-    check(api().stream_begin_capture(stream), "begin to record a step");
-  }
-  ~Recording() {
-    if (GraphHandle graph = nullptr; !ended_ && api().stream_end_capture(stream_, &graph) == kSuccess) {
-      api().graph_destroy(graph);
-    }
-  }
-  Recording(const Recording&) = delete;
-  Recording& operator=(const Recording&) = delete;
-
-  GraphExecHandle end() {
-    ended_ = true;
-    GraphHandle graph = nullptr;
-    check(api().stream_end_capture(stream_, &graph), "record a step");
-    GraphExecHandle executable = nullptr;
-    const Status status = api().graph_instantiate(&executable, graph);
-    api().graph_destroy(graph);
-    check(status, "make a graph of a step");
-    return executable;
-  }
-
- private:
-  StreamHandle stream_;
-  bool ended_ = false;
-};
-
 }  // namespace
 
 Tensor DecodeGraphs::run(const Key& key, const std::function<Tensor()>& work, StreamHandle stream) {
@@ -50,12 +21,44 @@ Tensor DecodeGraphs::run(const Key& key, const std::function<Tensor()>& work, St
     return work();
   }
   if (known->graph == nullptr) {
-    Recording recording(stream);
-    known->result = work();
-    known->graph = recording.end();
+    record(*known, work, stream);
   }
   check(api().graph_launch(known->graph, stream), "start the graph of a step");
   return known->result;
+}
+
+void DecodeGraphs::record(Known& known, const std::function<Tensor()>& work, StreamHandle stream) {
+  check(api().stream_begin_capture(stream), "begin to record a step");
+  recorded_ = stream;
+  Tensor result;
+  try {
+    result = work();
+  } catch (...) {
+    give_up_recording();
+    throw;
+  }
+  LONGSHIP_CHECK(recorded_ == stream, "graphs are released where a step fails");
+  recorded_ = nullptr;
+  GraphHandle graph = nullptr;
+  check(api().stream_end_capture(stream, &graph), "record a step");
+  GraphExecHandle executable = nullptr;
+  const Status status = api().graph_instantiate(&executable, graph);
+  api().graph_destroy(graph);
+  check(status, "make a graph of a step");
+  known.graph = executable;
+  known.result = result;
+}
+
+void DecodeGraphs::give_up_recording() {
+  GraphHandle graph = nullptr;
+  if (recorded_ != nullptr && api().stream_end_capture(std::exchange(recorded_, nullptr), &graph) == kSuccess) {
+    api().graph_destroy(graph);
+  }
+}
+
+void DecodeGraphs::release() {
+  give_up_recording();
+  clear();
 }
 
 DecodeGraphs::Known* DecodeGraphs::find(const Key& key) {
