@@ -56,8 +56,8 @@ StepResult StepRunner::run(const StepPlan& plan) {
 
 StepRunner::Begun StepRunner::begin(const StepPlan& plan, DrawnTokens* fed) {
   Begun step{.logits = stage_.execute(plan, ctx_, fed)};
-  if (sampler_ != nullptr && ctx_.tp.size() == 1 && ctx_.pp.size() == 1) {
-    step.drawn = sampler_->draw(plan, step.logits, ctx_.ops.kernels(), ctx_.stream);
+  if (sampler_ != nullptr && ctx_.pp.size() == 1) {
+    step.drawn = sampler_->draw(plan, step.logits, ctx_.tp, ctx_.ops.kernels(), ctx_.stream);
   }
   return step;
 }

@@ -16,12 +16,16 @@ namespace longship {
 /// fed with these tokens on the device, before they are read. If the next plan asks for just that step, its result is
 /// under way; else it is dropped, and nothing depends on it: the keys and values that it stored lie behind the ends of
 /// their sequences, where they are written again before anything reads them.
+///
+/// Ranks that share each layer do so together: all devices choose the same tokens, so that all ranks begin the same
+/// steps, and drop the same, without a word between them. Where the host carries what they exchange, and with several
+/// stages, no step is begun ahead.
 class StepRunner {
  public:
   /// `sampler`: null but on the last stage. All outlive the runner.
   StepRunner(Stage& stage, RowSampler* sampler, const RankContext& ctx) : stage_(stage), sampler_(sampler), ctx_(ctx) {}
 
-  /// The result's rows are valid until the next call.
+  /// The result's rows are valid until the next call. On ranks that do not lead, a result says nothing.
   StepResult run(const StepPlan& plan);
   /// What its steps run in; lives as long as the runner.
   RankContext& context() { return ctx_; }

@@ -95,6 +95,13 @@ void phase(ControlChannel& control, std::string_view name, const Body& body) {
   control.agree(failure ? &*failure : nullptr, name);
 }
 
+// Until the source ends. A step that was begun ahead and never asked for needs all ranks to its end, so each waits for
+// it before it leaves.
+void run_to_the_end(StepSource& source, StepExecutor& executor, Stream& stream) {
+  run_rank_loop(source, executor);
+  stream.synchronise();
+}
+
 class StageExecutor : public StepExecutor {
  public:
   /// `draft`: null for none.
@@ -183,9 +190,9 @@ class Rank {
     StageExecutor executor(target, draft ? &*draft : nullptr, spans_, reporter);
     ActivityNews news(facts(), spans_);
     if (transport_.leads()) {
-      return lead(executor, news, front_end);
+      return lead(executor, *stream, news, front_end);
     }
-    run_rank_loop(*make_follower_source(transport_.control(), &news), executor);
+    run_to_the_end(*make_follower_source(transport_.control(), &news), executor, *stream);
     return 0;
   }
 
@@ -304,7 +311,7 @@ class Rank {
     return facts;
   }
 
-  int lead(StepExecutor& executor, ActivityNews& news, const FrontEnd& front_end) {
+  int lead(StepExecutor& executor, Stream& stream, ActivityNews& news, const FrontEnd& front_end) {
     const StageLimits limits = stage_limits(options_, *kernels_, kv_.pages);
     const EngineInfo info{.vocab = checkpoint_->config.vocab,
                           .max_model_len = kv_.max_model_len,
@@ -341,7 +348,7 @@ class Rank {
     });
     std::exception_ptr loop_error;
     try {
-      run_rank_loop(engine.source(), executor);
+      run_to_the_end(engine.source(), executor, stream);
     } catch (const Error& error) {
       loop_error = std::current_exception();
       engine.fail(error);

@@ -118,6 +118,18 @@ struct StepKey {
   friend bool operator==(const StepKey&, const StepKey&) = default;
 };
 
+/// The part of a vocabulary that one of several ranks has the logits of.
+struct VocabularyShard {
+  /// Of all ranks, one after the other. Where a draw needs the sum over a row, each that is not empty begins with a
+  /// block of such sums (sample/row_summary.h).
+  std::span<const Range> shares;
+  int rank = 0;
+  /// Puts on the stream what brings the `mine` [n] i32 of each rank to all: `all` [ranks x n] i32.
+  std::function<void(const Tensor& mine, Tensor& all, Stream& stream)> gather{};
+
+  const Range& share() const { return shares[static_cast<std::size_t>(rank)]; }
+};
+
 /// Memory of a device, shared by all who use it.
 struct DeviceMemory {
   int64_t free_bytes = 0;
@@ -215,6 +227,12 @@ class Kernels {
   static constexpr std::size_t kMostDrawn = 4;
   virtual std::unique_ptr<DrawnTokens> draw_tokens(const Tensor& /*logits*/, std::span<const TokenDraw> /*draws*/,
                                                    Stream&) {
+    return nullptr;
+  }
+  /// The same where logits [R, share] are one rank's part of each row: all ranks of the shard together, which get the
+  /// same tokens. Null on every rank or on none.
+  virtual std::unique_ptr<DrawnTokens> draw_tokens(const Tensor& /*logits*/, const VocabularyShard& /*shard*/,
+                                                   std::span<const TokenDraw> /*draws*/, Stream&) {
     return nullptr;
   }
 

@@ -20,7 +20,7 @@ class RowSampler::Step {
  public:
   Step(RowSampler& sampler, const StepPlan& plan, const Tensor& logits, Communicator& group, Kernels& kernels,
        Stream& stream)
-      : sampler_(sampler), logits_(logits), group_(group.host()), kernels_(kernels), stream_(stream) {
+      : sampler_(sampler), logits_(logits), devices_(group), group_(group.host()), kernels_(kernels), stream_(stream) {
     result_.step = plan.step;
     if (sampler.leads()) {
       result_.rows = sampler.rows_.memory.slice(0, plan.whole_rows());
@@ -79,17 +79,17 @@ class RowSampler::Step {
     group_.gather(sampler_.raw_.memory, counts, kLeader, row, stream_);
   }
 
-  // Rows whose choices are made on the device are done with; one that the device finds too long stays.
+  // Rows whose choices are made on the devices are done with, alike on every rank; one that these find too long stays.
   void choose_on_device() {
     std::vector<TokenDraw> draws;
     std::vector<const Sampled*> drawn;
     for (const Sampled& one : sampled_) {
-      if (sampler_.shares_.size() == 1 && can_be_drawn(*one.row)) {
+      if (sampler_.can_be_drawn_from_shares(*one.row)) {
         draws.push_back(token_draw(*one.row, one.index));
         drawn.push_back(&one);
       }
     }
-    const auto chosen = draws.empty() ? nullptr : kernels_.draw_tokens(logits_, draws, stream_);
+    const auto chosen = sampler_.draw(draws, logits_, devices_, kernels_, stream_);
     if (chosen == nullptr) {
       return;
     }
@@ -97,7 +97,7 @@ class RowSampler::Step {
     std::vector<bool> done(sampled_.size());
     for (std::size_t i = 0; i < tokens.size(); ++i) {
       if (tokens[i] != kNotAmongFirst) {
-        if (tokens[i] != kNoToken) {
+        if (sampler_.leads() && tokens[i] != kNoToken) {
           result_.choices[drawn[i]->place].token = tokens[i];
         }
         done[drawn[i]->place] = true;
@@ -193,6 +193,7 @@ class RowSampler::Step {
 
   RowSampler& sampler_;
   const Tensor& logits_;
+  Communicator& devices_;
   Communicator& group_;
   Kernels& kernels_;
   Stream& stream_;
@@ -240,24 +241,43 @@ StepResult RowSampler::sample(const StepPlan& plan, const Tensor& logits, Commun
   return Step(*this, plan, logits, group, kernels, stream).run();
 }
 
-std::unique_ptr<DrawnTokens> RowSampler::draw(const StepPlan& plan, const Tensor& logits, Kernels& kernels,
-                                              Stream& stream) const {
-  if (shares_.size() != 1) {
+// Sums over blocks that two ranks share cannot be put together.
+bool RowSampler::can_be_drawn_from_shares(const SampledRow& row) const {
+  return can_be_drawn(row) && !(cuts_blocks_ && needs(row).sums);
+}
+
+std::unique_ptr<DrawnTokens> RowSampler::draw(const std::vector<TokenDraw>& draws, const Tensor& logits,
+                                              Communicator& group, Kernels& kernels, Stream& stream) const {
+  if (draws.empty()) {
     return nullptr;
   }
+  if (shares_.size() == 1) {
+    return kernels.draw_tokens(logits, draws, stream);
+  }
+  if (!group.gathers_recordably()) {
+    return nullptr;
+  }
+  const auto gather = [&](const Tensor& mine, Tensor& all, Stream& order) {
+    group.all_gather(mine, std::vector<int64_t>(shares_.size(), mine.elements()), all, order);
+  };
+  return kernels.draw_tokens(logits, {.shares = shares_, .rank = rank_, .gather = gather}, draws, stream);
+}
+
+std::unique_ptr<DrawnTokens> RowSampler::draw(const StepPlan& plan, const Tensor& logits, Communicator& group,
+                                              Kernels& kernels, Stream& stream) const {
   std::vector<TokenDraw> draws;
   for (const PlanSlice& slice : plan.slices) {
     if (slice.whole_rows || std::ssize(slice.sampled) != slice.logit_rows) {
       return nullptr;
     }
     for (const SampledRow& row : slice.sampled) {
-      if (!can_be_drawn(row) || may_fall_short(row)) {
+      if (!can_be_drawn_from_shares(row) || may_fall_short(row)) {
         return nullptr;
       }
       draws.push_back(token_draw(row, std::ssize(draws)));
     }
   }
-  return draws.empty() ? nullptr : kernels.draw_tokens(logits, draws, stream);
+  return draw(draws, logits, group, kernels, stream);
 }
 
 }  // namespace longship

@@ -15,8 +15,9 @@ namespace longship {
 
 /// Chooses tokens from logits whose vocabulary is cut over the ranks of a group, of which rank 0 leads. Each rank edits
 /// its part of a row as the plan says and sends what it comes to: best candidates, and sums of blocks. The leader
-/// merges them. Where one rank has the whole vocabulary on a device that can choose, it chooses there from rows without
-/// edits and logprobs, and only the tokens come to the host. A whole row travels only where the plan wants the row
+/// merges them. Where the logits are on devices that can choose, and can bring each other what they find, these choose
+/// from rows without edits and logprobs, each of the group the same, and only the tokens come to the host. A whole row
+/// travels only where the plan wants the row
 /// itself or a choice that no summary allows, or where the leader finds a summary too short: it tells the others, in
 /// plans where that may happen.
 class RowSampler {
@@ -30,8 +31,10 @@ class RowSampler {
   /// All ranks of the group together: `logits` [plan.logit_rows(), this rank's share] on the device of `kernels`. The
   /// leader's result holds choices and rows, which are valid until the next call.
   StepResult sample(const StepPlan& plan, const Tensor& logits, Communicator& group, Kernels& kernels, Stream& stream);
-  /// The choices of a plan whose every row the device chooses from for certain; null where that is not so.
-  std::unique_ptr<DrawnTokens> draw(const StepPlan& plan, const Tensor& logits, Kernels& kernels, Stream& stream) const;
+  /// The choices of a plan whose every row the devices choose from for certain; null, on every rank, where that is not
+  /// so. All ranks of the group together, and each gets all choices.
+  std::unique_ptr<DrawnTokens> draw(const StepPlan& plan, const Tensor& logits, Communicator& group, Kernels& kernels,
+                                    Stream& stream) const;
 
  private:
   class Step;
@@ -41,6 +44,9 @@ class RowSampler {
   };
 
   bool leads() const { return rank_ == 0; }
+  bool can_be_drawn_from_shares(const SampledRow& row) const;
+  std::unique_ptr<DrawnTokens> draw(const std::vector<TokenDraw>& draws, const Tensor& logits, Communicator& group,
+                                    Kernels& kernels, Stream& stream) const;
   const Range& share() const { return shares_[static_cast<std::size_t>(rank_)]; }
 
   std::vector<Range> shares_;

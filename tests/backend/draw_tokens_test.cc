@@ -4,6 +4,7 @@
 #include <limits>
 #include <random>
 
+#include "comm/cuda/device_group.h"
 #include "comm/transport.h"
 #include "engine/backend/cuda/cuda_kernels.h"
 #include "engine/sample/row_sampler.h"
@@ -62,15 +63,30 @@ Rows random_rows(int64_t vocab, int count, uint64_t seed) {
   return rows;
 }
 
-std::vector<int32_t> draw(Kernels& kernels, const Rows& rows) {
-  const auto stream = kernels.make_stream();
+// The columns `share` of all rows, on the device.
+Tensor logits_of(Kernels& kernels, const Rows& rows, const Range& share, Stream& stream) {
+  std::vector<float> part;
+  for (std::size_t i = 0; i < rows.rows.size(); ++i) {
+    const auto row = rows.row(i).subspan(static_cast<std::size_t>(share.begin), static_cast<std::size_t>(share.size()));
+    part.insert(part.end(), row.begin(), row.end());
+  }
+  Tensor logits = kernels.allocate(DType::kF32, {std::ssize(rows.rows), share.size()});
+  kernels.write(part.data(), logits, stream);
+  return logits;
+}
+
+std::vector<TokenDraw> draws_of(const Rows& rows) {
   std::vector<TokenDraw> draws;
   for (const SampledRow& row : rows.rows) {
     draws.push_back(token_draw(row, std::ssize(draws)));
   }
-  Tensor logits = kernels.allocate(DType::kF32, {std::ssize(draws), rows.vocab});
-  kernels.write(rows.logits.data(), logits, *stream);
-  const auto drawn = kernels.draw_tokens(logits, draws, *stream);
+  return draws;
+}
+
+std::vector<int32_t> draw(Kernels& kernels, const Rows& rows) {
+  const auto stream = kernels.make_stream();
+  const Tensor logits = logits_of(kernels, rows, {0, rows.vocab}, *stream);
+  const auto drawn = kernels.draw_tokens(logits, draws_of(rows), *stream);
   const std::span<const int32_t> tokens = drawn->read();
   return {tokens.begin(), tokens.end()};
 }
@@ -172,22 +188,27 @@ TEST(DrawTokens, InfinitiesAndEqualLogits) {
   }
 }
 
-// One step of one rank that has the whole vocabulary.
-std::vector<int32_t> sample(RowSampler& sampler, Kernels& kernels, const Rows& rows) {
+// One step of a rank that has a share of the vocabulary. What the leader's choices are.
+std::vector<int32_t> sample(RowSampler& sampler, Kernels& kernels, const Rows& rows, const Range& share,
+                            Communicator& group) {
   StepPlan plan;
   for (const SampledRow& row : rows.rows) {
     plan.slices.push_back({.rows = 1, .logit_rows = 1, .sampled = {row}});
   }
   const auto stream = kernels.make_stream();
-  Tensor logits = kernels.allocate(DType::kF32, {std::ssize(rows.rows), rows.vocab});
-  kernels.write(rows.logits.data(), logits, *stream);
-  const auto transport = make_self_transport();
-  const auto group = transport->split(0, 0);
+  const Tensor logits = logits_of(kernels, rows, share, *stream);
   std::vector<int32_t> tokens;
-  for (const RowChoice& choice : sampler.sample(plan, logits, *group, kernels, *stream).choices) {
+  for (const RowChoice& choice : sampler.sample(plan, logits, group, kernels, *stream).choices) {
     tokens.push_back(choice.token);
   }
   return tokens;
+}
+
+// The same of one rank that has all of it.
+std::vector<int32_t> sample(RowSampler& sampler, Kernels& kernels, const Rows& rows) {
+  const auto transport = make_self_transport();
+  const auto group = transport->split(0, 0);
+  return sample(sampler, kernels, rows, {0, rows.vocab}, *group);
 }
 
 // Rows of every kind in one step: those that the host must see, and those that it sees after all.
@@ -223,6 +244,98 @@ TEST(RowSamplerOnADevice, LooksAtNoLogits) {
   for (std::size_t i = 0; i < tokens.size(); ++i) {
     EXPECT_EQ(tokens[i], choose(rows.rows[i], rows.row(i)).token) << "row " << i;
   }
+}
+
+/// How a vocabulary is cut.
+struct Cut {
+  const char* wire;
+  std::vector<Range> shares;
+
+  int64_t vocab() const { return shares.back().end; }
+  const Range& share(int rank) const { return shares[static_cast<std::size_t>(rank)]; }
+};
+
+constexpr std::chrono::seconds kDeadline{60};
+
+// Calls body(group, kernels, rank) on as many ranks as there are shares.
+template <class Body>
+void run_ranks(const Cut& cut, const Body& body) {
+  run_thread_ranks(static_cast<int>(cut.shares.size()), [&](Transport& transport) {
+    const auto kernels = make_device();
+    const auto group = make_device_group(device_wire_of(cut.wire), transport.split(0, transport.rank()), kDeadline);
+    body(*group.group, *kernels, transport.rank());
+  });
+}
+
+class DrawFromShares : public ::testing::TestWithParam<Cut> {};
+
+TEST_P(DrawFromShares, AllRanksChooseWhatTheHostChooses) {
+  const Cut& cut = GetParam();
+  Rows rows = random_rows(cut.vocab(), 40, 21);
+  Rows few = random_rows(cut.vocab(), 3, 22);
+  for (SampledRow& row : few.rows) {
+    row.temperature = 0;  // shorter messages
+  }
+  run_ranks(cut, [&](Communicator& group, Kernels& kernels, int rank) {
+    const auto gather = [&](const Tensor& mine, Tensor& all, Stream& stream) {
+      group.all_gather(mine, std::vector<int64_t>(cut.shares.size(), mine.elements()), all, stream);
+    };
+    const auto stream = kernels.make_stream();
+    for (const Rows& step : {rows, few, rows}) {
+      const Tensor logits = logits_of(kernels, step, cut.share(rank), *stream);
+      const auto drawn =
+          kernels.draw_tokens(logits, {.shares = cut.shares, .rank = rank, .gather = gather}, draws_of(step), *stream);
+      const std::span<const int32_t> tokens = drawn->read();
+      for (std::size_t i = 0; i < tokens.size(); ++i) {
+        EXPECT_EQ(tokens[i], expected(step.rows[i], step.row(i)))
+            << "row " << i << " on rank " << rank << ": temperature " << step.rows[i].temperature;
+      }
+    }
+  });
+}
+
+// Parts of unequal numbers of blocks, an empty one, a part of less than the first candidates.
+INSTANTIATE_TEST_SUITE_P(Cuts, DrawFromShares,
+                         ::testing::Values(Cut{"ipc", {{0, 1024}, {1024, 3000}}},
+                                           Cut{"nccl", {{0, 2048}, {2048, 2048}, {2048, 2100}}}));
+
+// Sums cannot be put together from such parts: rows that need them go to the host.
+TEST(RowSamplerOnDevices, GivesTheTokensOfTheWholeRows) {
+  for (const Cut& cut : {Cut{"ipc", {{0, 700}, {700, 1500}}}, Cut{"nccl", {{0, 1024}, {1024, 1500}}},
+                         Cut{"host", {{0, 1024}, {1024, 1500}}}}) {
+    Rows rows = random_rows(cut.vocab(), 24, 13);
+    for (std::size_t i = 0; i < rows.rows.size(); i += 4) {
+      rows.rows[i].banned = {3, 1004};
+      rows.rows[i + 1].logprobs = 5;
+      rows.rows[i + 2].temperature = 40;  // flat
+      rows.rows[i + 2].top_k = 0;
+    }
+    run_ranks(cut, [&](Communicator& group, Kernels& kernels, int rank) {
+      RowSampler sampler(cut.shares, rank, 24);
+      sampler.allocate();
+      const std::vector<int32_t> tokens = sample(sampler, kernels, rows, cut.share(rank), group);
+      ASSERT_EQ(tokens.size(), rank == 0 ? rows.rows.size() : 0) << cut.wire;
+      for (std::size_t i = 0; i < tokens.size(); ++i) {
+        EXPECT_EQ(tokens[i], choose(rows.rows[i], rows.row(i)).token) << cut.wire << ", row " << i;
+      }
+    });
+  }
+}
+
+// They could not: the samplers have no memory for them.
+TEST(RowSamplerOnDevices, LookAtNoLogits) {
+  const Cut cut{"ipc", {{0, 700}, {700, 1500}}};
+  Rows rows = random_rows(cut.vocab(), 12, 12);
+  for (SampledRow& row : rows.rows) {
+    row.top_k = 40;
+  }
+  run_ranks(cut, [&](Communicator& group, Kernels& kernels, int rank) {
+    RowSampler sampler(cut.shares, rank, 12);
+    const std::vector<int32_t> tokens = sample(sampler, kernels, rows, cut.share(rank), group);
+    for (std::size_t i = 0; i < tokens.size(); ++i) {
+      EXPECT_EQ(tokens[i], choose(rows.rows[i], rows.row(i)).token) << "row " << i;
+    }
+  });
 }
 
 }  // namespace

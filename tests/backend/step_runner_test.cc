@@ -6,6 +6,7 @@
 #include <set>
 
 #include "decode_model.h"
+#include "engine/model/edges.h"
 
 namespace longship {
 namespace {
@@ -23,8 +24,12 @@ SampledRow sampled(int sequence) {
 /// Generates with one model, token after token, as a scheduler does.
 class Generation {
  public:
-  explicit Generation(bool ahead)
-      : model_("models/gpt2-bare", true), sampler_({{0, model_.config().vocab}}, 0, 12), ahead_(ahead) {
+  /// `transport`: of the ranks that share each layer, of which this is one; null: alone.
+  explicit Generation(bool ahead, Transport* transport = nullptr, DeviceWire wire = DeviceWire::kAuto)
+      : model_("models/gpt2-bare", make_cuda_kernels({.name = "cuda", .deterministic = true, .graphs = true}, 0),
+               transport, wire),
+        sampler_(vocabulary_shares(model_.config(), model_.context().tp.size()), model_.context().tp.rank(), 12),
+        ahead_(ahead) {
     sampler_.allocate();
     for (int32_t page = 0; page < 16; ++page) {
       free_.push_back(page);
@@ -39,9 +44,14 @@ class Generation {
     }
     const StepResult result = ahead_ ? runner_.run(plan) : run_as_it_is(plan);
     EXPECT_EQ(result.step, steps_);
-    ASSERT_EQ(result.choices.size(), sequences.size());
+    std::vector<int32_t> tokens(sequences.size());
+    if (model_.context().tp.rank() == 0) {
+      ASSERT_EQ(result.choices.size(), sequences.size());
+      std::ranges::transform(result.choices, tokens.begin(), [](const RowChoice& choice) { return choice.token; });
+    }
+    tell(tokens);
     for (std::size_t i = 0; i < sequences.size(); ++i) {
-      sequence(sequences[i]).tokens.push_back(result.choices[i].token);
+      sequence(sequences[i]).tokens.push_back(tokens[i]);
     }
   }
 
@@ -50,6 +60,8 @@ class Generation {
     free_.insert(free_.end(), pages.begin(), pages.end());  // the next to be taken
     sequence(id).pages.clear();
   }
+  /// Waits for steps that nobody asks for.
+  void finish_all() { model_.stream().synchronise(); }
   void replace_last(int id, int32_t token) { sequence(id).tokens.back() = token; }
 
   const std::vector<int32_t>& tokens(int id) { return sequence(id).tokens; }
@@ -89,6 +101,13 @@ class Generation {
                            .logit_rows = 1,
                            .pages = one.pages,
                            .sampled = {one.row}});
+  }
+
+  // As the leader's plans do.
+  void tell(std::vector<int32_t>& tokens) {
+    Tensor told = Tensor::wrap(DType::kI32, {std::ssize(tokens)}, tokens.data());
+    Stream host;
+    model_.context().tp.host().broadcast(told, 0, host);
   }
 
   StepResult run_as_it_is(const StepPlan& plan) {
@@ -190,6 +209,32 @@ TEST_F(StepRunnerTest, CrossesPages) {
   steps({0}, kPageTokens + 4);  // not begun ahead: the one that needs another page
   EXPECT_EQ(unused(), 1);
 }
+
+// All ranks begin the same steps ahead, and drop the same.
+class StepRunnerOfRanks : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(StepRunnerOfRanks, ChooseAndBeginAlike) {
+  const std::vector<std::vector<int>> steps = {{0, 1}, {0, 1}, {0, 1}, {1, 0}, {1, 0}, {1}, {1}, {1}, {1}};
+  Generation alone(false);
+  for (const std::vector<int>& step : steps) {
+    alone.step(step);
+  }
+  constexpr int kRanks = 2;
+  run_thread_ranks(kRanks, [&](Transport& transport) {
+    Generation ranks(true, &transport, device_wire_of(GetParam()));
+    for (const std::vector<int>& step : steps) {
+      ranks.step(step);
+    }
+    EXPECT_EQ(ranks.tokens(0), alone.tokens(0));
+    EXPECT_EQ(ranks.tokens(1), alone.tokens(1));
+    const bool ahead = std::string_view(GetParam()) != "host";
+    EXPECT_EQ(ranks.begun() - alone.begun(), ahead ? 3 : 0) << "rank " << transport.rank();
+    ranks.finish_all();
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(Wires, StepRunnerOfRanks, ::testing::Values("ipc", "nccl", "host"),
+                         [](const ::testing::TestParamInfo<const char*>& wire) { return std::string(wire.param); });
 
 }  // namespace
 }  // namespace longship

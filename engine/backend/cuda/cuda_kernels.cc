@@ -232,7 +232,11 @@ class CudaKernels : public Kernels {
 
   std::unique_ptr<DrawnTokens> draw_tokens(const Tensor& logits, std::span<const TokenDraw> draws,
                                            Stream& stream) override {
-    return drawer_.draw(logits, draws, *staging_, handle_of(stream));
+    return drawer_.draw(logits, draws, *staging_, stream);
+  }
+  std::unique_ptr<DrawnTokens> draw_tokens(const Tensor& logits, const VocabularyShard& shard,
+                                           std::span<const TokenDraw> draws, Stream& stream) override {
+    return drawer_.draw(logits, shard, draws, *staging_, stream);
   }
 
   void kv_write(const HeadsView& keys, const HeadsView& values, const Batch& batch, KvLayer& kv,

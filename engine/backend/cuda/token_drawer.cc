@@ -53,41 +53,138 @@ TokenDrawer::Slot& TokenDrawer::take_slot(std::size_t count, StreamHandle stream
   return *slot;
 }
 
-std::unique_ptr<DrawnTokens> TokenDrawer::draw(const Tensor& logits, std::span<const TokenDraw> draws, Staging& staging,
-                                               StreamHandle stream) {
-  const auto count = draws.size();
-  const auto vocab = static_cast<int>(logits.dim(1));
-  const int blocks = (vocab + kSumTokens - 1) / kSumTokens;
-  const int segments = draw_segments(vocab);
-  const std::size_t firsts_at =
-      (count * sizeof(TokenDraw) + sizeof(uint64_t) - 1) / sizeof(uint64_t) * sizeof(uint64_t);
-  const std::size_t sums_at = firsts_at + count * static_cast<std::size_t>(segments) * sizeof(uint64_t);
-  const std::size_t tokens_at = sums_at + count * static_cast<std::size_t>(blocks) * sizeof(DrawSum);
-  const std::size_t bytes = tokens_at + count * sizeof(int32_t);
-  if (bytes > bytes_) {
+// Places of arrays in one piece of memory, each at a whole number of 8 bytes.
+class TokenDrawer::Parts {
+ public:
+  template <class T>
+  std::size_t add(std::size_t count) {
+    constexpr std::size_t kWord = sizeof(uint64_t);
+    static_assert(alignof(T) <= kWord);
+    const std::size_t at = bytes_;
+    bytes_ += (count * sizeof(T) + kWord - 1) / kWord * kWord;
+    return at;
+  }
+  std::size_t bytes() const { return bytes_; }
+
+ private:
+  std::size_t bytes_ = 0;
+};
+
+std::byte* TokenDrawer::memory_of(const Parts& parts, StreamHandle stream) {
+  if (parts.bytes() > bytes_) {
     wait(stream);  // which may still use the memory
-    bytes_ = 2 * bytes;
+    bytes_ = 2 * parts.bytes();
     memory_ = allocate_device(bytes_);
   }
-  auto* memory = static_cast<std::byte*>(memory_.get());
-  staging.copy(draws.data(), memory, count * sizeof(TokenDraw), stream);
+  return static_cast<std::byte*>(memory_.get());
+}
+
+std::unique_ptr<DrawnTokens> TokenDrawer::deliver(const int32_t* tokens, std::size_t count, StreamHandle stream) {
+  Slot& slot = take_slot(count, stream);
+  check(api().memcpy_async(slot.memory.get(), tokens, count * sizeof(int32_t), CopyKind::kDeviceToHost, stream),
+        "copy from the device");
+  check(api().event_record(slot.event, stream), "record an event");
+  slot.in_use = true;
+  return std::make_unique<Drawn>(slot, tokens, count);
+}
+
+namespace {
+
+int blocks_of(int64_t tokens) {
+  return static_cast<int>((tokens + kSumTokens - 1) / kSumTokens);
+}
+
+// Candidates that a draw of these looks at, at most.
+int most_candidates(std::span<const TokenDraw> draws) {
+  int64_t most = 1;
+  for (const TokenDraw& draw : draws) {
+    if (draw.temperature > 0) {
+      most = std::max<int64_t>(most, draw.top_k > 0 ? draw.top_k : kMostCandidates);
+    }
+  }
+  return static_cast<int>(most);
+}
+
+}  // namespace
+
+std::unique_ptr<DrawnTokens> TokenDrawer::draw(const Tensor& logits, std::span<const TokenDraw> draws, Staging& staging,
+                                               Stream& stream) {
+  const auto count = draws.size();
+  const auto vocab = static_cast<int>(logits.dim(1));
+  const int blocks = blocks_of(vocab);
+  const int segments = draw_segments(vocab);
+  Parts parts;
+  const std::size_t draws_at = parts.add<TokenDraw>(count);
+  const std::size_t firsts_at = parts.add<uint64_t>(count * static_cast<std::size_t>(segments));
+  const std::size_t sums_at = parts.add<DrawSum>(count * static_cast<std::size_t>(blocks));
+  const std::size_t tokens_at = parts.add<int32_t>(count);
+  std::byte* memory = memory_of(parts, handle_of(stream));
+  staging.copy(draws.data(), memory + draws_at, count * sizeof(TokenDraw), handle_of(stream));
   const DrawArguments arguments{.logits = logits.data<float>(),
                                 .vocab = vocab,
-                                .draws = reinterpret_cast<const TokenDraw*>(memory),
+                                .draws = reinterpret_cast<const TokenDraw*>(memory + draws_at),
                                 .count = static_cast<int>(count),
                                 .blocks = blocks,
                                 .sums = reinterpret_cast<DrawSum*>(memory + sums_at),
                                 .segments = segments,
                                 .firsts = reinterpret_cast<uint64_t*>(memory + firsts_at),
                                 .tokens = reinterpret_cast<int32_t*>(memory + tokens_at)};
-  launch_draw(arguments, needs_sums(draws), stream);
-  Slot& slot = take_slot(count, stream);
-  check(
-      api().memcpy_async(slot.memory.get(), arguments.tokens, count * sizeof(int32_t), CopyKind::kDeviceToHost, stream),
-      "copy from the device");
-  check(api().event_record(slot.event, stream), "record an event");
-  slot.in_use = true;
-  return std::make_unique<Drawn>(slot, arguments.tokens, count);
+  launch_draw(arguments, needs_sums(draws), handle_of(stream));
+  return deliver(arguments.tokens, count, handle_of(stream));
+}
+
+std::unique_ptr<DrawnTokens> TokenDrawer::draw(const Tensor& logits, const VocabularyShard& shard,
+                                               std::span<const TokenDraw> draws, Staging& staging, Stream& stream) {
+  const auto count = draws.size();
+  const auto ranks = shard.shares.size();
+  const auto longest = std::ranges::max(shard.shares, {}, [](const Range& share) { return share.size(); });
+  ShardArguments mine{.logits = logits.data<float>(),
+                      .vocab = static_cast<int>(logits.dim(1)),
+                      .first = static_cast<int>(shard.share().begin),
+                      .count = static_cast<int>(count),
+                      .segments = draw_segments(static_cast<int>(logits.dim(1))),
+                      .most = most_candidates(draws),
+                      .blocks = needs_sums(draws) ? blocks_of(longest.size()) : 0};
+  const auto words = static_cast<std::size_t>(mine.message_words());
+  Parts parts;
+  const std::size_t draws_at = parts.add<TokenDraw>(count);
+  const std::size_t firsts_at = parts.add<uint64_t>(count * static_cast<std::size_t>(mine.segments));
+  const std::size_t message_at = parts.add<uint64_t>(words);
+  const std::size_t messages_at = parts.add<uint64_t>(words * ranks);
+  const std::size_t tokens_at = parts.add<int32_t>(count);
+  std::byte* memory = memory_of(parts, handle_of(stream));
+  staging.copy(draws.data(), memory + draws_at, count * sizeof(TokenDraw), handle_of(stream));
+  mine.draws = reinterpret_cast<const TokenDraw*>(memory + draws_at);
+  mine.firsts = reinterpret_cast<const uint64_t*>(memory + firsts_at);
+  mine.candidates = reinterpret_cast<uint64_t*>(memory + message_at);
+  if (mine.blocks != 0) {  // draws that need no sums write none
+    check(api().memset_async(memory + message_at, 0, words * sizeof(uint64_t), handle_of(stream)), "clear sums");
+  }
+  launch_firsts_and_sums(
+      {.logits = mine.logits,
+       .vocab = mine.vocab,
+       .draws = mine.draws,
+       .count = mine.count,
+       .blocks = mine.blocks,
+       .sums = reinterpret_cast<DrawSum*>(mine.candidates + count * static_cast<std::size_t>(mine.most)),
+       .segments = mine.segments,
+       .firsts = reinterpret_cast<uint64_t*>(memory + firsts_at)},
+      mine.blocks != 0, handle_of(stream));
+  launch_shard_candidates(mine, handle_of(stream));
+  constexpr std::size_t kHalves = sizeof(uint64_t) / sizeof(int32_t);
+  const auto halves = static_cast<int64_t>(words * kHalves);
+  Tensor all = Tensor::wrap(DType::kI32, {halves * std::ssize(shard.shares)}, memory + messages_at);
+  shard.gather(Tensor::wrap(DType::kI32, {halves}, memory + message_at), all, stream);
+  launch_merge({.draws = mine.draws,
+                .messages = reinterpret_cast<const uint64_t*>(memory + messages_at),
+                .message_words = mine.message_words(),
+                .ranks = static_cast<int>(ranks),
+                .count = mine.count,
+                .most = mine.most,
+                .blocks = mine.blocks,
+                .tokens = reinterpret_cast<int32_t*>(memory + tokens_at)},
+               handle_of(stream));
+  return deliver(reinterpret_cast<const int32_t*>(memory + tokens_at), count, handle_of(stream));
 }
 
 }  // namespace longship::cuda

@@ -19,7 +19,9 @@ class TokenDrawer {
 
   /// See Kernels::draw_tokens().
   std::unique_ptr<DrawnTokens> draw(const Tensor& logits, std::span<const TokenDraw> draws, Staging& staging,
-                                    StreamHandle stream);
+                                    Stream& stream);
+  std::unique_ptr<DrawnTokens> draw(const Tensor& logits, const VocabularyShard& shard,
+                                    std::span<const TokenDraw> draws, Staging& staging, Stream& stream);
 
  private:
   class Drawn;
@@ -31,9 +33,14 @@ class TokenDrawer {
     bool in_use = false;
   };
 
-  Slot& take_slot(std::size_t count, StreamHandle stream);
+  class Parts;
 
-  std::shared_ptr<void> memory_;  // what is drawn, sums of blocks, tokens
+  std::byte* memory_of(const Parts& parts, StreamHandle stream);
+  Slot& take_slot(std::size_t count, StreamHandle stream);
+  // Begins to copy what was drawn to the host.
+  std::unique_ptr<DrawnTokens> deliver(const int32_t* tokens, std::size_t count, StreamHandle stream);
+
+  std::shared_ptr<void> memory_;  // what is drawn, candidates and sums on the way to tokens, tokens
   std::size_t bytes_ = 0;
   std::array<Slot, Kernels::kMostDrawn> slots_;
 };

@@ -94,9 +94,15 @@ class FirstCandidates {
         }
       }
     };
-    const uint64_t least = find_threshold(each_candidate, wanted);
+    return select_among(each_candidate, wanted);
+  }
+
+  /// The same of the candidates that each(visit) calls visit(candidate, index) for, by all threads together.
+  template <class Each>
+  __device__ Shared<uint64_t> select_among(const Each& each, int wanted) {
+    const uint64_t least = find_threshold(each, wanted);
     best_[threadIdx.x] = kNoCandidate;
-    gather(each_candidate, least, [&](int place, uint64_t candidate, int) { best_[place] = candidate; });
+    gather(each, least, [&](int place, uint64_t candidate, int) { best_[place] = candidate; });
     sort();
     return best_;
   }
