@@ -11,9 +11,9 @@ namespace longship {
 
 /// The token that was chosen from a row of logits.
 struct RowChoice {
-  int32_t token = -1;             ///< -1: nothing may be chosen.
-  float logprob = 0;              ///< If asked for.
-  std::vector<TokenLogprob> top;  ///< If asked for: the most probable first.
+  int32_t token = -1;               ///< -1: nothing may be chosen.
+  float logprob = 0;                ///< If asked for.
+  std::vector<TokenLogprob> top{};  ///< If asked for: the most probable first.
 };
 
 /// What a step gives back. Only the leader learns more than the number.
