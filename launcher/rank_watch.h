@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -9,17 +10,15 @@
 #include <vector>
 
 #include "comm/transport.h"
+#include "launcher/host_watch.h"
+#include "launcher/lost_rank.h"
 
 namespace longship {
 
-/// A rank without which the job cannot go on.
-struct LostRank {
-  std::string name;      ///< "rank 2 (process 4711)".
-  bool stopped = false;  ///< It stands still, by a signal or a debugger; else it has ended.
-};
-
-/// Which rank of this host has ended or stands still, for the leader of a job that a launcher started: the launcher
-/// ends every rank after the first, says why only later or not at all, and knows nothing of one that stands still.
+/// Which rank has ended or stands still, for the leader of a job that a launcher started: the launcher ends every rank
+/// after the first, says why only later or not at all, and knows nothing of one that stands still, nor MPI of a host
+/// that the network has lost. The first rank of each other host watches the ranks there for the leader, and the leader;
+/// the others of a host watch the first one, so that none is left behind.
 class RankWatch {
  public:
   RankWatch() = default;
@@ -29,11 +28,18 @@ class RankWatch {
 
   /// Learns the processes of all ranks, which call it together. Errors: kRank.
   void meet(Transport& transport);
-  /// One that has ended by now, unless somebody was told of one before. Any thread.
+  /// One of this host that has ended by now, unless somebody was told of one before. Any thread.
   std::optional<LostRank> take_lost();
-  /// Waits for one to end, or to have been stopped for a second, or until the eventfd `end` can be read. One
-  /// thread, that began after meet().
+  /// Waits for a loss that ends the job: in the leader, of a rank that has ended, was stopped for a second, or is
+  /// silent for two; in the first rank of another host, of the leader; else of the first rank of this host. Nothing
+  /// once the eventfd `end` can be read: ranks now end as they should. One thread, that began after meet().
   std::optional<LostRank> wait(int end);
+  /// Tells other hosts that what wait() found ends the job. The thread of wait().
+  void say_ending();
+  /// The launcher ends this job: nobody needs to be told that the leader has ended. Any thread.
+  void expect_end() { expects_end_ = true; }
+  /// Kills the ranks of this host that this one watches. Any thread.
+  void kill_watched() const;
 
  private:
   struct Peer {
@@ -41,14 +47,25 @@ class RankWatch {
     int process = 0;
     int descriptor = -1;  ///< Readable once the process has ended.
     int stopped = 0;      ///< Looks in a row that found it stopped.
+    bool told = false;    ///< Somebody, that it has ended.
   };
+  struct Facts;
 
-  std::optional<LostRank> take(const Peer& peer, bool stopped);
-  std::optional<LostRank> take_stuck();
+  static Facts gather(Transport& transport);
+  void watch_hosts(Transport& transport, const Facts& facts);
+  std::optional<LostRank> take(const Peer& peer, Loss how);
+  Peer* lost_peer();
+  Peer* stuck_peer();
+  std::optional<LostRank> news_of(Peer& peer, Loss how);
+  std::optional<LostRank> look_here(bool for_stuck);
+  std::optional<LostRank> look_elsewhere();
 
   std::mutex mutex_;  ///< A signal may come while meet() still works.
   std::vector<Peer> peers_;
+  std::unique_ptr<HostWatch> hosts_;
+  bool leads_ = false;
   std::atomic<bool> told_ = false;
+  std::atomic<bool> expects_end_ = false;
 };
 
 /// A thread that tells once of a rank that `watch` finds lost, until this is destroyed: before ranks end as they

@@ -85,9 +85,13 @@ MeshShape launched_mesh(const EngineFlags& flags, const Transport& transport) {
   return resolve_mesh(flags.mesh, transport.ranks_per_host());
 }
 
-Error end_with(const LostRank& rank) {
-  return {ErrorKind::kRank, rank.name + (rank.stopped ? " was stopped" : " was lost") + ", and with it the job",
-          "Without mpirun and srun longship starts lost ranks again and goes on."};
+Error end_with(const LostRank& rank, AfterLoss after_loss) {
+  const std::string cause = rank.how == Loss::kEnded     ? " was lost"
+                            : rank.how == Loss::kStopped ? " was stopped"
+                                                         : " is silent (stopped, or cut off by the network)";
+  return {ErrorKind::kRank, rank.name + cause + ", and with it the job",
+          after_loss == AfterLoss::kStartAgain ? "Without mpirun and srun longship starts lost ranks again and goes on."
+                                               : "Start the job again."};
 }
 
 // What ranks do when the launcher ends them, as it does when one is lost: the leader says which, and its front end
@@ -95,26 +99,52 @@ Error end_with(const LostRank& rank) {
 OnSignal launcher_signals(RankWatch& watch, const OnSignal& on_signal, std::shared_future<void> over,
                           std::chrono::seconds grace) {
   if (environment_rank() != 0) {
-    return [over = std::move(over), grace](int) { return over.wait_for(grace) == std::future_status::ready; };
+    return [&watch, over = std::move(over), grace](int) {
+      watch.expect_end();
+      return over.wait_for(grace) == std::future_status::ready;
+    };
   }
   return [&](int signal) {
     if (const auto lost = watch.take_lost()) {
-      print_error(end_with(*lost));
+      print_error(end_with(*lost, AfterLoss::kStartAgain));
     }
     return on_signal(signal);
   };
 }
 
-// Some launchers give no signal before they kill, and none ends a job for a rank that stands still, for which the
-// others would wait for long. That the launcher ends the job is preferred: its exit code says more.
-void end_job(const LostRank& rank, const OnSignal& on_signal) {
-  constexpr std::chrono::seconds kLauncherActs(1);
-  const Error error = end_with(rank);
-  print_error(error);
-  on_signal(SIGTERM);
-  if (!rank.stopped) std::this_thread::sleep_for(kLauncherActs);
-  _exit(error.exit_code());
-}
+// Some launchers give no signal before they kill, and none ends a job for a rank that stands still or that the network
+// has lost, for which the others would wait for long. That the launcher ends the job is preferred: its exit code says
+// more.
+class JobEnd {
+ public:
+  /// `on_signal`: null for a front end without any.
+  JobEnd(RankWatch& watch, const OnSignal* on_signal, AfterLoss after_loss)
+      : watch_(watch), on_signal_(on_signal), after_loss_(after_loss) {}
+
+  [[noreturn]] void by_leader(const LostRank& rank) const {
+    const Error error = end_with(rank, after_loss_);
+    print_error(error);
+    watch_.say_ending();
+    if (on_signal_ != nullptr) (*on_signal_)(SIGTERM);
+    if (rank.how == Loss::kEnded) std::this_thread::sleep_for(kLauncherActs);
+    _exit(error.exit_code());
+  }
+  // Without the leader there is no job. Who says so is its host's first rank, in case the launcher does not.
+  [[noreturn]] void by_follower(const LostRank& rank) const {
+    const Error error = end_with(rank, after_loss_);
+    if (rank.how == Loss::kEnded) std::this_thread::sleep_for(kLauncherActs);
+    if (!rank.said) print_error(error);
+    watch_.kill_watched();
+    _exit(error.exit_code());
+  }
+
+ private:
+  static constexpr std::chrono::seconds kLauncherActs{1};
+
+  RankWatch& watch_;
+  const OnSignal* on_signal_;
+  AfterLoss after_loss_;
+};
 
 int run_launched(const EngineFlags& flags, const PrepareFrontEnd& prepare, const OnSignal& on_signal,
                  AfterLoss after_loss, std::chrono::seconds grace) {
@@ -124,10 +154,11 @@ int run_launched(const EngineFlags& flags, const PrepareFrontEnd& prepare, const
   if (after_loss == AfterLoss::kStartAgain) {
     interrupts.emplace(launcher_signals(watch, on_signal, over.get_future(), grace), [] {});
   }
+  const JobEnd job_end(watch, interrupts ? &on_signal : nullptr, after_loss);
   return with_mpi(transport_options(flags.options), [&](Transport& transport) {
-    if (interrupts) watch.meet(transport);
-    std::optional<RankGuard> guard;
-    if (interrupts && transport.leads()) guard.emplace(watch, [&](const LostRank& rank) { end_job(rank, on_signal); });
+    watch.meet(transport);
+    const RankGuard guard(
+        watch, [&](const LostRank& rank) { transport.leads() ? job_end.by_leader(rank) : job_end.by_follower(rank); });
     const MeshShape mesh = launched_mesh(flags, transport);
     FrontEnd front_end = prepare_on_leader(transport, prepare);
     LoadBar bar(job_title(flags.model, mesh));
