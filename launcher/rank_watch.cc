@@ -169,6 +169,7 @@ std::optional<LostRank> RankWatch::look_here(bool for_stuck) {
 }
 
 std::optional<LostRank> RankWatch::look_elsewhere() {
+  const std::lock_guard lock(mutex_);
   auto lost = hosts_ ? hosts_->look() : std::nullopt;
   if (!lost || told_.exchange(true)) {
     return std::nullopt;
@@ -199,6 +200,7 @@ std::optional<LostRank> RankWatch::wait(int end) {
 }
 
 void RankWatch::say_ending() {
+  const std::lock_guard lock(mutex_);
   if (hosts_) hosts_->say(HostWord::kEnding);
 }
 

@@ -34,7 +34,7 @@ class RankWatch {
   /// silent for two; in the first rank of another host, of the leader; else of the first rank of this host. Nothing
   /// once the eventfd `end` can be read: ranks now end as they should. One thread, that began after meet().
   std::optional<LostRank> wait(int end);
-  /// Tells other hosts that what wait() found ends the job. The thread of wait().
+  /// Tells the other hosts that the leader ends the job, and has said why. Any thread.
   void say_ending();
   /// The launcher ends this job: nobody needs to be told that the leader has ended. Any thread.
   void expect_end() { expects_end_ = true; }
@@ -60,7 +60,7 @@ class RankWatch {
   std::optional<LostRank> look_here(bool for_stuck);
   std::optional<LostRank> look_elsewhere();
 
-  std::mutex mutex_;  ///< A signal may come while meet() still works.
+  std::mutex mutex_;  ///< A signal may come at any time.
   std::vector<Peer> peers_;
   std::unique_ptr<HostWatch> hosts_;
   bool leads_ = false;

@@ -108,7 +108,9 @@ OnSignal launcher_signals(RankWatch& watch, const OnSignal& on_signal, std::shar
     if (const auto lost = watch.take_lost()) {
       print_error(end_with(*lost, AfterLoss::kStartAgain));
     }
-    return on_signal(signal);
+    const bool taken = on_signal(signal);
+    if (!taken) watch.say_ending();
+    return taken;
   };
 }
 

@@ -121,6 +121,17 @@ TEST_F(Hosts, ALauncherThatEndsTheJobLosesNoRank) {
   EXPECT_EQ(outcome.err.find("no connection"), std::string::npos) << outcome.err;
 }
 
+// As where the launcher ends the ranks of rank 0's host first.
+TEST_F(Hosts, ALeaderThatIsToldToEndIsNotLost) {
+  blind_launcher();
+  kill(ranks_[0], SIGTERM);
+  EXPECT_TRUE(ends_within(ranks_[1], milliseconds(3000)));
+  kill(launcher(), SIGCONT);
+  const Outcome outcome = server_.program().wait(std::chrono::seconds(4));
+  EXPECT_NE(outcome.exit_code, 0);
+  EXPECT_EQ(outcome.err.find(" on h0"), std::string::npos) << outcome.err;
+}
+
 TEST(HostsOfARun, EndInOrder) {
   const Outcome outcome = run(on_two_hosts({"run", served_model(), "--raw", "--greedy", "-p", "The ship", "-n", "64"}));
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
