@@ -156,8 +156,8 @@ class LeaderHostWatch final : public HostWatch {
       if (!host.link) ranks += (ranks.empty() ? "" : ", ") + std::to_string(host.first_rank);
     }
     log_line(LogLevel::kWarning,
-             "no connection from the hosts of ranks " + ranks + " to the host of rank 0 (TCP port " +
-                 std::to_string(invitation_.port) + "): only the launcher will notice if they are lost",
+             "no connection to rank 0 (TCP port " + std::to_string(invitation_.port) + ") from the host of rank " +
+                 ranks + ": only the launcher notices its loss",
              {});
   }
 
