@@ -14,6 +14,8 @@ constexpr int kYields = 200;
 constexpr uint64_t kRemainingMask = 0xFFFFFFFF;
 constexpr uint64_t kNextJob = kRemainingMask + 1;
 
+thread_local int index_in_pool = 0;
+
 void relax() {
   __builtin_ia32_pause();
 }
@@ -22,8 +24,15 @@ void relax() {
 
 ThreadPool::ThreadPool(int threads) {
   for (int i = 1; i < threads; ++i) {
-    workers_.emplace_back([this] { work(); });
+    workers_.emplace_back([this, i] {
+      index_in_pool = i;
+      work();
+    });
   }
+}
+
+int ThreadPool::this_thread() {
+  return index_in_pool;
 }
 
 ThreadPool::~ThreadPool() {

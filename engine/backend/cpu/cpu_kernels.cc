@@ -57,20 +57,6 @@ cpu::KvType kv_type(DType dtype) {
   }
 }
 
-/// The task, with room of the calling thread.
-LinearTask with_room(LinearTask task) {
-  thread_local Tensor room;
-  if (task.quants != nullptr) {
-    const int64_t bytes = cpu::unpack_room_bytes(task.columns);
-    if (room.bytes() < bytes) {
-      room = Tensor::allocate(DType::kU8, {bytes});
-    }
-    task.room = room.data<std::byte>();
-    task.room_bytes = bytes;
-  }
-  return task;
-}
-
 int max_partials(std::span<const GroupStep> steps) {
   int count = 0;
   int most = 0;
@@ -109,6 +95,9 @@ class CpuKernels : public Kernels {
     if (!exact_) {
       input_.reserve(max_rows, max_columns);
       output_.reserve(max_rows, max_columns);
+      if (rooms_.bytes() < room_bytes(max_columns)) {
+        rooms_ = Tensor::allocate(DType::kU8, {room_bytes(max_columns)});
+      }
     }
     if (partials_.bytes() < partial_bytes()) {
       partials_ = Tensor::allocate(DType::kU8, {partial_bytes()});
@@ -213,7 +202,18 @@ class CpuKernels : public Kernels {
 
   int64_t partial_bytes() const { return Tensor::aligned_bytes(cpu::AttentionPlan::scratch_bytes(pool_.threads())); }
 
-  int64_t room_bytes(int64_t columns) const { return pool_.threads() * cpu::unpack_room_bytes(columns); }
+  // Of all threads.
+  int64_t room_bytes(int64_t columns) const {
+    return Tensor::aligned_bytes(pool_.threads() * cpu::unpack_room_bytes(columns));
+  }
+
+  /// The task, with the room of the calling thread.
+  LinearTask with_room(LinearTask task) const {
+    const int64_t bytes = rooms_.bytes() / pool_.threads();
+    task.room = rooms_.data<std::byte>() + ThreadPool::this_thread() * bytes;
+    task.room_bytes = bytes;
+    return task;
+  }
 
   static float* row_of(const Tensor& x, int64_t row) { return x.data<float>() + row * x.dim(1); }
 
@@ -266,6 +266,7 @@ class CpuKernels : public Kernels {
   std::vector<LinearPart> parts_;
   cpu::AttentionPlan attention_plan_;
   Tensor partials_;  // of attention
+  Tensor rooms_;     // one for each thread, for unpacked weights
 };
 
 void CpuKernels::quantise_input(const Tensor& x) {

@@ -117,6 +117,10 @@ TEST_F(BatchRunTest, ToldToEndItKeepsWhatIsDoneAndGoesOnLater) {
     std::thread teller([&, number = signal] {
       std::this_thread::sleep_for(std::chrono::milliseconds(100));
       EXPECT_TRUE(batch.stop(number));
+      if (number == SIGTERM) {
+        EXPECT_TRUE(batch.stop(number)) << "at once it is the same request, by another way";
+        std::this_thread::sleep_for(std::chrono::milliseconds(1100));
+      }
       EXPECT_FALSE(batch.stop(number)) << "the second one ends the process";
     });
     EXPECT_EQ(batch.run(engine), exit_code);
