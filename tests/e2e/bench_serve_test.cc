@@ -134,7 +134,8 @@ TEST(BenchServe, CountsWhatTheServerRefuses) {
   EXPECT_EQ(at(row_of(some), "completed").as_int() + at(row_of(some), "failed").as_int(), 8);
   EXPECT_GE(at(row_of(some), "failed").as_int(), 1);
   EXPECT_EQ(at(row_of(some), "first_error"), Json("HTTP 429: the queue is full"));
-  const Outcome all = run(bench({"--port", server.port(), "--model", "other", "--num-prompts", "3"}));
+  const Outcome all =
+      run(bench({"--port", server.port(), "--model", "other", "--num-prompts", "3", "--max-concurrency", "1"}));
   EXPECT_EQ(all.exit_code, 1);
   EXPECT_NE(all.err.find("does not exist here"), std::string::npos) << all.err;
 }
