@@ -130,7 +130,7 @@ def errors(c):
     create = c.chat.completions.create
     fails(openai.BadRequestError, lambda: create(model="ship", messages=[]), param="messages", status_code=400)
     fails(openai.BadRequestError, lambda: create(model="ship", messages=CHAT, temperature=-1), param="temperature")
-    fails(openai.BadRequestError, lambda: create(model="ship", messages=CHAT, stream=True, n=99), param="n")
+    fails(openai.BadRequestError, lambda: create(model="ship", messages=CHAT, stream=True, n=999), param="n")
     fails(openai.NotFoundError, lambda: create(model="other", messages=CHAT), code="model_not_found")
     fails(openai.NotFoundError, lambda: c.embeddings.create(model="ship", input="a"), status_code=404)
     stranger = client(api_key="wrong")
