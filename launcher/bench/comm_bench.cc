@@ -31,29 +31,28 @@ class NormStep {
  public:
   explicit NormStep(int ranks) : kernels_(make_kernels({})), tree_(tree_of_ranks(ranks)) {}
 
-  void prepare(int64_t count) {
+  // For sums of `x` into `out`, of one shape.
+  void prepare(const Tensor& x, const Tensor& out) {
+    const int64_t count = x.elements();
     const int64_t width = std::min<int64_t>(count, kMostWidth);
-    shape_ = {count / width, width};
-    hidden_ = zeros({shape_[0] * width});
-    normed_ = zeros({shape_[0] * width});
-    gain_ = zeros({width});
+    const Shape shape = {count / width, width};
+    const int64_t rows_count = shape[0] * width;
+    nodes_ = x.slice(0, rows_count);
+    root_ = out.slice(0, rows_count).reshape(shape);
+    then_ = {.bias = {},
+             .hidden = zeros(shape),
+             .gain = zeros({width}),
+             .norm_bias = {},
+             .eps = 1e-5F,
+             .normed = zeros(shape)};
   }
 
   // The sum of rows of x over the ranks, then hidden += sum and its norm. Returns hidden.
-  Tensor run(Communicator& group, const Tensor& x, Tensor& out) {
-    const int64_t count = shape_[0] * shape_[1];
-    Tensor root = out.slice(0, count).reshape(shape_);
-    const AddNorm then{.bias = {},
-                       .hidden = hidden_.reshape(shape_),
-                       .gain = gain_,
-                       .norm_bias = {},
-                       .eps = 1e-5F,
-                       .normed = normed_.reshape(shape_)};
+  Tensor run(Communicator& group) {
     Stream stream;
     group.tree_reduce_add_norm(
-        x.slice(0, count), tree_, root, then, [&](Range rows) { kernels_->add_norm(root, rows, then, {}, stream); },
-        stream);
-    return hidden_;
+        nodes_, tree_, root_, then_, [&](Range rows) { kernels_->add_norm(root_, rows, then_, {}, stream); }, stream);
+    return then_.hidden;
   }
 
  private:
@@ -67,10 +66,9 @@ class NormStep {
 
   std::unique_ptr<Kernels> kernels_;
   ReductionTree tree_;
-  Shape shape_;
-  Tensor hidden_;
-  Tensor normed_;
-  Tensor gain_;
+  Tensor nodes_;
+  Tensor root_;
+  AddNorm then_;
 };
 
 struct Op {
@@ -121,9 +119,9 @@ Tensor sendrecv(Communicator& group, Tensor& x, Tensor& out, const std::vector<i
   return out;
 }
 
-Tensor all_reduce_add_norm(Communicator& group, Tensor& x, Tensor& out, const std::vector<int64_t>& /*counts*/,
+Tensor all_reduce_add_norm(Communicator& group, Tensor& /*x*/, Tensor& /*out*/, const std::vector<int64_t>& /*counts*/,
                            NormStep& norm) {
-  return norm.run(group, x, out);
+  return norm.run(group);
 }
 
 float sum_of_ranks(int ranks, int64_t i) {
@@ -204,7 +202,7 @@ class CommBench {
   void measure(const std::vector<const Op*>& measured, int64_t bytes, Json::Array& rows) {
     const int64_t count = bytes / kFloatBytes;
     const Buffers buffers{front(x_, count), front(out_, count), even_counts(count, world_->size())};
-    norm_.prepare(count);
+    norm_.prepare(buffers.x, buffers.out);
     std::vector<Run> runs;
     for (const Op* op : measured) {
       for (const NamedCommunicator& way : ways_) {
@@ -291,7 +289,7 @@ class CommBench {
     for (int64_t i = 0; i < result.elements(); ++i) {
       wrong += result.data<float>()[i] == run.op.expected(run.way.group->size(), rank, i, buffers.counts) ? 0 : 1;
     }
-    norm_.prepare(buffers.x.elements());  // its rows hold the sum now
+    norm_.prepare(buffers.x, buffers.out);  // its rows hold the sum now
     const std::vector<float> all = from_all({static_cast<float>(wrong)});
     return static_cast<int64_t>(std::accumulate(all.begin(), all.end(), 0.0));
   }

@@ -345,10 +345,10 @@ void CpuKernels::add_norm(const Tensor& x, Range rows, const AddNorm& then, std:
     const int64_t row = rows.begin + i;
     float* hidden = row_of(then.hidden, row);
     float* normed = row_of(then.normed, row);
-    isa_.add(row_of(x, row), bias, hidden, width, hidden);
     if (then.norm_bias.empty()) {
-      isa_.rms_norm(hidden, then.gain.data<float>(), then.eps, width, normed);
+      isa_.add_rms_norm(row_of(x, row), bias, then.gain.data<float>(), then.eps, width, hidden, normed);
     } else {
+      isa_.add(row_of(x, row), bias, hidden, width, hidden);
       isa_.layer_norm(hidden, then.gain.data<float>(), then.norm_bias.data<float>(), then.eps, width, normed);
     }
     if (quantised) {

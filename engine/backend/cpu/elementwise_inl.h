@@ -4,16 +4,8 @@ namespace longship::LONGSHIP_CPU_NAMESPACE {
 
 /// y = residual + (x + bias); bias and residual may be null.
 inline void add_row(const float* x, const float* bias, const float* residual, int64_t n, float* y) {
-  for_each_vector(n, [&](int64_t i, int64_t lanes) {
-    F32 value = load_n(x + i, lanes);
-    if (bias != nullptr) {
-      value = add(value, load_n(bias + i, lanes));
-    }
-    if (residual != nullptr) {
-      value = add(load_n(residual + i, lanes), value);
-    }
-    store_n(y + i, value, lanes);
-  });
+  for_each_vector(
+      n, [&](int64_t i, int64_t lanes) { store_n(y + i, sum_with_residual(x, bias, residual, i, lanes), lanes); });
 }
 
 inline void rope(float* head, const float* cos, const float* sin, int64_t half) {

@@ -195,6 +195,9 @@ struct Isa {
   void (*to_f16)(const float* x, int64_t n, uint16_t* y);
   void (*add)(const float* x, const float* bias, const float* residual, int64_t n, float* y);
   void (*rms_norm)(const float* x, const float* gain, float eps, int64_t n, float* y);
+  /// hidden += x + bias, which may be null, then y = rms_norm of hidden.
+  void (*add_rms_norm)(const float* x, const float* bias, const float* gain, float eps, int64_t n, float* hidden,
+                       float* y);
   void (*layer_norm)(const float* x, const float* gain, const float* bias, float eps, int64_t n, float* y);
   void (*rope)(float* head, const float* cos, const float* sin, int64_t half);
   void (*silu_mul)(const float* gate, const float* up, int64_t n, float* y);

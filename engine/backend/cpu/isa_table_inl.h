@@ -18,8 +18,9 @@
 namespace longship::LONGSHIP_CPU_NAMESPACE {
 
 constexpr cpu::Isa make_isa(std::string_view name) {
-  return {name,     pack_row_block, quantise, linear,   attention, merge_segments, to_f16,        add_row,
-          rms_norm, layer_norm,     rope,     silu_mul, gelu_tanh, read_bytes,     multiply_int8, multiply_f32};
+  return {name,     pack_row_block, quantise,   linear,        attention,   merge_segments,
+          to_f16,   add_row,        rms_norm,   add_rms_norm,  layer_norm,  rope,
+          silu_mul, gelu_tanh,      read_bytes, multiply_int8, multiply_f32};
 }
 
 }  // namespace longship::LONGSHIP_CPU_NAMESPACE
