@@ -19,6 +19,10 @@ double at_rows(int64_t rows, const std::array<StepTraffic, 2>& traffic, double S
   return small.*time + per_row * static_cast<double>(rows - small.rows);
 }
 
+double at_roofline(double bytes, double ops, const Roofline& roofline) {
+  return std::max(bytes / roofline.read_bytes_per_s, ops / roofline.ops_per_s);
+}
+
 }  // namespace
 
 std::string RunTest::name() const {
@@ -116,16 +120,28 @@ double JobCost::ops(const RunTest& test) const {
   return sum;
 }
 
-double JobCost::stage_seconds(const Stage& stage, const Step& step, bool alone, double slowdown) {
+double JobCost::stage_seconds(const Stage& stage, const Step& step, bool alone, const Overhead& overhead) {
   double most = 0;
   for (const RankReport* rank : stage) {
     const Roofline& roofline = alone ? rank->stage_roofline : rank->roofline;
-    const double computing =
-        std::max(bytes_of(rank->cost, step) / roofline.read_bytes_per_s, ops_of(rank->cost, step) / roofline.ops_per_s);
-    most =
-        std::max(most, slowdown * computing + at_rows(step.sequences * step.rows, rank->traffic, &StepTraffic::sums_s));
+    const double bytes = bytes_of(rank->cost, step);
+    const double ops = ops_of(rank->cost, step);
+    double computing = at_roofline(bytes, ops, roofline);
+    if (overhead.measured && overhead.slowdown > 1) {
+      const double of_core = overhead.slowdown * at_roofline(bytes, ops, *overhead.measured) *
+                             overhead.measured->ops_per_s / roofline.ops_per_s;
+      computing = std::max(computing, of_core);
+    } else {
+      computing *= overhead.slowdown;
+    }
+    most = std::max(most, computing + at_rows(step.sequences * step.rows, rank->traffic, &StepTraffic::sums_s));
   }
   return most;
+}
+
+Roofline JobCost::usual_roofline() const {
+  const auto ranks = static_cast<double>(ranks_.size());
+  return {.read_bytes_per_s = read_bytes_per_s_ / ranks, .ops_per_s = ops_per_s_ / ranks};
 }
 
 double JobCost::message_seconds(const Stage& stage, const Step& step) {
@@ -154,7 +170,7 @@ double JobCost::seconds(const RunTest& test, const Overhead& overhead) const {
   for (const Step& step : steps) {
     double at = test.generate > 0 ? done_at[step.group] + between : 0;
     for (std::size_t i = 0; i < stages.size(); ++i) {
-      at = std::max(at, free_at[i]) + stage_seconds(stages[i], step, alone, overhead.slowdown);
+      at = std::max(at, free_at[i]) + stage_seconds(stages[i], step, alone, overhead);
       free_at[i] = at;
       at += i + 1 < stages.size() ? message_seconds(stages[i], step) : 0;
     }
@@ -168,15 +184,18 @@ Overhead JobCost::overhead(const RunTest& test, double measured_s, double host_s
   constexpr int kHalvings = 50;
   double low = 0;
   double high = 1;
-  while (seconds(test, {high, host_s}) < measured_s && high < 1e6) {
+  const auto with = [&](double slowdown) {
+    return seconds(test, {.slowdown = slowdown, .host_s = host_s, .measured = {}});
+  };
+  while (with(high) < measured_s && high < 1e6) {
     low = high;
     high *= 2;
   }
   for (int i = 0; i < kHalvings; ++i) {
     const double middle = (low + high) / 2;
-    (seconds(test, {middle, host_s}) < measured_s ? low : high) = middle;
+    (with(middle) < measured_s ? low : high) = middle;
   }
-  return {low, host_s};
+  return {.slowdown = low, .host_s = host_s, .measured = usual_roofline()};
 }
 
 }  // namespace longship

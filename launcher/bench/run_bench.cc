@@ -47,11 +47,6 @@ double mean(const std::vector<double>& samples) {
   return std::accumulate(samples.begin(), samples.end(), 0.0) / static_cast<double>(samples.size());
 }
 
-double median(std::vector<double> samples) {
-  std::ranges::sort(samples);
-  return (samples[(samples.size() - 1) / 2] + samples[samples.size() / 2]) / 2;
-}
-
 class RunBench {
  public:
   RunBench(Engine& engine, const RunBenchOptions& options, const ReportSink& sink, const BenchProgress& progress)
@@ -216,9 +211,6 @@ class RunBench {
     const JobCost& cost = result.cost;
     const double speed = mean(samples);
     const double seconds = static_cast<double>(test.tokens()) / speed;
-    double variance = 0;
-    for (const double sample : samples) variance += (sample - speed) * (sample - speed);
-    const double spread = samples.size() > 1 ? std::sqrt(variance / static_cast<double>(samples.size() - 1)) : 0.0;
     Json json;
     json.set("test", test.name());
     json.set("n_prompt", test.prompt);
@@ -228,10 +220,7 @@ class RunBench {
     json.set("tp", engine_.info().tp);
     json.set("pp", engine_.info().pp);
     json.set("n_threads", engine_.info().threads);
-    json.set("avg_ts", speed);
-    json.set("stddev_ts", spread);
-    json.set("samples_ts", Json::Array(samples.begin(), samples.end()));
-    json.set("ms_per_token", 1000 / speed);
+    set_speed(samples, json);
     json.set("mbu", cost.bytes(test) / seconds / cost.read_bytes_per_s());
     json.set("mfu", cost.ops(test) / seconds / cost.ops_per_s());
     json.set("comm_share", summary.communication);
@@ -253,6 +242,21 @@ class RunBench {
 };
 
 }  // namespace
+
+void set_speed(const std::vector<double>& samples, Json& row) {
+  const double speed = mean(samples);
+  double variance = 0;
+  for (const double sample : samples) variance += (sample - speed) * (sample - speed);
+  row.set("avg_ts", speed);
+  row.set("stddev_ts", samples.size() > 1 ? std::sqrt(variance / static_cast<double>(samples.size() - 1)) : 0.0);
+  row.set("samples_ts", Json::Array(samples.begin(), samples.end()));
+  row.set("ms_per_token", 1000 / speed);
+}
+
+double median(std::vector<double> samples) {
+  std::ranges::sort(samples);
+  return (samples[(samples.size() - 1) / 2] + samples[samples.size() / 2]) / 2;
+}
 
 std::vector<RunResult> run_benchmarks(Engine& engine, const RunBenchOptions& options, const ReportSink& sink,
                                       const BenchProgress& progress) {

@@ -35,6 +35,11 @@ struct RunResult {
 std::vector<RunResult> run_benchmarks(Engine& engine, const RunBenchOptions& options, const ReportSink& sink,
                                       const BenchProgress& progress);
 
+/// Writes the speeds of the repetitions of a test into its row: "avg_ts", "stddev_ts", "samples_ts", "ms_per_token".
+void set_speed(const std::vector<double>& samples, Json& row);
+
+double median(std::vector<double> samples);
+
 const std::vector<TableColumn>& run_columns();
 
 }  // namespace longship

@@ -13,9 +13,46 @@ std::vector<std::string> modes_of(const std::string& mode) {
   return mode == "both" ? std::vector<std::string>{"tp", "pp"} : std::vector<std::string>{mode};
 }
 
-double predicted_speed(const RunResult& base, const RunResult& result) {
-  const Overhead overhead = base.cost.overhead(base.test, base.seconds, base.host_s);
-  return static_cast<double>(result.test.tokens()) / result.cost.seconds(result.test, overhead);
+using ResultsOfTest = std::vector<const RunResult*>;  // one of each round
+
+ResultsOfTest results_of(const RoundResults& rounds, std::size_t test) {
+  ResultsOfTest results;
+  for (const std::vector<RunResult>& round : rounds) {
+    results.push_back(&round[test]);
+  }
+  return results;
+}
+
+// Whatever made the machine slower in a round did so for all meshes of that round.
+double predicted_speed(const ResultsOfTest& bases, const ResultsOfTest& results) {
+  std::vector<double> speeds;
+  for (std::size_t round = 0; round < results.size(); ++round) {
+    const RunResult& base = *bases[round];
+    const RunResult& result = *results[round];
+    const Overhead overhead = base.cost.overhead(base.test, base.seconds, base.host_s);
+    speeds.push_back(static_cast<double>(result.test.tokens()) / result.cost.seconds(result.test, overhead));
+  }
+  return median(speeds);
+}
+
+// Figures are means over the rounds; those of the speed, of all samples. Whole numbers and names are equal in all.
+Json row_of_rounds(const ResultsOfTest& rounds) {
+  Json row = rounds.front()->row;
+  std::vector<double> samples;
+  for (const RunResult* round : rounds) {
+    for (const Json& sample : round->row.find("samples_ts")->as_array()) {
+      samples.push_back(sample.as_double());
+    }
+  }
+  for (const auto& [name, value] : rounds.front()->row.as_object()) {
+    if (value.is_double()) {
+      double sum = 0;
+      for (const RunResult* round : rounds) sum += round->row.find(name)->as_double();
+      row.set(name, sum / static_cast<double>(rounds.size()));
+    }
+  }
+  set_speed(samples, row);
+  return row;
 }
 
 double predicted(const Json& row) {
@@ -37,27 +74,30 @@ std::vector<ScalePoint> scale_points(const std::string& mode, const std::vector<
   return points;
 }
 
-Json::Array scale_rows(const std::vector<ScalePoint>& points, const std::vector<std::vector<RunResult>>& results) {
+Json::Array scale_rows(const std::vector<ScalePoint>& points, const std::vector<RoundResults>& results) {
   struct Base {
-    const RunResult* result;
+    ResultsOfTest results;
+    double speed;
     int ranks;
   };
   std::map<std::pair<std::string, std::string>, Base> bases;  // by mode and test
   Json::Array rows;
   for (std::size_t i = 0; i < points.size(); ++i) {
-    for (const RunResult& result : results[i]) {
-      const auto key = std::pair(points[i].mode, result.test.name());
-      const Base base = bases.try_emplace(key, Base{&result, points[i].ranks}).first->second;
-      const double speedup = result.row.find("avg_ts")->as_double() / base.result->row.find("avg_ts")->as_double();
+    for (std::size_t test = 0; test < results[i].front().size(); ++test) {
+      const ResultsOfTest rounds = results_of(results[i], test);
+      const Json measured = row_of_rounds(rounds);
+      const double speed = measured.find("avg_ts")->as_double();
+      const auto key = std::pair(points[i].mode, rounds.front()->test.name());
+      const Base base = bases.try_emplace(key, Base{rounds, speed, points[i].ranks}).first->second;
       Json row;
       row.set("mode", points[i].mode);
       row.set("ranks", points[i].ranks);
-      for (const auto& [name, value] : result.row.as_object()) {
+      for (const auto& [name, value] : measured.as_object()) {
         row.set(name, value);
       }
-      row.set("predicted_ts", predicted_speed(*base.result, result));
-      row.set("speedup", speedup);
-      row.set("efficiency", speedup * base.ranks / points[i].ranks);
+      row.set("predicted_ts", predicted_speed(base.results, rounds));
+      row.set("speedup", speed / base.speed);
+      row.set("efficiency", speed / base.speed * base.ranks / points[i].ranks);
       rows.push_back(std::move(row));
     }
   }

@@ -15,14 +15,18 @@ struct ScalePoint {
   int ranks = 1;
 };
 
+/// What one mesh gave in each round: the results of all tests, in order.
+using RoundResults = std::vector<std::vector<RunResult>>;
+
 /// Every rank count in each mode ("tp", "pp" or "both"), once each where there is one rank only.
 std::vector<ScalePoint> scale_points(const std::string& mode, const std::vector<int>& ranks);
 
-/// Rows of run_benchmarks() on growing meshes, as rows of `bench scale`: each gets "mode", "ranks", "speedup" over the
-/// fewest ranks of the same mode and test, "efficiency", the speed-up by the growth in ranks, and "predicted_ts": what
-/// the cost model (JobCost) makes of the speed on the fewest ranks, with the rooflines and links of this mesh. A row of
-/// one rank stands in both modes.
-Json::Array scale_rows(const std::vector<ScalePoint>& points, const std::vector<std::vector<RunResult>>& results);
+/// Rows of run_benchmarks() on growing meshes, in as many rounds each, as rows of `bench scale`, one for each point and
+/// test: over all samples of the rounds, other figures as means over the rounds. Each gets "mode", "ranks", "speedup"
+/// over the fewest ranks of the same mode and test, "efficiency", the speed-up by the growth in ranks, and
+/// "predicted_ts": what the cost model (JobCost) makes of the speed on the fewest ranks in the same round, with the
+/// rooflines and links of this mesh; the median over the rounds. A row of one rank stands in both modes.
+Json::Array scale_rows(const std::vector<ScalePoint>& points, const std::vector<RoundResults>& results);
 
 /// The mesh that the cost model takes for the fastest: "prefill" and "decode", of the first prompt and the first
 /// generation of the rows, each with "test", "mode", "ranks", "tp", "pp" and "predicted_ts".

@@ -1,4 +1,5 @@
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <fstream>
 
 #include "launcher/bench/machine.h"
@@ -26,12 +27,64 @@ struct BenchScaleFlags {
   BenchTestFlags tests;
   std::vector<int> ranks = {1, 2};
   std::string mode = "tp";
+  int rounds = 3;
   std::string svg;
 };
 
-MeshShape mesh_of(const ScalePoint& point) {
-  return point.mode == "tp" ? MeshShape{.tp = point.ranks, .pp = 1} : MeshShape{.tp = 1, .pp = point.ranks};
-}
+// The meshes of all points, measured in turn, so that a machine that changes its speed does so for all of them. The
+// repetitions are spread over the rounds.
+class Rounds {
+ public:
+  Rounds(const std::vector<ScalePoint>& points, int rounds, int repetitions)
+      : rounds_(std::min(rounds, repetitions)), repetitions_(repetitions) {
+    for (const ScalePoint& point : points) {
+      const MeshShape mesh = mesh_of(point);
+      const auto same = std::ranges::find(meshes_, mesh);
+      mesh_of_point_.push_back(static_cast<std::size_t>(same - meshes_.begin()));
+      if (same == meshes_.end()) meshes_.push_back(mesh);
+    }
+    results_.resize(meshes_.size());
+  }
+
+  std::vector<MeshShape> visits() const {
+    std::vector<MeshShape> visits;
+    for (int round = 0; round < rounds_; ++round) {
+      visits.insert(visits.end(), meshes_.begin(), meshes_.end());
+    }
+    return visits;
+  }
+
+  void measure(std::size_t visit, const BenchTestFlags& tests, Engine& engine) {
+    const auto round = static_cast<int>(visit / meshes_.size());
+    const MeshShape& mesh = meshes_[visit % meshes_.size()];
+    const std::string where = "round " + std::to_string(round + 1) + " of " + std::to_string(rounds_) + ", -tp " +
+                              std::to_string(mesh.tp) + " -pp " + std::to_string(mesh.pp) + ", ";
+    RunBenchOptions options = tests.options();
+    options.repetitions = repetitions_ * (round + 1) / rounds_ - repetitions_ * round / rounds_;
+    results_[visit % meshes_.size()].push_back(run_benchmarks(
+        engine, options, [](const auto&) {}, [&](const std::string& what) { show_bench_progress(where + what); }));
+  }
+
+  // Of each point.
+  std::vector<RoundResults> results() const {
+    std::vector<RoundResults> results;
+    for (const std::size_t mesh : mesh_of_point_) {
+      results.push_back(results_[mesh]);
+    }
+    return results;
+  }
+
+ private:
+  static MeshShape mesh_of(const ScalePoint& point) {
+    return point.mode == "tp" ? MeshShape{.tp = point.ranks, .pp = 1} : MeshShape{.tp = 1, .pp = point.ranks};
+  }
+
+  int rounds_;
+  int repetitions_;
+  std::vector<MeshShape> meshes_;
+  std::vector<std::size_t> mesh_of_point_;
+  std::vector<RoundResults> results_;  // of each mesh
+};
 
 void write_svg(const std::string& path, const std::string& svg) {
   std::ofstream file(path);
@@ -65,21 +118,11 @@ int bench_scale(BenchScaleFlags flags) {
   }
   flags.tests.resolve();
   const std::vector<ScalePoint> points = scale_points(flags.mode, flags.ranks);
-  std::vector<MeshShape> meshes;
-  for (const ScalePoint& point : points) {
-    meshes.push_back(mesh_of(point));
-  }
-  std::vector<std::vector<RunResult>> results(points.size());
-  const auto measure = [&](std::size_t place, Engine& engine) {
-    const ScalePoint& point = points[place];
-    results[place] = run_benchmarks(
-        engine, flags.tests.options(), [](const auto&) {},
-        [&](const std::string& what) {
-          show_bench_progress(point.mode + " " + std::to_string(point.ranks) + ", " + what);
-        });
-  };
-  return run_meshes(flags.tests.engine, meshes, measure,
-                    [&] { return print_scale(flags, scale_rows(points, results)); });
+  Rounds rounds(points, flags.rounds, flags.tests.repetitions);
+  return run_meshes(
+      flags.tests.engine, rounds.visits(),
+      [&](std::size_t visit, Engine& engine) { rounds.measure(visit, flags.tests, engine); },
+      [&] { return print_scale(flags, scale_rows(points, rounds.results())); });
 }
 
 }  // namespace
@@ -95,6 +138,11 @@ void add_bench_scale(CLI::App& bench, std::function<int()>& action) {
   command
       ->add_option("--mode", flags->mode, "Grow by tensor parallelism (tp), pipeline parallelism (pp), or measure both")
       ->check(CLI::IsMember({"tp", "pp", "both"}))
+      ->capture_default_str();
+  command
+      ->add_option("--rounds", flags->rounds,
+                   "Load and measure the meshes in turn so many times, the repetitions spread over them")
+      ->check(CLI::Range(1, 1000))
       ->capture_default_str();
   command->add_option("--svg", flags->svg, "Write a plot of the speed-ups to FILE")->type_name("FILE");
   add_bench_test_flags(*command, flags->tests);

@@ -6,13 +6,14 @@ namespace longship {
 namespace {
 
 // Of ranks that read 100 bytes in as many seconds as the mesh has: shards of one stage, or stages of one rank.
-RunResult result(const RunTest& test, double speed, int tp = 1, int pp = 1, double message_s = 0) {
+RunResult result(const RunTest& test, double speed, int tp = 1, int pp = 1, double message_s = 0,
+                 double read_bytes_per_s = 100) {
   std::vector<RankReport> reports;
   for (int rank = 0; rank < tp * pp; ++rank) {
     RankReport report;
     report.rank = rank;
     report.pp = pp - 1 - rank / tp;
-    report.roofline = report.stage_roofline = {.read_bytes_per_s = 100, .ops_per_s = 1e9};
+    report.roofline = report.stage_roofline = {.read_bytes_per_s = read_bytes_per_s, .ops_per_s = 1e9};
     report.cost.weight_bytes = 100 / (tp * pp);
     report.traffic = {StepTraffic{1, 0, message_s}, StepTraffic{512, 0, message_s}};
     reports.push_back(report);
@@ -23,7 +24,8 @@ RunResult result(const RunTest& test, double speed, int tp = 1, int pp = 1, doub
   row.set("n_gen", test.generate);
   row.set("tp", tp);
   row.set("pp", pp);
-  row.set("avg_ts", speed);
+  set_speed({speed}, row);
+  row.set("read_gbps", speed);
   return {.test = test,
           .row = row,
           .seconds = static_cast<double>(test.tokens()) / speed,
@@ -45,7 +47,7 @@ TEST(ScaleBench, MeasuresEveryCountOnceInEachMode) {
 TEST(ScaleBench, ComparesWithTheFewestRanksOfTheModeAndTest) {
   const std::vector<ScalePoint> points = scale_points("tp", {2, 8});
   const Json::Array rows =
-      scale_rows(points, {{result(kPrompt, 100), result(kTokens, 10)}, {result(kPrompt, 300), result(kTokens, 5)}});
+      scale_rows(points, {{{result(kPrompt, 100), result(kTokens, 10)}}, {{result(kPrompt, 300), result(kTokens, 5)}}});
   ASSERT_EQ(rows.size(), 4U);
   EXPECT_DOUBLE_EQ(rows[0].find("speedup")->as_double(), 1);
   EXPECT_DOUBLE_EQ(rows[2].find("speedup")->as_double(), 3);
@@ -57,9 +59,10 @@ TEST(ScaleBench, ComparesWithTheFewestRanksOfTheModeAndTest) {
 
 // One rank takes twice what its roofline allows; so are the others expected to.
 TEST(ScaleBench, CarriesTheSpeedOnTheFewestRanksOver) {
-  const Json::Array rows = scale_rows(
-      {{"tp", 1}, {"tp", 2}, {"pp", 1}, {"pp", 2}},
-      {{result(kTokens, 0.5)}, {result(kTokens, 7, 2, 1)}, {result(kTokens, 0.5)}, {result(kTokens, 7, 1, 2, 2)}});
+  const Json::Array rows = scale_rows({{"tp", 1}, {"tp", 2}, {"pp", 1}, {"pp", 2}}, {{{result(kTokens, 0.5)}},
+                                                                                     {{result(kTokens, 7, 2, 1)}},
+                                                                                     {{result(kTokens, 0.5)}},
+                                                                                     {{result(kTokens, 7, 1, 2, 2)}}});
   ASSERT_EQ(rows.size(), 4U);
   EXPECT_NEAR(rows[0].find("predicted_ts")->as_double(), 0.5, 1e-9);
   EXPECT_NEAR(rows[1].find("predicted_ts")->as_double(), 1, 1e-9);
@@ -73,17 +76,43 @@ TEST(ScaleBench, CarriesTheSpeedOnTheFewestRanksOver) {
   EXPECT_EQ(advice_line(advice), "advised: -tp 2 -pp 1 for tg8 (1.0 t/s predicted)\n");
 }
 
+// What bounded one rank's core does not slow down two that share the bandwidth, until memory bounds them.
+TEST(ScaleBench, CountsSharedBandwidthOnce) {
+  const auto predicted = [](double bandwidth) {
+    const Json::Array rows =
+        scale_rows({{"tp", 1}, {"tp", 2}}, {{{result(kTokens, 0.5)}}, {{result(kTokens, 1, 2, 1, 0, bandwidth)}}});
+    return rows[1].find("predicted_ts")->as_double();
+  };
+  EXPECT_NEAR(predicted(100), 1, 1e-9);
+  EXPECT_NEAR(predicted(60), 1, 1e-9);
+  EXPECT_NEAR(predicted(25), 0.5, 1e-9);
+}
+
+// In the second round the machine was twice as fast, in the third one rank was disturbed.
+TEST(ScaleBench, PredictsFromTheSameRound) {
+  const Json::Array rows = scale_rows(
+      {{"tp", 1}, {"tp", 2}}, {{{result(kTokens, 0.5)}, {result(kTokens, 1)}, {result(kTokens, 0.1)}},
+                               {{result(kTokens, 1, 2, 1)}, {result(kTokens, 2, 2, 1)}, {result(kTokens, 3, 2, 1)}}});
+  ASSERT_EQ(rows.size(), 2U);
+  EXPECT_NEAR(rows[1].find("predicted_ts")->as_double(), 1, 1e-9);
+  EXPECT_NEAR(rows[1].find("avg_ts")->as_double(), 2, 1e-9);
+  EXPECT_NEAR(rows[1].find("stddev_ts")->as_double(), 1, 1e-9);
+  EXPECT_NEAR(rows[1].find("read_gbps")->as_double(), 2, 1e-9);
+  EXPECT_NEAR(rows[1].find("ms_per_token")->as_double(), 500, 1e-9);
+  EXPECT_EQ(rows[1].find("samples_ts")->as_array().size(), 3U);
+}
+
 TEST(ScaleBench, AdvisesForTheFirstPromptAndTheFirstGeneration) {
   const RunTest longer{.prompt = 16};
   const Json advice =
-      scale_advice(scale_rows({{"tp", 1}}, {{result(kPrompt, 100), result(longer, 200), result(kTokens, 10)}}));
+      scale_advice(scale_rows({{"tp", 1}}, {{{result(kPrompt, 100), result(longer, 200), result(kTokens, 10)}}}));
   EXPECT_EQ(advice.find("prefill")->find("test")->as_string(), "pp8");
   EXPECT_NEAR(advice.find("prefill")->find("predicted_ts")->as_double(), 100, 1e-6);
   EXPECT_EQ(advice.find("decode")->find("test")->as_string(), "tg8");
 }
 
 TEST(ScaleBench, PlotsALineForEachTestAndTheIdealOne) {
-  Json::Array rows = scale_rows(scale_points("tp", {1, 2}), {{result(kTokens, 1)}, {result(kTokens, 2)}});
+  Json::Array rows = scale_rows(scale_points("tp", {1, 2}), {{{result(kTokens, 1)}}, {{result(kTokens, 2)}}});
   for (Json& row : rows) row.set("test", "a<b");
   const std::string svg = scale_svg(rows, "x & y");
   std::size_t lines = 0;
