@@ -61,8 +61,8 @@ void read_vocabulary(const ConfigReader& reader, const GgufFile& file, ModelConf
   if (config.vocab > ConfigReader::kMaxVocab) {
     throw model_file_error(reader.file(), "token_embd.weight", "has too many rows");
   }
-  const Json* tokens = file.find("tokenizer.ggml.tokens");
-  if (tokens != nullptr && tokens->is_array() && static_cast<int64_t>(tokens->as_array().size()) > config.vocab) {
+  const GgufArray* tokens = file.find_array("tokenizer.ggml.tokens");
+  if (tokens != nullptr && tokens->size() > config.vocab) {
     throw model_file_error(reader.file(), "token_embd.weight", "has fewer rows than there are tokens");
   }
   const ConfigReader tokenizer(

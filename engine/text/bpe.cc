@@ -1,12 +1,33 @@
 #include "engine/text/bpe.h"
 
 #include <boost/unordered/unordered_flat_map.hpp>
+#include <boost/unordered/unordered_flat_set.hpp>
+#include <functional>
 #include <queue>
 #include <utility>
 
 #include "engine/text/unicode.h"
 
 namespace longship {
+
+namespace {
+
+// Ids by the text that they stand for.
+struct TextHash {
+  using is_transparent = void;
+  const TokenTexts* texts;
+  std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
+  std::size_t operator()(int32_t id) const { return (*this)((*texts)[id]); }
+};
+struct TextEqual {
+  using is_transparent = void;
+  const TokenTexts* texts;
+  bool operator()(int32_t a, int32_t b) const { return (*texts)[a] == (*texts)[b]; }
+  bool operator()(std::string_view text, int32_t id) const { return text == (*texts)[id]; }
+  bool operator()(int32_t id, std::string_view text) const { return text == (*texts)[id]; }
+};
+
+}  // namespace
 
 struct Bpe::Tables {
   struct Merge {
@@ -17,15 +38,17 @@ struct Bpe::Tables {
     return static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32U | static_cast<uint32_t>(right);
   }
 
-  boost::unordered_flat_map<std::string_view, int32_t> ids;
+  explicit Tables(const TokenTexts& texts)
+      : ids(static_cast<std::size_t>(texts.size()), TextHash{&texts}, TextEqual{&texts}) {}
+
+  boost::unordered_flat_set<int32_t, TextHash, TextEqual> ids;
   boost::unordered_flat_map<uint64_t, Merge> merges;
 };
 
-Bpe::Bpe(std::vector<std::string> tokens) : tokens_(std::move(tokens)), tables_(std::make_unique<Tables>()) {
-  tables_->ids.reserve(tokens_.size());
-  for (std::size_t id = 0; id < tokens_.size(); ++id) {
-    if (!tokens_[id].empty() && !tables_->ids.emplace(tokens_[id], static_cast<int32_t>(id)).second) {
-      duplicate_ = tokens_[id];
+Bpe::Bpe(TokenTexts tokens) : tokens_(std::move(tokens)), tables_(std::make_unique<Tables>(tokens_)) {
+  for (int32_t id = 0; id < size(); ++id) {
+    if (!token(id).empty() && !tables_->ids.insert(id).second) {
+      duplicate_ = token(id);
     }
   }
 }
@@ -38,17 +61,28 @@ void Bpe::reserve_merges(std::size_t count) {
 
 std::optional<int32_t> Bpe::find(std::string_view token) const {
   const auto found = tables_->ids.find(token);
-  return found == tables_->ids.end() ? std::nullopt : std::optional(found->second);
+  return found == tables_->ids.end() ? std::nullopt : std::optional(*found);
+}
+
+// The results of most lists of merges have ids one behind the other.
+std::optional<int32_t> Bpe::result_of(std::string_view left, std::string_view right) {
+  const int32_t next = last_result_ + 1;
+  const std::string_view guess = next < size() ? token(next) : std::string_view();
+  if (guess.size() == left.size() + right.size() && guess.starts_with(left) && guess.ends_with(right)) {
+    return next;
+  }
+  whole_.assign(left).append(right);
+  return find(whole_);
 }
 
 bool Bpe::add_merge(std::string_view left, std::string_view right) {
-  whole_.assign(left).append(right);
   const auto a = find(left);
   const auto b = find(right);
-  const auto result = find(whole_);
+  const auto result = result_of(left, right);
   if (!a || !b || !result || left.empty() || right.empty()) {
     return false;
   }
+  last_result_ = *result;
   tables_->merges.emplace(Tables::key(*a, *b), Tables::Merge{static_cast<int32_t>(tables_->merges.size()), *result});
   return true;
 }

@@ -5,8 +5,9 @@
 #include <optional>
 #include <string>
 #include <string_view>
-
 #include <vector>
+
+#include "engine/text/token_texts.h"
 
 namespace longship {
 
@@ -15,11 +16,11 @@ namespace longship {
 class Bpe {
  public:
   /// tokens[id]: text of each token in the byte alphabet; an empty text is an id that nothing stands for.
-  explicit Bpe(std::vector<std::string> tokens);
+  explicit Bpe(TokenTexts tokens);
   ~Bpe();
 
-  int32_t size() const { return static_cast<int32_t>(tokens_.size()); }
-  const std::string& token(int32_t id) const { return tokens_[static_cast<std::size_t>(id)]; }
+  int32_t size() const { return tokens_.size(); }
+  std::string_view token(int32_t id) const { return tokens_[id]; }
   std::optional<int32_t> find(std::string_view token) const;
   /// A token that appeared twice in the list, if any.
   const std::optional<std::string>& duplicate() const { return duplicate_; }
@@ -38,10 +39,13 @@ class Bpe {
  private:
   struct Tables;
 
-  std::vector<std::string> tokens_;
+  std::optional<int32_t> result_of(std::string_view left, std::string_view right);
+
+  TokenTexts tokens_;
   std::unique_ptr<Tables> tables_;
   std::optional<std::string> duplicate_;
-  std::string whole_;  // of add_merge
+  std::string whole_;         // of add_merge
+  int32_t last_result_ = -1;  // of add_merge
   bool ignore_merges_ = false;
 };
 

@@ -45,19 +45,26 @@ std::string bytes_to_alphabet(std::string_view bytes) {
   return out;
 }
 
-std::string alphabet_to_bytes(std::string_view token) {
-  std::string out;
+void append_alphabet_bytes(std::string_view token, std::string& out) {
+  const Alphabet& letters = alphabet();
+  const std::size_t begin = out.size();
   for (std::size_t at = 0; at < token.size();) {
+    if (const char letter = token[at]; letter >= 0x21 && letter <= 0x7E) {
+      out.push_back(letter);
+      ++at;
+      continue;
+    }
     const CodePoint c = code_point_at(token, at);
     const int byte =
-        c.value >= 0 && c.value < kAlphabetEnd ? alphabet().of_code_point[static_cast<std::size_t>(c.value)] : -1;
+        c.value >= 0 && c.value < kAlphabetEnd ? letters.of_code_point[static_cast<std::size_t>(c.value)] : -1;
     if (byte < 0) {
-      return std::string(token);
+      out.resize(begin);
+      out.append(token);
+      return;
     }
     out.push_back(static_cast<char>(byte));
     at += c.length;
   }
-  return out;
 }
 
 }  // namespace longship

@@ -14,14 +14,24 @@ Tokenizer::Tokenizer(Parts parts) : parts_(std::move(parts)) {
   for (const AddedToken& token : parts_.added.tokens()) {
     size = std::max(size, token.id + 1);
   }
-  bytes_.resize(static_cast<std::size_t>(size));
-  special_.resize(bytes_.size());
+  special_.resize(static_cast<std::size_t>(size));
+  std::vector<std::string_view> texts(special_.size());
+  std::size_t bytes = 0;
   for (int32_t id = 0; id < parts_.bpe->size(); ++id) {
-    bytes_[static_cast<std::size_t>(id)] = alphabet_to_bytes(parts_.bpe->token(id));
+    texts[static_cast<std::size_t>(id)] = parts_.bpe->token(id);
+    bytes += parts_.bpe->token(id).size();
   }
   for (const AddedToken& token : parts_.added.tokens()) {
-    bytes_[static_cast<std::size_t>(token.id)] = alphabet_to_bytes(token.content);
+    texts[static_cast<std::size_t>(token.id)] = token.content;
+    bytes += token.content.size();
     special_[static_cast<std::size_t>(token.id)] = token.special;
+  }
+  bytes_.reserve(texts.size(), bytes);
+  std::string one;
+  for (const std::string_view text : texts) {
+    one.clear();
+    append_alphabet_bytes(text, one);
+    bytes_.append(one);
   }
 }
 
@@ -80,7 +90,7 @@ std::string Tokenizer::decode(std::span<const int32_t> ids, bool skip_special) c
 }
 
 std::string_view Tokenizer::bytes_of(int32_t id) const {
-  return id >= 0 && id < vocab_size() ? std::string_view(bytes_[static_cast<std::size_t>(id)]) : std::string_view();
+  return id >= 0 && id < vocab_size() ? bytes_[id] : std::string_view();
 }
 
 bool Tokenizer::is_special(int32_t id) const {

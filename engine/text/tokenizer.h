@@ -12,6 +12,7 @@
 #include "engine/text/bpe.h"
 #include "engine/text/normalizer.h"
 #include "engine/text/pre_tokenizer.h"
+#include "engine/text/token_texts.h"
 #include "engine/weights/gguf.h"
 
 namespace longship {
@@ -43,7 +44,7 @@ class Tokenizer {
   static std::shared_ptr<const Tokenizer> from_gguf(const GgufFile& file);
   static std::shared_ptr<const Tokenizer> from_json(const std::filesystem::path& tokenizer_json);
 
-  int32_t vocab_size() const { return static_cast<int32_t>(bytes_.size()); }
+  int32_t vocab_size() const { return bytes_.size(); }
   /// `text` that is not UTF-8 has its invalid parts replaced by U+FFFD. Errors: kUsage if a pattern of the tokenizer
   /// gives up on the text.
   std::vector<int32_t> encode(std::string_view text, const EncodeOptions& options = {}) const;
@@ -60,7 +61,7 @@ class Tokenizer {
   void encode_text(std::string_view text, bool parse_special, std::vector<int32_t>& ids) const;
 
   Parts parts_;
-  std::vector<std::string> bytes_;
+  TokenTexts bytes_;
   std::vector<bool> special_;
 };
 

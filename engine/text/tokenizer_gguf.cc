@@ -116,7 +116,7 @@ class GgufTokenizerReader {
       fail("model", "the tokenizer model \"" + text("model", "").substr(0, 64) + "\" is not supported");
     }
     const Variant& variant = find_variant();
-    parts_.bpe = std::make_unique<Bpe>(read_tokens());
+    parts_.bpe = std::make_unique<Bpe>(TokenTexts(strings("tokens")));
     if (parts_.bpe->duplicate()) {
       fail("tokens", "the token " + *parts_.bpe->duplicate() + " appears twice");
     }
@@ -174,15 +174,23 @@ class GgufTokenizerReader {
     return static_cast<int32_t>(value->as_int());
   }
 
-  const Json::Array& array(const std::string& key) const {
-    const Json* value = find(key);
-    if (value == nullptr) {
+  const GgufArray& array(const std::string& key) const {
+    if (find(key) == nullptr) {
       fail(key, "is missing");
     }
-    if (!value->is_array()) {
+    const GgufArray* array = file_.find_array("tokenizer.ggml." + key);
+    if (array == nullptr) {
       fail(key, "must be an array");
     }
-    return value->as_array();
+    return *array;
+  }
+
+  std::vector<std::string_view> strings(const std::string& key) const {
+    auto strings = array(key).strings();
+    if (!strings) {
+      fail(key, "must be strings");
+    }
+    return std::move(*strings);
   }
 
   const Variant& find_variant() const {
@@ -195,23 +203,11 @@ class GgufTokenizerReader {
     fail("pre", "the pre-tokenizer \"" + pre.substr(0, 64) + "\" is not supported");
   }
 
-  std::vector<std::string> read_tokens() const {
-    std::vector<std::string> tokens;
-    for (const Json& token : array("tokens")) {
-      if (!token.is_string()) {
-        fail("tokens", "must be strings");
-      }
-      tokens.push_back(token.as_string());
-    }
-    return tokens;
-  }
-
   void read_merges() {
-    const Json::Array& merges = array("merges");
+    const std::vector<std::string_view> merges = strings("merges");
     parts_.bpe->reserve_merges(merges.size());
     for (std::size_t i = 0; i < merges.size(); ++i) {
-      const std::string_view merge =
-          merges[i].is_string() ? std::string_view(merges[i].as_string()) : std::string_view();
+      const std::string_view merge = merges[i];
       const std::size_t space = merge.find(' ');
       if (space == std::string_view::npos) {
         fail("merges", "entry " + std::to_string(i) + " must be two tokens with a space between them");
@@ -226,16 +222,15 @@ class GgufTokenizerReader {
     if (find("token_type") == nullptr) {
       return;
     }
-    const Json::Array& types = array("token_type");
-    if (static_cast<int32_t>(types.size()) != parts_.bpe->size()) {
+    const auto types = array("token_type").integers();
+    if (!types) {
+      fail("token_type", "must be integers");
+    }
+    if (std::ssize(*types) != parts_.bpe->size()) {
       fail("token_type", "must have one type for each token");
     }
-    for (std::size_t i = 0; i < types.size(); ++i) {
-      if (!types[i].is_int()) {
-        fail("token_type", "must be integers");
-      }
-      const int64_t type = types[i].as_int();
-      const auto token = static_cast<int32_t>(i);
+    for (int32_t token = 0; token < parts_.bpe->size(); ++token) {
+      const int64_t type = (*types)[static_cast<std::size_t>(token)];
       if ((type == kControl || type == kUserDefined) && !parts_.bpe->token(token).empty()) {
         AddedToken added;
         added.id = token;

@@ -133,7 +133,7 @@ class JsonTokenizerReader {
     }
   }
 
-  std::vector<std::string> read_vocabulary(const Json& model) const {
+  TokenTexts read_vocabulary(const Json& model) const {
     const Json* vocabulary = present(model, "vocab");
     if (vocabulary == nullptr || !vocabulary->is_object()) {
       fail("model.vocab", "must be an object of token ids");
@@ -142,15 +142,15 @@ class JsonTokenizerReader {
     for (const Json::Member& member : vocabulary->as_object()) {
       largest = std::max(largest, token_id(member.second, "model.vocab." + member.first));
     }
-    std::vector<std::string> tokens(static_cast<std::size_t>(largest + 1));
+    std::vector<std::string_view> tokens(static_cast<std::size_t>(largest + 1));
     for (const Json::Member& member : vocabulary->as_object()) {
-      std::string& token = tokens[static_cast<std::size_t>(member.second.as_int())];
+      std::string_view& token = tokens[static_cast<std::size_t>(member.second.as_int())];
       if (!token.empty()) {
-        fail("model.vocab." + member.first, "has the id of " + token);
+        fail("model.vocab." + member.first, "has the id of " + std::string(token));
       }
       token = member.first;
     }
-    return tokens;
+    return TokenTexts(tokens);
   }
 
   void read_merge(const Json& merge, const std::string& place) {

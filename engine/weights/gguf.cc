@@ -21,6 +21,8 @@ constexpr uint64_t kMaxArrayItems = uint64_t{16} << 20;
 constexpr uint64_t kMaxKeys = 65536;
 constexpr uint64_t kMaxTensors = 1 << 20;
 constexpr int kMaxArrayDepth = 8;
+// Longer ones are vocabularies, which find_array() gives.
+constexpr uint64_t kMaxJsonItems = 4096;
 constexpr uint32_t kDefaultAlignment = 32;
 
 enum ValueType : uint32_t {
@@ -138,6 +140,10 @@ class Reader {
       fail("arrays are nested deeper than " + std::to_string(kMaxArrayDepth));
     }
     Json::Array items;
+    if (count > kMaxJsonItems) {
+      skip(type, count, depth);
+      return Json(std::move(items));
+    }
     items.reserve(count);
     for (uint64_t i = 0; i < count; ++i) {
       items.push_back(type == kArray ? array(depth + 1) : value(type));
@@ -145,11 +151,50 @@ class Reader {
     return Json(std::move(items));
   }
 
+  // Checks items without keeping them.
+  void skip(uint32_t type, uint64_t count, int depth) {
+    if (type != kString && type != kArray && type != kBool) {
+      take(count * kValueBytes[type]);
+      return;
+    }
+    for (uint64_t i = 0; i < count; ++i) {
+      if (type == kString) {
+        string();
+      } else if (type == kArray) {
+        array(depth + 1);
+      } else {
+        boolean();
+      }
+    }
+  }
+
   std::string path_;
   std::span<const std::byte> bytes_;
   uint64_t offset_ = 0;
   std::string place_;
 };
+
+template <class T>
+T read_at(std::span<const std::byte> bytes, uint64_t offset) {
+  T value;
+  std::memcpy(&value, bytes.subspan(offset, sizeof(T)).data(), sizeof(T));
+  return value;
+}
+
+// Of an array that the reader has passed.
+GgufArray array_at(std::span<const std::byte> bytes) {
+  constexpr uint64_t kHead = sizeof(uint32_t) + sizeof(uint64_t);
+  return {read_at<uint32_t>(bytes, 0), read_at<uint64_t>(bytes, sizeof(uint32_t)), bytes.subspan(kHead)};
+}
+
+template <class T>
+std::vector<int64_t> integers_of(std::span<const std::byte> items, uint64_t count) {
+  std::vector<int64_t> integers(count);
+  for (uint64_t i = 0; i < count; ++i) {
+    integers[i] = static_cast<int64_t>(read_at<T>(items, i * sizeof(T)));
+  }
+  return integers;
+}
 
 bool parse_whole(std::string_view text, auto& value) {
   const auto end = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -192,6 +237,45 @@ Json override_value(const Json* old, const MetadataOverride& change) {
 
 }  // namespace
 
+std::optional<std::vector<std::string_view>> GgufArray::strings() const {
+  if (type_ != kString) {
+    return std::nullopt;
+  }
+  std::vector<std::string_view> strings;
+  strings.reserve(count_);
+  uint64_t offset = 0;
+  for (uint64_t i = 0; i < count_; ++i) {
+    const auto bytes = read_at<uint64_t>(items_, offset);
+    const auto text = items_.subspan(offset + sizeof(uint64_t), bytes);
+    strings.emplace_back(reinterpret_cast<const char*>(text.data()), text.size());
+    offset += sizeof(uint64_t) + bytes;
+  }
+  return strings;
+}
+
+std::optional<std::vector<int64_t>> GgufArray::integers() const {
+  switch (type_) {
+    case kU8:
+      return integers_of<uint8_t>(items_, count_);
+    case kI8:
+      return integers_of<int8_t>(items_, count_);
+    case kU16:
+      return integers_of<uint16_t>(items_, count_);
+    case kI16:
+      return integers_of<int16_t>(items_, count_);
+    case kU32:
+      return integers_of<uint32_t>(items_, count_);
+    case kI32:
+      return integers_of<int32_t>(items_, count_);
+    case kU64:
+      return integers_of<uint64_t>(items_, count_);
+    case kI64:
+      return integers_of<int64_t>(items_, count_);
+    default:
+      return std::nullopt;
+  }
+}
+
 struct GgufFile::Impl {
   Impl(std::filesystem::path file_path) : path(std::move(file_path)), file(path) {}
 
@@ -199,6 +283,7 @@ struct GgufFile::Impl {
   MappedFile file;
   uint32_t version = 0;
   Json::Object metadata;
+  std::unordered_map<std::string, GgufArray> arrays;
   std::unordered_map<std::string, std::size_t> keys;
   std::vector<GgufTensor> tensors;
   std::unordered_map<std::string, std::size_t> names;
@@ -222,7 +307,12 @@ void GgufFile::Impl::read_metadata(Reader& reader, uint64_t count) {
       reader.fail("the key appears twice");
     }
     const auto type = reader.get<uint32_t>();
-    metadata.emplace_back(std::move(key), reader.value(type));
+    const uint64_t begin = reader.offset();
+    Json value = reader.value(type);
+    if (type == kArray) {
+      arrays.emplace(key, array_at(file.bytes().subspan(begin, reader.offset() - begin)));
+    }
+    metadata.emplace_back(std::move(key), std::move(value));
   }
   reader.set_place("");
 }
@@ -364,9 +454,6 @@ const std::filesystem::path& GgufFile::path() const {
 uint32_t GgufFile::version() const {
   return impl_->version;
 }
-const Json::Object& GgufFile::metadata() const {
-  return impl_->metadata;
-}
 std::span<const GgufTensor> GgufFile::tensors() const {
   return impl_->tensors;
 }
@@ -377,6 +464,11 @@ std::span<const std::byte> GgufFile::bytes() const {
 const Json* GgufFile::find(std::string_view key) const {
   const auto found = impl_->keys.find(std::string(key));
   return found == impl_->keys.end() ? nullptr : &impl_->metadata[found->second].second;
+}
+
+const GgufArray* GgufFile::find_array(std::string_view key) const {
+  const auto found = impl_->arrays.find(std::string(key));
+  return found == impl_->arrays.end() ? nullptr : &found->second;
 }
 
 const GgufTensor* GgufFile::find_tensor(std::string_view tensor_name) const {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -30,6 +31,24 @@ struct GgufTensor {
   uint64_t bytes = 0;
 };
 
+/// An array of the metadata as it lies in the mapped file, which outlives it. Checked when the file was opened.
+class GgufArray {
+ public:
+  GgufArray(uint32_t type, uint64_t count, std::span<const std::byte> items)
+      : type_(type), count_(count), items_(items) {}
+
+  int64_t size() const { return static_cast<int64_t>(count_); }
+  /// All items; nothing if they are not strings.
+  std::optional<std::vector<std::string_view>> strings() const;
+  /// All items; nothing if they are not integers.
+  std::optional<std::vector<int64_t>> integers() const;
+
+ private:
+  uint32_t type_;
+  uint64_t count_;
+  std::span<const std::byte> items_;
+};
+
 /// A mapped GGUF file, version 2 or 3 (format: ggml-org/ggml docs/gguf.md). Immutable once open, so
 /// any thread may read. Everything in it was checked against the bytes that are there.
 class GgufFile {
@@ -41,10 +60,11 @@ class GgufFile {
 
   const std::filesystem::path& path() const;
   uint32_t version() const;
-  /// Metadata value: integers are integer, floats are number, arrays are arrays; nullptr if absent.
+  /// Metadata value: integers are integer, floats are number, arrays are arrays; nullptr if absent. Arrays too long for
+  /// settings are empty here: vocabularies are read by find_array().
   const Json* find(std::string_view key) const;
-  /// All metadata in file order.
-  const Json::Object& metadata() const;
+  /// nullptr if absent or not an array.
+  const GgufArray* find_array(std::string_view key) const;
   std::span<const GgufTensor> tensors() const;
   const GgufTensor* find_tensor(std::string_view name) const;
   /// The whole file as mapped.
