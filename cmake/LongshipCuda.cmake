@@ -8,12 +8,14 @@ else()
   set(LONGSHIP_CUDA OFF)
 endif()
 
-# -fmad=false: as -ffp-contract=off, kernels state their multiply-adds. PTX of compute_80 is for other devices than
-# Hopper's; architecture words are spelled out because -arch=sm_90a would add a pass that ptxas refuses.
+# -fmad=false: as -ffp-contract=off, kernels state their multiply-adds. Relaxed: kernels call constexpr functions of
+# core. PTX of compute_80 is for other devices than Hopper's; architecture words are spelled out because -arch=sm_90a
+# would add a pass that ptxas refuses.
 set(LONGSHIP_NVCC_FLAGS
     -std=c++20
     -O3
     -fmad=false
+    --expt-relaxed-constexpr
     -gencode
     arch=compute_90a,code=sm_90a
     -Xptxas

@@ -6,7 +6,7 @@
 namespace longship {
 
 /// Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011): the block of four random
-/// words that belongs to a key and a counter. Stateless, so any rank, batch or replay draws the same numbers.
+/// words that belongs to a key and a counter. Stateless, so any rank, batch, replay or device draws the same numbers.
 class Philox {
  public:
   using Block = std::array<uint32_t, 4>;

@@ -33,23 +33,6 @@ float largest_of(std::span<const float> values) {
   return *std::max_element(lanes.begin(), lanes.end());
 }
 
-// e^x for x from -87 to 0: x = n ln 2 + r with |r| <= ln 2 / 2, and e^r by its Taylor series, whose next term is below
-// 2e-9.
-inline float exp_in_sum(float x) {
-  constexpr float kRounder = 0x1.8p23F;  // added, it leaves a whole number
-  const float n = x * 0x1.715476p+0F + kRounder - kRounder;
-  const float r = x - n * 0x1.62e4p-1F - n * 0x1.7f7d1cp-20F;
-  float p = 1.0F / 5040;
-  p = p * r + 1.0F / 720;
-  p = p * r + 1.0F / 120;
-  p = p * r + 1.0F / 24;
-  p = p * r + 1.0F / 6;
-  p = p * r + 0.5F;
-  p = p * r + 1.0F;
-  p = p * r + 1.0F;
-  return p * std::bit_cast<float>((static_cast<int32_t>(n) + 127) * (1 << 23));
-}
-
 // What is below -87, or no number, counts as that.
 float sum_of_block(std::span<const float> logits, float largest, float inverse) {
   Lanes sums = {};
@@ -65,7 +48,7 @@ float sum_of_block(std::span<const float> logits, float largest, float inverse) 
       exponent = scaled > kLowest ? scaled : kLowest;
     }
     for (std::size_t lane = 0; lane < kLanes; ++lane) {
-      sums[lane] += exp_in_sum(exponents[lane]);
+      sums[lane] += exp_of_negative_f32(exponents[lane]);
     }
   }
   for (std::size_t width = kLanes / 2; width > 0; width /= 2) {

@@ -14,6 +14,14 @@ TEST(Exp, IsWithinAUnitInTheLastPlace) {
   }
 }
 
+TEST(Exp, IsNearInSinglePrecision) {
+  for (float x = 0; x >= -87; x -= 0.0173F) {
+    const double right = std::exp(static_cast<double>(x));
+    EXPECT_NEAR(exp_of_negative_f32(x), right, right * 0x1p-22) << x;
+  }
+  EXPECT_EQ(exp_of_negative_f32(0), 1);
+}
+
 TEST(Exp, IsExactAtTheEnds) {
   EXPECT_EQ(exp_of_negative(0), 1);
   EXPECT_EQ(exp_of_negative(-0.0), 1);

@@ -45,7 +45,7 @@ __global__ void __launch_bounds__(kSumThreads) draw_sums_kernel(const DrawArgume
   constexpr float kLowest = -87.0F;
   for (int i = threadIdx.x; i < padded; i += kSumThreads) {
     const float scaled = ((i < count ? logits[i] : -__builtin_inff()) - largest) * inverse;
-    values[i] = exp_in_sum(scaled > kLowest ? scaled : kLowest);
+    values[i] = exp_of_negative_f32(scaled > kLowest ? scaled : kLowest);
   }
   __syncthreads();
   if (threadIdx.x >= kWarp) {

@@ -2,8 +2,9 @@
 
 // How a token is chosen from the first candidates of a row and the sums of its blocks, by a block of threads a draw.
 
+#include "core/exp.h"
+#include "core/rng.h"
 #include "engine/backend/cuda/kernels/draw.h"
-#include "engine/backend/cuda/kernels/draw_math_inl.h"
 #include "engine/backend/cuda/kernels/first_candidates_inl.h"
 
 namespace longship::cuda {
@@ -109,7 +110,7 @@ class TokenChoice {
       left = cut > 0 ? cut : left;
       mass = total_of_terms(left);
     }
-    double rest = philox_uniform(draw_.seed, draw_.choice, draw_.index) * mass;
+    double rest = Philox::uniform(draw_.seed, draw_.choice, draw_.index) * mass;
     for (int i = 0; i < left; ++i) {
       rest = rest - terms_[i];
       if (rest < 0) {
