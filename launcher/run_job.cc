@@ -209,13 +209,26 @@ int run_launched_meshes(const EngineFlags& flags, const std::vector<MeshShape>& 
   });
 }
 
-int run_alone(const EngineFlags& flags, const FrontEnd& front_end, const OnSignal& on_signal) {
+// The front end is made while weights load; if it cannot be, loading ends.
+int run_alone(const EngineFlags& flags, const PrepareFrontEnd& prepare, const OnSignal& on_signal) {
   const Interrupts interrupts(on_signal, [] {});
   const MeshShape one;
   LoadBar bar(job_title(flags.model, one));
+  std::future<FrontEnd> prepared = std::async(std::launch::async, prepare);
+  FrontEnd front_end;
+  const auto take = [&] {
+    if (prepared.valid()) front_end = prepared.get();
+  };
   const std::unique_ptr<Transport> transport = make_self_transport();
-  const LoadReport report = [&](int64_t done, int64_t total) { bar.update(done, total); };
-  return run_rank(resolve_options(flags, one, 1), *transport, report, after_loading(bar, front_end));
+  const LoadReport report = [&](int64_t done, int64_t total) {
+    bar.update(done, total);
+    if (prepared.valid() && prepared.wait_for(std::chrono::seconds(0)) == std::future_status::ready) take();
+  };
+  return run_rank(resolve_options(flags, one, 1), *transport, report, [&](Engine& engine) {
+    take();
+    bar.finish();
+    return front_end(engine);
+  });
 }
 
 // Ranks that are children of this process, and the engine in them.
@@ -349,10 +362,10 @@ int run_job(EngineFlags flags, const PrepareFrontEnd& prepare, const OnSignal& o
     return run_launched(flags, prepare, on_signal, after_loss, grace);
   }
   const MeshShape mesh = resolve_mesh_alone(flags.mesh);
-  const FrontEnd front_end = prepare();
   if (mesh.ranks() == 1 && after_loss == AfterLoss::kEnd) {
-    return run_alone(flags, front_end, on_signal);
+    return run_alone(flags, prepare, on_signal);
   }
+  const FrontEnd front_end = prepare();
   flags.model = fs::absolute(flags.model).native();
   flags.mesh = {.tp = mesh.tp, .pp = mesh.pp};
   return run_with_children(flags, mesh, front_end, on_signal, after_loss);

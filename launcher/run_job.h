@@ -8,7 +8,8 @@
 
 namespace longship {
 
-/// Makes a front end, and all of it that may fail, before ranks start or weights load.
+/// Makes a front end, and all of it that may fail, before ranks start or weights load; in a thread of its own beside
+/// the loading where there is one rank, in this process.
 using PrepareFrontEnd = std::function<FrontEnd()>;
 
 /// May take a SIGINT, SIGTERM, SIGHUP or SIGUSR1 of this process, in a thread of its own.

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -70,6 +71,20 @@ std::byte* map(int fd, std::size_t size, int protection) {
   return memory == MAP_FAILED ? nullptr : static_cast<std::byte*>(memory);
 }
 
+// Maps all pages at once, on some threads: a fault for each would take ten times as long. Older kernels do without.
+void map_pages(std::byte* memory, std::size_t size) {
+  constexpr unsigned kMostThreads = 4;
+  constexpr std::size_t kGrain = std::size_t{1} << 27;
+  const std::size_t most = std::clamp(std::thread::hardware_concurrency(), 1U, kMostThreads);
+  const std::size_t parts = std::clamp<std::size_t>(size / kGrain, 1, most);
+  const std::size_t part = (size / parts + kGrain - 1) / kGrain * kGrain;
+  std::vector<std::jthread> others;
+  for (std::size_t begin = part; begin < size; begin += part) {
+    others.emplace_back([=] { madvise(memory + begin, std::min(part, size - begin), MADV_POPULATE_READ); });
+  }
+  madvise(memory, std::min(part, size), MADV_POPULATE_READ);
+}
+
 }  // namespace
 
 std::string checkpoint_facts(const fs::path& path) {
@@ -122,8 +137,7 @@ std::optional<PackFile> PackFile::open(const fs::path& folder, const PackIdentit
   if (std::memcmp(memory, expected.data(), expected.size()) != 0) {
     return std::nullopt;
   }
-  // Maps all pages at once: a fault for each would take ten times as long. Older kernels do without.
-  madvise(memory, size, MADV_POPULATE_READ);
+  map_pages(memory, size);
   return packed;
 }
 
