@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <optional>
 #include <string_view>
 
@@ -31,6 +32,15 @@ class ControlChannel {
   /// failed, every rank throws the error of the lowest failing rank, its cause naming that rank (by
   /// "rank N") unless all ranks failed alike.
   virtual void agree(const Error* failure, std::string_view phase) = 0;
+
+  /// Leader only: from now on calls `wake` for ranks of other hosts that may sleep when a frame was sent to them; it
+  /// has wake_host() called there. A rank that nothing wakes looks by itself, a little later.
+  virtual void wake_others_by(std::function<void()> /*wake*/) {}
+  /// Ends the sleep of this host's ranks in receive(). Any thread.
+  virtual void wake_host() {}
+  /// Whether this host's ranks, none of which is the leader, are woken by wake_host(), so that they may sleep long. Any
+  /// thread.
+  virtual void expect_wakes(bool /*yes*/) {}
 };
 
 }  // namespace longship

@@ -124,6 +124,7 @@ class MpiTransport final : public Transport {
     }
     control_ = std::make_unique<MpiControl>(job_);
     hosts_ = divided(find_hosts(), options.ranks_per_host);
+    hang_doorbells();
     job_.spins = hosts_.crowded ? 0 : Backoff::kUsualSpins;
   }
   /// All ranks of `whole` together: of its first `count` ranks, or of the others.
@@ -135,7 +136,9 @@ class MpiTransport final : public Transport {
         may_choose_(whole.may_choose_),
         control_(
             std::make_unique<MpiControl>(job_, whole.control_->port(), whole.rank() < count ? 0 : 1, whole.rank())),
-        hosts_(whole.hosts_) {}
+        hosts_(whole.hosts_) {
+    hang_doorbells();
+  }
 
   std::string_view name() const override { return "mpi"; }
   int rank() const override { return control_->port().rank(); }
@@ -208,6 +211,14 @@ class MpiTransport final : public Transport {
   void abort(int exit_code) override { MPI_Abort(MPI_COMM_WORLD, exit_code); }
 
  private:
+  // For the ranks of this transport alone: another's frames would wake them for nothing.
+  void hang_doorbells() {
+    if (size() > 1) {
+      const MpiPort& all = control_->port();
+      control_->hang_doorbells(host_of(all.job_rank(all.rank())), host_of(all.job_rank(0)));
+    }
+  }
+
   std::unique_ptr<MpiPort> new_port(int color, int key) {
     // MPI's own split has no deadline, so everyone is known to be there first.
     control_->agree(nullptr, "meeting to split");

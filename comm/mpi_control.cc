@@ -1,8 +1,10 @@
 #include "comm/mpi_control.h"
 
+#include <algorithm>
 #include <exception>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -19,9 +21,50 @@ constexpr int kLeader = 0;
 // Far above what a window of plans needs; it bounds the memory of a leader whose follower is stuck.
 constexpr std::size_t kFramesUnderWay = 4096;
 
-// The longer a rank has been idle, the later it may notice work: a sixteenth of that time, at most 2.5 ms.
+// The longer a rank has been idle, the later it may notice work that nothing announces: a sixteenth of that time, at
+// most 2.5 ms. Where a doorbell announces it a look is only for the case that it was missed.
 constexpr std::chrono::microseconds kAwake(200);
 constexpr std::chrono::microseconds kLongestNap(2500);
+constexpr std::chrono::microseconds kLongestSleep(100000);
+// Ranks of other hosts that wait for less than this notice work by themselves before a ring could come.
+constexpr std::chrono::milliseconds kNapsShort(10);
+
+// A rank's wait for the next frame.
+class IdleWait {
+ public:
+  IdleWait(const MpiJob& job, Doorbell* bell, Deadline deadline) : job_(job), bell_(bell), deadline_(deadline) {}
+
+  void before_look() {
+    if (bell_ == nullptr) {
+      return;
+    }
+    const uint32_t rings = bell_->rings();
+    if (rings != rings_) {  // what it announces may come a little later, from another host
+      backoff_ = Backoff(kAwake, kLongestSleep);
+      rings_ = rings;
+    }
+  }
+
+  void pause() {
+    backoff_.pause([&](Backoff::Clock::duration nap) {
+      const bool announced = bell_ != nullptr && bell_->announces() && !job_.anything_under_way();
+      nap =
+          std::min({nap, announced ? nap : Backoff::Clock::duration(kLongestNap), deadline_ - Deadline::clock::now()});
+      if (bell_ == nullptr) {
+        std::this_thread::sleep_for(nap);
+      } else {
+        bell_->sleep(rings_, nap);
+      }
+    });
+  }
+
+ private:
+  const MpiJob& job_;
+  Doorbell* bell_;
+  Deadline deadline_;
+  Backoff backoff_{kAwake, kLongestSleep};
+  uint32_t rings_ = 0;
+};
 
 }  // namespace
 
@@ -33,6 +76,7 @@ MpiControl::~MpiControl() {
     for (int rank = 1; rank < port_.size(); ++rank) {
       port_.send(std::make_shared<const Bytes>(), rank, kEnd, kFramesUnderWay);
     }
+    ring();
   } catch (const std::exception&) {
     job_.broken = true;
   }
@@ -43,11 +87,41 @@ void MpiControl::publish(Bytes frame) {
   for (int rank = 1; rank < port_.size(); ++rank) {
     port_.send(message, rank, kFrame, kFramesUnderWay);
   }
+  ring();
+}
+
+void MpiControl::ring() {
+  if (bell_) {
+    bell_->ring();
+  }
+  const auto now = Deadline::clock::now();
+  if (wake_others_ && now - std::exchange(last_ring_, now) > kNapsShort) {
+    wake_others_();
+  }
+}
+
+void MpiControl::hang_doorbells(int host, int leaders) {
+  MpiPort ranks(job_, &port_, host, port_.rank());
+  bell_ = Doorbell::make(ranks);
+  expect_wakes(host == leaders);
+}
+
+void MpiControl::wake_host() {
+  if (bell_) {
+    bell_->ring();
+  }
+}
+
+void MpiControl::expect_wakes(bool yes) {
+  if (bell_) {
+    bell_->set_announces(yes);
+  }
 }
 
 std::optional<Bytes> MpiControl::receive(Deadline deadline) {
-  Backoff backoff(kAwake, kLongestNap);
+  IdleWait wait(job_, bell_.get(), deadline);
   while (true) {
+    wait.before_look();
     std::optional<MpiPort::Message> message = port_.try_receive(kLeader, std::nullopt);
     if (!message.has_value()) {
       // The first look may only fetch a message that the second one finds.
@@ -63,7 +137,7 @@ std::optional<Bytes> MpiControl::receive(Deadline deadline) {
       return std::nullopt;
     }
     job_.advance();
-    backoff.pause();
+    wait.pause();
   }
 }
 

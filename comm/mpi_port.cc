@@ -185,4 +185,8 @@ void MpiPort::advance() {
   });
 }
 
+bool MpiPort::empty() const {
+  return state_->outgoing.empty();
+}
+
 }  // namespace longship

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -18,6 +19,8 @@ class Outbox {
  public:
   /// Moves what can move. Never waits.
   virtual void advance() = 0;
+  /// Nothing is under way.
+  virtual bool empty() const = 0;
 
  protected:
   ~Outbox() = default;
@@ -35,6 +38,10 @@ struct MpiJob {
     for (Outbox* outbox : outboxes) {
       outbox->advance();
     }
+  }
+  /// Whether this rank has sent something that moves on only while it calls advance().
+  bool anything_under_way() const {
+    return !std::ranges::all_of(outboxes, [](const Outbox* outbox) { return outbox->empty(); });
   }
 };
 
@@ -75,6 +82,7 @@ class MpiPort final : public Outbox {
   void poke();
   /// Lets the messages of send() progress and frees those that are gone.
   void advance() override;
+  bool empty() const override;
 
  private:
   struct Outgoing;

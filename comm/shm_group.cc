@@ -1,13 +1,12 @@
 #include "comm/shm_group.h"
 
-#include <algorithm>
 #include <utility>
+
+#include "comm/map_together.h"
 
 namespace longship {
 
 namespace {
-
-enum Tag : int { kKey, kMapped };
 
 // Where the memory holds, behind a flag a rank: a pipe's counters a pair, two buffers a
 // rank, a pipe's bytes a pair.
@@ -38,47 +37,11 @@ Layout layout_of(int64_t ranks, int64_t flag_bytes, int64_t counter_bytes) {
   return layout;
 }
 
-void exchange_keys(MpiPort& port, SharedMemory::Key& key) {
-  if (port.rank() != 0) {
-    port.take(&key, sizeof key, 0, kKey);
-  }
-  for (int rank = 1; rank < port.size() && port.rank() == 0; ++rank) {
-    port.give(&key, sizeof key, rank, kKey);
-  }
-  port.finish("meeting in shared memory with");
-}
-
-bool all_mapped(MpiPort& port, bool mapped) {
-  const auto mine = static_cast<uint8_t>(mapped);
-  std::vector<uint8_t> others(static_cast<std::size_t>(port.size()), 1);
-  for (int rank = 0; rank < port.size(); ++rank) {
-    if (rank != port.rank()) {
-      port.take(&others[static_cast<std::size_t>(rank)], 1, rank, kMapped);
-      port.give(&mine, 1, rank, kMapped);
-    }
-  }
-  port.finish("meeting in shared memory with");
-  return mapped && std::ranges::all_of(others, [](uint8_t other) { return other != 0; });
-}
-
 }  // namespace
 
 std::unique_ptr<ShmGroup> ShmGroup::make(MpiJob& job, MpiPort& port) {
-  const Layout layout = layout_of(port.size(), sizeof(Flag), sizeof(Pipe));
-  std::optional<SharedMemory> memory;
-  if (port.rank() == 0) {
-    memory = SharedMemory::create(layout.end);
-  }
-  SharedMemory::Key key = memory ? memory->key() : SharedMemory::Key();
-  exchange_keys(port, key);
-  if (port.rank() != 0 && key.descriptor >= 0) {
-    memory = SharedMemory::open(key);
-  }
-  if (!all_mapped(port, memory.has_value())) {
-    return nullptr;
-  }
-  memory->lock();
-  return std::unique_ptr<ShmGroup>(new ShmGroup(job, port, std::move(*memory)));
+  std::optional<SharedMemory> memory = map_together(port, layout_of(port.size(), sizeof(Flag), sizeof(Pipe)).end);
+  return memory ? std::unique_ptr<ShmGroup>(new ShmGroup(job, port, std::move(*memory))) : nullptr;
 }
 
 // Memory of zeros holds flags and counters of zero: no rank need construct them first.

@@ -106,6 +106,10 @@ void ShmMail::advance() {
   }
 }
 
+bool ShmMail::empty() const {
+  return std::ranges::all_of(waiting_, [](const std::deque<Waiting>& waiting) { return waiting.empty(); });
+}
+
 void ShmMail::advance(int to) {
   std::deque<Waiting>& waiting = waiting_[index(to)];
   while (!waiting.empty()) {

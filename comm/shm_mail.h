@@ -23,6 +23,7 @@ class ShmMail final : public Outbox {
   /// The next message from that rank, which has this size.
   void receive(std::byte* data, int64_t bytes, int from);
   void advance() override;
+  bool empty() const override;
 
  private:
   struct Waiting {

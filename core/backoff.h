@@ -24,6 +24,12 @@ class Backoff {
 
   /// Called after each look that found nothing. Returns the time waited so far, zero while it spins.
   Clock::duration pause() {
+    return pause([](Clock::duration nap) { std::this_thread::sleep_for(nap); });
+  }
+
+  /// The same with another way to sleep: sleep(duration), which may end early.
+  template <class Sleep>
+  Clock::duration pause(const Sleep& sleep) {
     if (spins_left_ > 0) {
       --spins_left_;
 #if defined(__x86_64__)
@@ -39,7 +45,7 @@ class Backoff {
     if (waited < awake_) {
       sched_yield();
     } else {
-      std::this_thread::sleep_for(std::clamp<Clock::duration>(waited / 16, kShortestNap, longest_nap_));
+      sleep(std::clamp<Clock::duration>(waited / 16, kShortestNap, longest_nap_));
     }
     return waited;
   }

@@ -21,6 +21,7 @@ enum class HostWord : uint32_t {
   kStopped,    ///< other host to leader: a rank of it stands still
   kEnding,     ///< leader to other host: a rank was lost, which has been said; the job is to end
   kBye,        ///< both ways: no more watching, ranks now end as they should
+  kRing,       ///< leader to other host: a frame is under way to its ranks, which may be asleep
   kCount,
 };
 

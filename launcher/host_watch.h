@@ -3,6 +3,7 @@
 #include <poll.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -28,7 +29,7 @@ class HostWatch {
   virtual std::optional<LostRank> look() = 0;
   /// Tells the leader of the loss of a rank of this host, as soon as it can.
   virtual void tell(int rank, int process, Loss how) = 0;
-  /// Says it to the other hosts that are connected: kBye or kEnding.
+  /// Says it to the other hosts that are connected: kBye, kEnding or kRing.
   virtual void say(HostWord word) = 0;
 };
 
@@ -50,7 +51,13 @@ struct HostsOfLeader {
 };
 HostsOfLeader watch_other_hosts(const std::vector<int>& first_ranks);
 
+/// What the ranks of another host sleep by while they wait for the leader's frames. Called within look().
+struct HostBell {
+  std::function<void()> ring;
+  std::function<void(bool yes)> expect;  ///< Whether rings will come.
+};
+
 /// That of another host, by its first rank. `leader`: the process of rank 0.
-std::unique_ptr<HostWatch> watch_leader(const HostInvitation& invitation, int rank, int leader);
+std::unique_ptr<HostWatch> watch_leader(const HostInvitation& invitation, int rank, int leader, HostBell bell);
 
 }  // namespace longship

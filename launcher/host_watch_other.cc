@@ -25,8 +25,12 @@ struct Call {
 
 class OtherHostWatch final : public HostWatch {
  public:
-  OtherHostWatch(const HostInvitation& invitation, int rank, int leader)
-      : rank_(rank), leader_process_(leader), question_(invitation.question), answer_(invitation.answer) {
+  OtherHostWatch(const HostInvitation& invitation, int rank, int leader, HostBell bell)
+      : rank_(rank),
+        leader_process_(leader),
+        question_(invitation.question),
+        answer_(invitation.answer),
+        bell_(std::move(bell)) {
     for (const HostAddress& address : invitation.addresses) {
       const int descriptor = invitation.port == 0 ? -1 : start_to_connect(address, invitation.port);
       if (descriptor >= 0) calls_.push_back({HostLink(descriptor)});
@@ -50,6 +54,7 @@ class OtherHostWatch final : public HostWatch {
     }
     auto lost = look_at_leader();
     over_ = over_ || lost;
+    if (over_) bell_.expect(false);
     return lost;
   }
 
@@ -73,6 +78,7 @@ class OtherHostWatch final : public HostWatch {
         over_ = true;
         return std::nullopt;
       }
+      if (message->word == HostWord::kRing) bell_.ring();
     }
     if (link_->state() == HostLink::State::kEnded) {
       return LostRank{.name = leader_, .how = Loss::kEnded};
@@ -90,6 +96,7 @@ class OtherHostWatch final : public HostWatch {
     }
     if (link_) {
       calls_.clear();
+      bell_.expect(true);
       send_unsaid();
     }
   }
@@ -138,6 +145,7 @@ class OtherHostWatch final : public HostWatch {
   int leader_process_;
   JobToken question_;
   JobToken answer_;
+  HostBell bell_;
   Clock::time_point deadline_ = Clock::now() + kConnectDeadline;
   std::list<Call> calls_;
   std::optional<HostLink> link_;
@@ -148,8 +156,8 @@ class OtherHostWatch final : public HostWatch {
 
 }  // namespace
 
-std::unique_ptr<HostWatch> watch_leader(const HostInvitation& invitation, int rank, int leader) {
-  return std::make_unique<OtherHostWatch>(invitation, rank, leader);
+std::unique_ptr<HostWatch> watch_leader(const HostInvitation& invitation, int rank, int leader, HostBell bell) {
+  return std::make_unique<OtherHostWatch>(invitation, rank, leader, std::move(bell));
 }
 
 }  // namespace longship

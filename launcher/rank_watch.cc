@@ -102,6 +102,7 @@ void RankWatch::watch_hosts(Transport& transport, const Facts& facts) {
     HostsOfLeader others = watch_other_hosts(first_ranks);
     transport.control().publish(encode(others.invitation));
     hosts_ = std::move(others.watch);
+    transport.control().wake_others_by([this] { say(HostWord::kRing); });
     return;
   }
   const std::optional<Bytes> invitation = transport.control().receive(std::chrono::steady_clock::now() + kInvitation);
@@ -109,7 +110,9 @@ void RankWatch::watch_hosts(Transport& transport, const Facts& facts) {
     throw Error(ErrorKind::kRank, "rank 0 has not told how to reach it", "Check that every rank still runs.");
   }
   if (std::ranges::find(first_ranks, transport.rank()) != first_ranks.end()) {
-    hosts_ = watch_leader(decode_invitation(*invitation), transport.rank(), facts.processes.front());
+    ControlChannel& control = transport.control();
+    const HostBell bell{[&control] { control.wake_host(); }, [&control](bool yes) { control.expect_wakes(yes); }};
+    hosts_ = watch_leader(decode_invitation(*invitation), transport.rank(), facts.processes.front(), bell);
   }
 }
 
@@ -199,9 +202,13 @@ std::optional<LostRank> RankWatch::wait(int end) {
   }
 }
 
-void RankWatch::say_ending() {
+void RankWatch::say(HostWord word) {
   const std::lock_guard lock(mutex_);
-  if (hosts_) hosts_->say(HostWord::kEnding);
+  if (hosts_) hosts_->say(word);
+}
+
+void RankWatch::say_ending() {
+  say(HostWord::kEnding);
 }
 
 void RankWatch::kill_watched() const {

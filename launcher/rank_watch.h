@@ -26,7 +26,8 @@ class RankWatch {
   RankWatch(const RankWatch&) = delete;
   RankWatch& operator=(const RankWatch&) = delete;
 
-  /// Learns the processes of all ranks, which call it together. Errors: kRank.
+  /// Learns the processes of all ranks, which call it together. From then on the leader's frames wake ranks of other
+  /// hosts, as long as wait() runs there, within the life of `transport`. Errors: kRank.
   void meet(Transport& transport);
   /// One of this host that has ended by now, unless somebody was told of one before. Any thread.
   std::optional<LostRank> take_lost();
@@ -53,6 +54,7 @@ class RankWatch {
 
   static Facts gather(Transport& transport);
   void watch_hosts(Transport& transport, const Facts& facts);
+  void say(HostWord word);
   std::optional<LostRank> take(const Peer& peer, Loss how);
   Peer* lost_peer();
   Peer* stuck_peer();
