@@ -268,6 +268,7 @@ void LocalEngine::shutdown() {
     stopping_ = true;
   }
   command_arrived_.notify_one();
+  event_arrived_.notify_one();
 }
 
 bool LocalEngine::stopping() const {
@@ -298,7 +299,7 @@ void LocalEngine::publish(std::vector<EngineEvent> events) {
 
 std::optional<EngineEvent> LocalEngine::next_event(Deadline deadline) {
   std::unique_lock lock(mutex_);
-  event_arrived_.wait_until(lock, deadline, [&] { return failure_ || !events_.empty(); });
+  event_arrived_.wait_until(lock, deadline, [&] { return failure_ || stopping_ || !events_.empty(); });
   if (!events_.empty()) {
     EngineEvent event = std::move(events_.front());
     events_.pop_front();

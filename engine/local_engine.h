@@ -31,6 +31,7 @@ class LocalEngine : public Engine {
   RequestId submit(GenerationRequest request) override;
   void cancel(RequestId request) override;
   void report(ReportKind kind) override;
+  /// Does not wait any more after shutdown().
   std::optional<EngineEvent> next_event(Deadline deadline) override;
   void shutdown() override;
 

@@ -13,7 +13,7 @@ namespace longship {
 
 namespace {
 
-constexpr std::chrono::milliseconds kOneWait(20);  // what a shutdown may be late
+constexpr std::chrono::seconds kOneWait(1);  // what ends a wait sooner wakes it
 constexpr std::size_t kMaxLogitBytes = std::size_t{16} << 20;
 
 class EngineServer {
@@ -30,6 +30,7 @@ class EngineServer {
       exit_code_ = error.exit_code();
     }
     ending_ = true;
+    parent_.interrupt();
     reader.join();
     return exit_code_;
   }
@@ -57,9 +58,11 @@ class EngineServer {
     return true;
   }
 
+  // The engine's end is also that of the wait for its events.
   void end(int exit_code) {
     exit_code_ = exit_code;
     ending_ = true;
+    engine_.shutdown();
   }
 
   void obey(const Frame& frame) {

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -74,12 +75,23 @@ int unix_socket() {
 
 }  // namespace
 
-FrameSocket::FrameSocket(int descriptor) : descriptor_(descriptor) {
+FrameSocket::FrameSocket(int descriptor) : descriptor_(descriptor), interrupt_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   fcntl(descriptor_, F_SETFL, fcntl(descriptor_, F_GETFL) | O_NONBLOCK);
 }
 
 FrameSocket::~FrameSocket() {
   close(descriptor_);
+  close(interrupt_);
+}
+
+void FrameSocket::interrupt() {
+  const uint64_t one = 1;
+  [[maybe_unused]] const ssize_t written = write(interrupt_, &one, sizeof(one));
+}
+
+bool FrameSocket::take_interrupt() {
+  uint64_t count = 0;
+  return read(interrupt_, &count, sizeof(count)) == static_cast<ssize_t>(sizeof(count));
 }
 
 bool FrameSocket::send(FrameKind kind, const Bytes& payload) {
@@ -145,9 +157,14 @@ Received FrameSocket::receive(Frame& frame, Deadline deadline) {
 Received FrameSocket::read_more(Deadline deadline) {
   const bool expects = silence_limit_.count() != 0;
   const auto now = std::chrono::steady_clock::now();
-  pollfd readable{.fd = descriptor_, .events = POLLIN, .revents = 0};
-  const int ready = poll(&readable, 1, milliseconds_until(expects ? std::min(deadline, now + kLongestLook) : deadline));
-  if (ready == 0) {
+  std::array<pollfd, 2> readable = {
+      {{.fd = descriptor_, .events = POLLIN, .revents = 0}, {.fd = interrupt_, .events = POLLIN, .revents = 0}}};
+  poll(readable.data(), readable.size(),
+       milliseconds_until(expects ? std::min(deadline, now + kLongestLook) : deadline));
+  if (readable[1].revents != 0 && take_interrupt()) {
+    return Received::kDeadline;
+  }
+  if (readable[0].revents == 0) {
     if (expects && silent()) {
       return Received::kSilent;
     }
@@ -163,6 +180,15 @@ Received FrameSocket::read_more(Deadline deadline) {
     return Received::kClosed;
   }
   return Received::kFrame;
+}
+
+std::chrono::milliseconds FrameSocket::until_silent() const {
+  using std::chrono::milliseconds;
+  if (silence_limit_.count() == 0) {
+    return milliseconds::max();
+  }
+  const auto since_look = std::min<Deadline::duration>(std::chrono::steady_clock::now() - last_look_, 2 * kLongestLook);
+  return std::chrono::ceil<milliseconds>(std::max<Deadline::duration>(silence_limit_ - silence_ - since_look, {}));
 }
 
 // Called after each look that found nothing.

@@ -57,14 +57,21 @@ class FrameSocket {
   /// The next frame, unless the deadline or the end of the peer comes first. Throws kRank for what is not a frame of
   /// this version.
   Received receive(Frame& frame, Deadline deadline);
+  /// Ends a receive() that waits, or the next that would, as its deadline does. Any thread.
+  void interrupt();
+  /// How long receive() may find nothing from now on before it gives kSilent; the longest time where it never does. By
+  /// the thread that receives.
+  std::chrono::milliseconds until_silent() const;
 
  private:
   bool send_all(const void* data, std::size_t size);
   bool parse(Frame& frame);
   Received read_more(Deadline deadline);
+  bool take_interrupt();
   bool silent();
 
   int descriptor_;
+  int interrupt_;  ///< An eventfd.
   std::mutex send_mutex_;
   Bytes buffer_;  ///< Received bytes that are not yet a frame.
   std::chrono::milliseconds silence_limit_{0};

@@ -2,12 +2,14 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <vector>
 
 #include "launcher/mpirun.h"
 
@@ -17,7 +19,10 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr int kPollMilliseconds = 20;
+// Between looks at what followers have sent: silence is counted in them, all else wakes.
+constexpr std::chrono::milliseconds kLook(50);
+constexpr std::chrono::milliseconds kShortestLook(1);
+constexpr std::chrono::milliseconds kLookAtEnd(20);
 constexpr std::chrono::seconds kHelloDeadline(2);
 // mpirun ends every rank at once when asked to; a launcher that hangs in its tear-down is killed after this.
 constexpr std::chrono::milliseconds kGrace(1500);
@@ -72,6 +77,7 @@ RankJob::RankJob(const std::filesystem::path& program, const std::vector<std::st
       progress_(std::move(progress)),
       listener_(listen_at(directory_.socket())),
       process_(start(program, arguments, ranks, job_environment(directory_, secret_, variables))),
+      wake_monitor_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       monitor_([this] { monitor(); }) {}
 
 RankJob::~RankJob() {
@@ -80,7 +86,10 @@ RankJob::~RankJob() {
     const std::lock_guard lock(mutex_);
     stop_monitor_ = true;
   }
+  const uint64_t one = 1;
+  [[maybe_unused]] const ssize_t written = write(wake_monitor_, &one, sizeof(one));
   monitor_.join();
+  close(wake_monitor_);
 }
 
 void RankJob::monitor() {
@@ -101,12 +110,23 @@ void RankJob::monitor() {
   }
 }
 
+// Heartbeats do not end it, but the end of a follower does.
 void RankJob::wait_for_news() {
-  std::array<pollfd, 2> news = {{{.fd = listener_.descriptor(), .events = POLLIN, .revents = 0},
-                                 {.fd = process_->output(), .events = POLLIN, .revents = 0}}};
-  poll(news.data(), news.size(), kPollMilliseconds);
+  std::vector<pollfd> news = {{.fd = listener_.descriptor(), .events = POLLIN, .revents = 0},
+                              {.fd = process_->output(), .events = POLLIN, .revents = 0},
+                              {.fd = wake_monitor_, .events = POLLIN, .revents = 0}};
+  std::chrono::milliseconds most = kLook;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [rank, peer] : peers_) {
+      if (rank == 0 || !peer.socket) continue;
+      news.push_back({.fd = peer.socket->descriptor(), .events = POLLRDHUP, .revents = 0});
+      most = std::min(most, std::max(peer.socket->until_silent(), kShortestLook));
+    }
+  }
+  poll(news.data(), news.size(), static_cast<int>(most.count()));
   if ((news[1].revents & POLLHUP) != 0) {  // a closed pipe is always ready
-    std::this_thread::sleep_for(std::chrono::milliseconds(kPollMilliseconds));
+    std::this_thread::sleep_for(kLookAtEnd);
   }
 }
 
@@ -222,7 +242,7 @@ Error RankJob::loss() {
   if (!wait_until_ended(Clock::now() + kLossDeadline)) {
     kill();
   }
-  std::this_thread::sleep_for(std::chrono::milliseconds(2 * kPollMilliseconds));  // the last of the output
+  std::this_thread::sleep_for(2 * kLookAtEnd);  // the last of the output
   const std::lock_guard lock(mutex_);
   lost_.ranks = ranks_;
   return diagnose(lost_);

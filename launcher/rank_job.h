@@ -88,6 +88,7 @@ class RankJob {
   bool ended_ = false;
   bool ranks_ended_ = false;
   bool stop_monitor_ = false;
+  int wake_monitor_;  ///< An eventfd.
   std::thread monitor_;
 };
 

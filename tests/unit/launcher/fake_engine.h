@@ -62,7 +62,7 @@ class FakeEngine : public Engine {
 
   std::optional<EngineEvent> next_event(Deadline deadline) override {
     std::unique_lock lock(mutex_);
-    arrived_.wait_until(lock, deadline, [this] { return !events_.empty() || failure_; });
+    arrived_.wait_until(lock, deadline, [this] { return !events_.empty() || failure_ || stopping_; });
     if (failure_) {
       throw *failure_;
     }
@@ -74,7 +74,11 @@ class FakeEngine : public Engine {
     return event;
   }
 
-  void shutdown() override {}
+  void shutdown() override {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    arrived_.notify_all();
+  }
 
   void fail(const Error& error) {
     const std::lock_guard lock(mutex_);
@@ -124,6 +128,7 @@ class FakeEngine : public Engine {
   std::deque<GenerationRequest> requests_;
   std::set<RequestId> waiting_;
   std::optional<Error> failure_;
+  bool stopping_ = false;
   RequestId last_id_ = 0;
 };
 

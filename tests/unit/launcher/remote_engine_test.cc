@@ -14,6 +14,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+// Less than a wait that nothing ends, more than a busy machine takes.
+constexpr std::chrono::milliseconds kPrompt(700);
+
 // A fake engine in a leader's front end, and this test in the process that started it.
 class RemoteEngineTest : public ::testing::Test {
  protected:
@@ -170,8 +173,10 @@ TEST_F(RemoteEngineTest, Cancels) {
 
 TEST_F(RemoteEngineTest, ALeaderThatIsLostIsExplained) {
   RemoteEngine& remote = start();
+  const auto before = Clock::now();
   remote.shutdown();
   server_.join();
+  EXPECT_LT(Clock::now() - before, kPrompt);
   EXPECT_EQ(exit_code_, 0);
   try {
     remote.next_event(Clock::now() + std::chrono::seconds(5));
@@ -183,6 +188,7 @@ TEST_F(RemoteEngineTest, ALeaderThatIsLostIsExplained) {
 
 TEST_F(RemoteEngineTest, AnErrorOfTheEngineArrivesWithItsKind) {
   RemoteEngine& remote = start();
+  const auto before = Clock::now();
   engine_.fail(Error(ErrorKind::kDoesNotFit, "too big", "Use less."));
   try {
     remote.next_event(Clock::now() + std::chrono::seconds(5));
@@ -192,6 +198,7 @@ TEST_F(RemoteEngineTest, AnErrorOfTheEngineArrivesWithItsKind) {
     EXPECT_EQ(error.remedy(), "Use less.");
   }
   server_.join();
+  EXPECT_LT(Clock::now() - before, kPrompt);
   EXPECT_EQ(exit_code_, 4);
 }
 
