@@ -15,6 +15,7 @@ constexpr uint64_t kRemainingMask = 0xFFFFFFFF;
 constexpr uint64_t kNextJob = kRemainingMask + 1;
 
 thread_local int index_in_pool = 0;
+thread_local int64_t waits = 0;
 
 void relax() {
   __builtin_ia32_pause();
@@ -35,6 +36,10 @@ int ThreadPool::this_thread() {
   return index_in_pool;
 }
 
+int64_t ThreadPool::waits_of_this_thread() {
+  return waits;
+}
+
 ThreadPool::~ThreadPool() {
   {
     const std::lock_guard lock(mutex_);
@@ -47,6 +52,7 @@ ThreadPool::~ThreadPool() {
 }
 
 void ThreadPool::run(int64_t chunks, Function function, void* context) {
+  ++waits;
   function_ = function;
   context_ = context;
   chunks_ = chunks;

@@ -23,6 +23,8 @@ class ThreadPool {
   int threads() const { return static_cast<int>(workers_.size()) + 1; }
   /// Which of its pool's threads the calling one is, in [0, threads()); 0 where it is no worker.
   static int this_thread();
+  /// How often the calling thread has waited for all threads of a pool in parallel_for(), so far.
+  static int64_t waits_of_this_thread();
 
   /// Calls body(begin, end) for ranges that cover [0, count), each of at least `grain` items where there are as many,
   /// on several threads at once; returns when all are done. Ranges begin at multiples of `grain`. One range runs on

@@ -1,6 +1,7 @@
 #include "engine/backend/cpu/cpu_attention.h"
 
 #include <algorithm>
+#include <atomic>
 
 #include "engine/backend/kv_page.h"
 
@@ -117,6 +118,8 @@ void AttentionPlan::split(const AttentionTask& task, std::size_t index, int64_t 
     ++level;
   }
   const Range segments = {chunks.begin >> level, ((chunks.end - 1) >> level) + 1};
+  split_of_.insert(split_of_.end(), static_cast<std::size_t>(segments.size()), static_cast<int32_t>(splits_.size()));
+  left_.push_back(static_cast<int32_t>(segments.size()));
   splits_.push_back({std::ssize(split_units_), segments.size(), segments.begin});
   for (int64_t segment = segments.begin; segment < segments.end; ++segment) {
     AttentionUnit& unit = split_units_.emplace_back(whole);
@@ -154,6 +157,8 @@ void AttentionPlan::plan_all(const AttentionTask& task, const Batch& batch, cons
                              int32_t most_heads) {
   units_.clear();
   splits_.clear();
+  split_of_.clear();
+  left_.clear();
   partials_ = 0;
   int64_t keys = 0;
   for (const BatchSlice& slice : batch.slices) {
@@ -162,6 +167,15 @@ void AttentionPlan::plan_all(const AttentionTask& task, const Batch& batch, cons
   }
   const int64_t window = task.window == 0 ? keys : batch.rows() * std::ssize(kv_head) * task.window;
   products_ = 2 * std::min(keys, window) * task.head_dim;
+}
+
+const SplitUnits* AttentionPlan::ended(int64_t unit) {
+  if (splits_.empty()) {
+    return nullptr;
+  }
+  const auto split = static_cast<std::size_t>(split_of_[static_cast<std::size_t>(unit)]);
+  const bool last = std::atomic_ref(left_[split]).fetch_sub(1, std::memory_order_acq_rel) == 1;
+  return last ? &splits_[split] : nullptr;
 }
 
 int64_t AttentionPlan::scratch_bytes(int threads) {
@@ -205,14 +219,9 @@ void attend(const Isa& isa, ThreadPool& pool, AttentionTask task, const Batch& b
                       flush_denormals();
                       for (int64_t i = begin; i < end; ++i) {
                         isa.attention(task, units[static_cast<std::size_t>(i)]);
-                      }
-                    });
-  const std::span<const SplitUnits> splits = plan.splits();
-  pool.parallel_for(std::ssize(splits), items_per_grain(kGrainValues, kMaxQueries * task.head_dim),
-                    [&](int64_t begin, int64_t end) {
-                      flush_denormals();
-                      for (int64_t i = begin; i < end; ++i) {
-                        isa.merge_segments(task, units.data(), splits[static_cast<std::size_t>(i)]);
+                        if (const SplitUnits* split = plan.ended(i)) {
+                          isa.merge_segments(task, units.data(), *split);
+                        }
                       }
                     });
 }

@@ -23,9 +23,11 @@ class AttentionPlan {
   void make(const AttentionTask& task, const Batch& batch, const std::vector<int32_t>& kv_head, int threads);
 
   std::span<const AttentionUnit> units() const { return units_; }
-  std::span<const SplitUnits> splits() const { return splits_; }
   int64_t partials() const { return partials_; }  ///< Of all units.
   int64_t products() const { return products_; }  ///< Multiply-adds, about.
+  /// Called once for each unit when it is computed, by any thread: for the last one of a split, that split, whose
+  /// partials then are there; else null.
+  const SplitUnits* ended(int64_t unit);
 
   /// Memory for the partials of any step.
   static int64_t scratch_bytes(int threads);
@@ -37,6 +39,8 @@ class AttentionPlan {
   std::vector<AttentionUnit> units_;
   std::vector<AttentionUnit> split_units_;
   std::vector<SplitUnits> splits_;
+  std::vector<int32_t> split_of_;  ///< By unit, where units are split.
+  std::vector<int32_t> left_;      ///< Units of each split that are not computed yet.
   int64_t partials_ = 0;
   int64_t products_ = 0;
 };
