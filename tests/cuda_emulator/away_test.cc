@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <thread>
 
 #include "cuda/launch.h"
@@ -34,6 +35,32 @@ TEST(CudaEmulatorAway, WorkMayRunWhileItsHostThreadIsAway) {
   seen = true;
   rank.join();
   EXPECT_EQ(x.read(reader)[0], 1);
+}
+
+// Such as a call of NCCL, which other ranks hold up, between two looks at them.
+TEST(CudaEmulatorAway, AHostThreadThatComesBackGoesOnWithWorkThatIsNotDone) {
+  using std::chrono::steady_clock;
+  steady_clock::duration waited{};
+  std::thread([&] {
+    const TestStream stream;
+    emulator::run_without_host();
+    std::atomic<int> looks = 0;
+    check(emulator::enqueue_until_done("held up", stream,
+                                       [&] {
+                                         if (looks++ == 0) {
+                                           std::this_thread::sleep_for(std::chrono::milliseconds(300));
+                                         }
+                                         return looks > 1;
+                                       }),
+          "enqueue");
+    while (looks == 0) {  // until it runs without this thread
+      std::this_thread::yield();
+    }
+    const auto back = steady_clock::now();
+    check(api().stream_synchronize(stream), "synchronize");
+    waited = steady_clock::now() - back;
+  }).join();
+  EXPECT_LT(waited, std::chrono::seconds(10));
 }
 
 }  // namespace

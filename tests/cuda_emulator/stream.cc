@@ -188,6 +188,7 @@ void Scheduler::step(std::unique_lock<std::mutex>& lock, std::thread::id owner) 
     stream->busy = false;
     if (!done) {
       stream->queue.push_front(std::move(entry));
+      changed_.notify_all();  // who waited because this one was busy may go on with it
       return;
     }
   }
