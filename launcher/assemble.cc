@@ -169,6 +169,7 @@ class Rank {
     phase(control, "allocation", [&] { allocate(); });
     adopt_pages();
     phase(control, "load", [&] { load(); });
+    groups_ = device_->make_groups(*world_);
     tp_ = make_group(me_.pp, me_.tp);
     pp_ = make_group(me_.tp, me_.pp);
   }
@@ -207,7 +208,8 @@ class Rank {
   }
 
   std::unique_ptr<Communicator> make_group(int color, int key) {
-    return make_traced(device_->make_group(transport_.split(color, key), *kernels_), spans_);
+    std::unique_ptr<Communicator> group = transport_.split(color, key);
+    return make_traced(groups_ != nullptr ? groups_->make(std::move(group)) : std::move(group), spans_);
   }
 
   KvBudget budget() const {
@@ -371,6 +373,7 @@ class Rank {
   std::optional<Checkpoint> draft_;
   std::optional<DeviceChoice> device_;
   std::unique_ptr<Kernels> kernels_;
+  std::unique_ptr<DeviceGroups> groups_;  ///< Null on CPUs.
   std::unique_ptr<Communicator> tp_;
   std::unique_ptr<Communicator> pp_;
   std::optional<KeptFile> kept_keys_values_;

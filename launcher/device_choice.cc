@@ -73,14 +73,12 @@ std::unique_ptr<Kernels> DeviceChoice::make_kernels() const {
   return longship::make_kernels(backend_);
 }
 
-std::unique_ptr<Communicator> DeviceChoice::make_group(std::unique_ptr<Communicator> host_group,
-                                                       Kernels& kernels) const {
+std::unique_ptr<DeviceGroups> DeviceChoice::make_groups(Communicator& world) const {
   if (is_cpu()) {
-    return host_group;
+    return nullptr;
   }
-  const CudaPlugin& plugin = cuda_plugin(is_emulated(), backend_.device);
-  return plugin.make_communicator(std::move(host_group), kernels,
-                                  {.wire = wire_, .deadline = TransportOptions{}.deadline});
+  return cuda_plugin(is_emulated(), backend_.device)
+      .make_groups(world, {.wire = wire_, .device = backend_.device, .deadline = TransportOptions{}.deadline});
 }
 
 std::optional<KvBudget> budget_here(const EngineOptions& options, int ranks) {

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "comm/device_groups.h"
 #include "comm/transport.h"
 #include "engine/backend/kernels.h"
 #include "launcher/engine_options.h"
@@ -30,8 +31,9 @@ class DeviceChoice {
   /// "cpu/avx2", "cuda:1".
   std::string name(const Kernels& kernels) const;
   std::unique_ptr<Kernels> make_kernels() const;
-  /// The ranks of `host_group`, for tensors of the kernels' device. Collective.
-  std::unique_ptr<Communicator> make_group(std::unique_ptr<Communicator> host_group, Kernels& kernels) const;
+  /// For groups of the ranks of `world`, which outlives them, for tensors of the kernels' devices; null where these are
+  /// in host memory.
+  std::unique_ptr<DeviceGroups> make_groups(Communicator& world) const;
 
  private:
   DeviceChoice(const EngineOptions& options, bool auto_is_cuda);

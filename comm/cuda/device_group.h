@@ -4,6 +4,7 @@
 #include <memory>
 #include <string_view>
 
+#include "comm/device_groups.h"
 #include "comm/transport.h"
 
 namespace longship {
@@ -24,5 +25,11 @@ DeviceWire device_wire_of(std::string_view name);
 /// wire is not possible.
 NamedCommunicator make_device_group(DeviceWire wire, std::unique_ptr<Communicator> host,
                                     std::chrono::milliseconds deadline);
+
+/// Groups of the ranks of `world`, which outlives them, each as make_device_group() would make it. Where groups need
+/// NCCL, they are split off from one communicator of all ranks, if no two ranks have the same device and NCCL can
+/// split; else the ranks of each meet by themselves. `device`: this rank's, among those that its process sees.
+std::unique_ptr<DeviceGroups> make_device_groups(DeviceWire wire, Communicator& world, int device,
+                                                 std::chrono::milliseconds deadline);
 
 }  // namespace longship

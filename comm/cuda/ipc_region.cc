@@ -7,9 +7,9 @@
 #include <array>
 #include <cstring>
 #include <exception>
-#include <fstream>
 #include <new>
 
+#include "comm/cuda/boot_of_host.h"
 #include "cuda/api.h"
 #include "cuda/memory.h"
 
@@ -24,12 +24,6 @@ struct Offer {
   std::byte* memory = nullptr;
   cuda::IpcHandle handle;
 };
-
-std::array<char, 64> boot_of_host() {
-  std::array<char, 64> boot = {};
-  std::ifstream("/proc/sys/kernel/random/boot_id").read(boot.data(), boot.size() - 1);
-  return boot;
-}
 
 uint64_t nonce_of_process() {
   static const uint64_t nonce = [] {

@@ -58,7 +58,7 @@ struct NcclConfig {
 };
 
 /// The functions of NCCL that are called here, so that another implementation can stand in. Names, arguments and
-/// asynchrony are those of NCCL (its user guide, "NCCL API"). All but the last two are set.
+/// asynchrony are those of NCCL (its user guide, "NCCL API"). All but the last three are set.
 struct NcclApi {
   NcclResult (*get_version)(int* version);
   NcclResult (*get_unique_id)(NcclUniqueId* id);
@@ -83,6 +83,10 @@ struct NcclApi {
                      cuda::StreamHandle stream);
   NcclResult (*recv)(void* to, std::size_t count, NcclType type, int peer, NcclHandle comm, cuda::StreamHandle stream);
 
+  /// NCCL from 2.18 on. All ranks of `comm` call it; those of one color meet in a new communicator, in the order of
+  /// their keys. `new_comm` is set, and may be used, once `comm` is no longer in progress; null for kNoColor.
+  static constexpr int kNoColor = -1;
+  NcclResult (*comm_split)(NcclHandle comm, int color, int key, NcclHandle* new_comm, NcclConfig* config);
   /// NCCL from 2.19 on: makes memory of this rank known, so that NCCL can skip its own buffers.
   NcclResult (*comm_register)(NcclHandle comm, void* memory, std::size_t bytes, void** handle);
   NcclResult (*comm_deregister)(NcclHandle comm, void* handle);

@@ -11,6 +11,7 @@ namespace longship {
 
 namespace {
 
+constexpr const char* kMeeting = "meeting over NCCL";
 constexpr const char* kRemedy =
     "Check that every rank still runs and that the devices can reach each other; NCCL_DEBUG=WARN makes NCCL say more.";
 
@@ -23,7 +24,7 @@ Error failure(std::string_view operation, const std::string& reason) {
 NcclUniqueId new_nccl_id(const NcclApi& api) {
   NcclUniqueId id;
   if (const NcclResult result = api.get_unique_id(&id); result != NcclResult::kSuccess) {
-    throw failure("meeting over NCCL", std::string("NCCL gave no id: ") + api.get_error_string(result));
+    throw failure(kMeeting, std::string("NCCL gave no id: ") + api.get_error_string(result));
   }
   return id;
 }
@@ -32,7 +33,23 @@ NcclComm::NcclComm(const NcclApi& api, const NcclUniqueId& id, int rank, int siz
     : api_(api), deadline_(deadline) {
   NcclConfig config;
   config.blocking = 0;
-  call("meeting over NCCL", [&] { return api_.comm_init_rank_config(&handle_, size, id, rank, &config); });
+  call(kMeeting, [&] { return api_.comm_init_rank_config(&handle_, size, id, rank, &config); });
+}
+
+std::unique_ptr<NcclComm> NcclComm::split(int color, int key) {
+  NcclConfig config;
+  config.blocking = 0;
+  child_ = nullptr;
+  call(kMeeting, [&] { return api_.comm_split(handle_, color, key, &child_, &config); });
+  if (color == NcclApi::kNoColor) {
+    return nullptr;
+  }
+  if (child_ == nullptr) {
+    fail(kMeeting, "NCCL gave no communicator");
+  }
+  std::unique_ptr<NcclComm> made(new NcclComm(api_, std::exchange(child_, nullptr), deadline_));
+  made->call(kMeeting, [] { return NcclResult::kInProgress; });  // until it is none
+  return made;
 }
 
 // Ending in order waits for the other ranks, so a rank that ends for an error ends without.

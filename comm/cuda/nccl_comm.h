@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -16,6 +17,9 @@ class NcclComm {
  public:
   /// All ranks of the new group together; `id` was made by one of them.
   NcclComm(const NcclApi& api, const NcclUniqueId& id, int rank, int size, std::chrono::milliseconds deadline);
+  /// All ranks of this one together: those of one color meet in a new one, in the order of their keys. Null for
+  /// NcclApi::kNoColor. Only where the library can split.
+  std::unique_ptr<NcclComm> split(int color, int key);
   ~NcclComm();
   NcclComm(const NcclComm&) = delete;
   NcclComm& operator=(const NcclComm&) = delete;
@@ -34,12 +38,16 @@ class NcclComm {
   void abort();
 
  private:
+  NcclComm(const NcclApi& api, NcclHandle handle, std::chrono::milliseconds deadline)
+      : api_(api), deadline_(deadline), handle_(handle) {}
+
   NcclResult wait_while_in_progress(std::string_view operation);
   std::string explain(NcclResult result) const;
 
   const NcclApi& api_;
   std::chrono::milliseconds deadline_;
   NcclHandle handle_ = nullptr;
+  NcclHandle child_ = nullptr;  ///< Which a split that was given up may still set, until the abort is done.
   bool given_up_ = false;
 };
 

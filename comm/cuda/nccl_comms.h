@@ -11,18 +11,19 @@
 
 namespace longship {
 
-/// What a group of ranks needs of NCCL: a communicator of all, and ways between neighbours. Used by the thread that
-/// drives the rank.
+/// What a group of ranks needs of NCCL: a communicator of all, and ways between neighbours, which are split off from
+/// it. Used by the thread that drives the rank.
 class NcclComms {
  public:
-  /// All ranks of `host` together, which is used only here. Errors: kRank.
-  NcclComms(const NcclApi& api, Communicator& host, std::chrono::milliseconds deadline);
+  /// The ranks of `all`, which are those of `host` in their order, all together; `host` is used only here, and only
+  /// where NCCL cannot split. Errors: kRank.
+  NcclComms(std::unique_ptr<NcclComm> all, Communicator& host);
   /// Gives up what an error leaves behind; else ends in order.
   ~NcclComms();
   NcclComms(const NcclComms&) = delete;
   NcclComms& operator=(const NcclComms&) = delete;
 
-  NcclComm& all() { return all_; }
+  NcclComm& all() { return *all_; }
   /// Null where two ranks are no neighbours.
   NcclEdge* to(int rank) { return to_[static_cast<std::size_t>(rank)].get(); }
   NcclEdge* from(int rank) { return from_[static_cast<std::size_t>(rank)].get(); }
@@ -33,13 +34,17 @@ class NcclComms {
   void check(std::string_view operation, std::chrono::nanoseconds waited);
 
  private:
-  void make_edges(Communicator& host);
+  void split_edges(int rank, int ranks);
+  void meet_at_edges(Communicator& host);
+  void add_edge(int from, int to, int rank, std::unique_ptr<NcclComm> comm);
   void abort();
 
-  std::chrono::milliseconds deadline_;
-  NcclComm all_;
+  std::unique_ptr<NcclComm> all_;
   std::vector<std::unique_ptr<NcclEdge>> to_;    ///< By receiver.
   std::vector<std::unique_ptr<NcclEdge>> from_;  ///< By sender.
 };
+
+/// The ranks of `host`, all together, at an id that rank 0 makes. Errors: kRank.
+std::unique_ptr<NcclComm> meet_over_nccl(const NcclApi& api, Communicator& host, std::chrono::milliseconds deadline);
 
 }  // namespace longship

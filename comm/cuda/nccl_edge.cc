@@ -14,13 +14,10 @@ namespace {
 
 constexpr const char* kSend = "send";
 constexpr const char* kConnect = "meeting over NCCL";
-constexpr int kSender = 0;
-constexpr int kReceiver = 1;
 
 }  // namespace
 
-NcclEdge::NcclEdge(const NcclApi& api, const NcclUniqueId& id, bool sends, std::chrono::milliseconds deadline)
-    : comm_(api, id, sends ? kSender : kReceiver, 2, deadline) {
+NcclEdge::NcclEdge(std::unique_ptr<NcclComm> comm, bool sends) : comm_(std::move(comm)) {
   cuda::check(cuda::api().stream_create(&side_), kConnect);
   connect(sends);
   if (!sends) {
@@ -39,10 +36,10 @@ NcclEdge::NcclEdge(const NcclApi& api, const NcclUniqueId& id, bool sends, std::
 void NcclEdge::connect(bool sends) {
   constexpr std::size_t kBytes = 16;
   const std::shared_ptr<void> word = cuda::allocate_device(kBytes);
-  const NcclApi& api = comm_.api();
-  comm_.call(kConnect, [&] {
-    return sends ? api.send(word.get(), kBytes, NcclType::kInt8, kReceiver, comm_.handle(), side_)
-                 : api.recv(word.get(), kBytes, NcclType::kInt8, kSender, comm_.handle(), side_);
+  const NcclApi& api = comm_->api();
+  comm_->call(kConnect, [&] {
+    return sends ? api.send(word.get(), kBytes, NcclType::kInt8, kReceiver, comm_->handle(), side_)
+                 : api.recv(word.get(), kBytes, NcclType::kInt8, kSender, comm_->handle(), side_);
   });
   wait_until_connected();
 }
@@ -55,9 +52,9 @@ void NcclEdge::wait_until_connected() {
       cuda::check(status, kConnect);
       return;
     }
-    comm_.check(kConnect);
-    if (backoff.pause() > comm_.deadline()) {
-      comm_.fail(kConnect, "the device was not done after " + std::to_string(comm_.deadline().count()) + " ms");
+    comm_->check(kConnect);
+    if (backoff.pause() > comm_->deadline()) {
+      comm_->fail(kConnect, "the device was not done after " + std::to_string(comm_->deadline().count()) + " ms");
     }
   }
 }
@@ -65,7 +62,7 @@ void NcclEdge::wait_until_connected() {
 // Memory that a message still leaves from is freed once it has gone, or given up.
 NcclEdge::~NcclEdge() {
   if (std::uncaught_exceptions() != 0) {
-    comm_.abort();
+    comm_->abort();
   }
   for (Slot& slot : slots_) {
     if (slot.filled != nullptr) {
@@ -92,15 +89,15 @@ void NcclEdge::send(const Tensor& x, cuda::StreamHandle stream) {
     // To free memory waits for the device, which may send what the receiver takes only after a message from here.
     outgrown_.push_back(std::move(slot.memory));
     slot.bytes = std::max(bytes, 2 * slot.bytes);
-    slot.memory = cuda::allocate_device(slot.bytes);
+    slot.memory = std::make_unique<NcclMemory>(*comm_, slot.bytes);
   }
   cuda::check(
-      cuda::api().memcpy_async(slot.memory.get(), x.data<void>(), bytes, cuda::CopyKind::kDeviceToDevice, stream),
+      cuda::api().memcpy_async(slot.memory->data(), x.data<void>(), bytes, cuda::CopyKind::kDeviceToDevice, stream),
       kSend);
   cuda::check(cuda::api().event_record(slot.filled, stream), kSend);
   cuda::check(cuda::api().stream_wait_event(side_, slot.filled), kSend);
-  comm_.call(kSend, [&] {
-    return comm_.api().send(slot.memory.get(), bytes, NcclType::kInt8, kReceiver, comm_.handle(), side_);
+  comm_->call(kSend, [&] {
+    return comm_->api().send(slot.memory->data(), bytes, NcclType::kInt8, kReceiver, comm_->handle(), side_);
   });
   cuda::check(cuda::api().event_record(slot.gone, side_), kSend);
   slot.used = true;
@@ -108,9 +105,9 @@ void NcclEdge::send(const Tensor& x, cuda::StreamHandle stream) {
 }
 
 void NcclEdge::recv(Tensor& x, cuda::StreamHandle stream) {
-  comm_.call("recv", [&] {
-    return comm_.api().recv(x.data<void>(), static_cast<std::size_t>(x.bytes()), NcclType::kInt8, kSender,
-                            comm_.handle(), stream);
+  comm_->call("recv", [&] {
+    return comm_->api().recv(x.data<void>(), static_cast<std::size_t>(x.bytes()), NcclType::kInt8, kSender,
+                             comm_->handle(), stream);
   });
 }
 

@@ -1,11 +1,11 @@
 #pragma once
 
 #include <array>
-#include <chrono>
 #include <memory>
 #include <vector>
 
 #include "comm/cuda/nccl_comm.h"
+#include "comm/cuda/nccl_scratch.h"
 #include "core/tensor.h"
 #include "cuda/api.h"
 
@@ -15,8 +15,12 @@ namespace longship {
 /// nothing else. The sender's messages leave from copies, on a stream of their own, while the device computes on.
 class NcclEdge {
  public:
-  /// Both ranks together; `id` was made for this edge.
-  NcclEdge(const NcclApi& api, const NcclUniqueId& id, bool sends, std::chrono::milliseconds deadline);
+  /// Of the two ranks of an edge's communicator.
+  static constexpr int kSender = 0;
+  static constexpr int kReceiver = 1;
+
+  /// Both ranks together, which are those of `comm`.
+  NcclEdge(std::unique_ptr<NcclComm> comm, bool sends);
   ~NcclEdge();
   NcclEdge(const NcclEdge&) = delete;
   NcclEdge& operator=(const NcclEdge&) = delete;
@@ -26,13 +30,13 @@ class NcclEdge {
   /// Lets the messages under way move. Never waits.
   void progress();
   /// As those of NcclComm.
-  void check(std::string_view operation) { comm_.check(operation); }
-  void abort() { comm_.abort(); }
+  void check(std::string_view operation) { comm_->check(operation); }
+  void abort() { comm_->abort(); }
 
  private:
   /// A copy of a message, until it has gone.
   struct Slot {
-    std::shared_ptr<void> memory;
+    std::unique_ptr<NcclMemory> memory;
     std::size_t bytes = 0;
     cuda::EventHandle filled = nullptr;
     cuda::EventHandle gone = nullptr;
@@ -43,11 +47,11 @@ class NcclEdge {
   void connect(bool sends);
   void wait_until_connected();
 
-  NcclComm comm_;
+  std::unique_ptr<NcclComm> comm_;
   cuda::StreamHandle side_ = nullptr;  ///< Of the sender.
   std::array<Slot, kSlots> slots_ = {};
   int next_ = 0;
-  std::vector<std::shared_ptr<void>> outgrown_;
+  std::vector<std::unique_ptr<NcclMemory>> outgrown_;
 };
 
 }  // namespace longship

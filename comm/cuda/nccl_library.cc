@@ -67,6 +67,7 @@ std::string fill(NcclApi& api, void* library) {
   symbols.take(api.send, "ncclSend");
   symbols.take(api.recv, "ncclRecv");
   Symbols optional{library};
+  optional.take(api.comm_split, "ncclCommSplit");
   optional.take(api.comm_register, "ncclCommRegister");
   optional.take(api.comm_deregister, "ncclCommDeregister");
   return symbols.missing;

@@ -8,9 +8,26 @@
 
 namespace longship {
 
-/// Device memory that grows as needed and that NCCL knows, where this NCCL can register memory: it then reads and
-/// writes it without buffers of its own. One use at a time, in the order of one stream. What it has outgrown stays as
-/// long as this: graphs may know it.
+/// Device memory that NCCL knows, where this NCCL can register memory: it then reads and writes it without buffers of
+/// its own. The communicator outlives it.
+class NcclMemory {
+ public:
+  /// Errors: std::bad_alloc.
+  NcclMemory(NcclComm& comm, std::size_t bytes);
+  ~NcclMemory();
+  NcclMemory(const NcclMemory&) = delete;
+  NcclMemory& operator=(const NcclMemory&) = delete;
+
+  void* data() const { return memory_.get(); }
+
+ private:
+  NcclComm& comm_;
+  std::shared_ptr<void> memory_;
+  void* registration_ = nullptr;
+};
+
+/// Such memory that grows as needed. One use at a time, in the order of one stream. What it has outgrown stays as long
+/// as this: graphs may know it.
 class NcclScratch {
  public:
   explicit NcclScratch(NcclComm& comm) : comm_(comm) {}
@@ -22,14 +39,9 @@ class NcclScratch {
   float* floats(std::size_t count);
 
  private:
-  struct Piece {
-    std::shared_ptr<void> memory;
-    void* registration = nullptr;
-  };
-
   NcclComm& comm_;
-  std::vector<Piece> pieces_;  ///< The last one is in use.
-  std::size_t bytes_ = 0;      ///< Of it.
+  std::vector<std::unique_ptr<NcclMemory>> pieces_;  ///< The last one is in use.
+  std::size_t bytes_ = 0;                            ///< Of it.
 };
 
 }  // namespace longship

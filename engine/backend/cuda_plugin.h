@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "comm/communicator.h"
+#include "comm/device_groups.h"
 #include "engine/backend/kernels.h"
 
 namespace longship {
@@ -13,6 +13,7 @@ namespace longship {
 /// How ranks exchange the tensors of their devices.
 struct DeviceGroupOptions {
   std::string wire = "auto";  ///< "auto", "nccl", "ipc", or "host" (copied through host memory).
+  int device = 0;             ///< Of this rank.
   std::chrono::milliseconds deadline{};
 };
 
@@ -25,10 +26,9 @@ struct CudaPlugin {
   int (*device_count)(std::string& why);
   /// Kernels of a device; device -1 only counts bytes, for plans. Errors: kUsage, kDoesNotFit.
   std::unique_ptr<Kernels> (*make_kernels)(const BackendOptions& options, int device);
-  /// The ranks of `host_group` (tensors in host memory), for tensors of the device of `kernels`, which outlives the
-  /// group. Collective. Errors: kUsage for a wire that cannot be had here, kRank.
-  std::unique_ptr<Communicator> (*make_communicator)(std::unique_ptr<Communicator> host_group, Kernels& kernels,
-                                                     const DeviceGroupOptions& options);
+  /// For groups of the ranks of `world` (tensors in host memory), which outlives the groups, as kernels do. Errors:
+  /// kUsage for another wire.
+  std::unique_ptr<DeviceGroups> (*make_groups)(Communicator& world, const DeviceGroupOptions& options);
   /// What it was built for and the libraries that it uses where they are found, one fact a line: "NCCL 2.28.9", or
   /// why not.
   std::string (*facts)();

@@ -21,9 +21,8 @@ int device_count(std::string& why) {
   return count;
 }
 
-std::unique_ptr<Communicator> make_communicator(std::unique_ptr<Communicator> host_group, Kernels&,
-                                                const DeviceGroupOptions& options) {
-  return make_device_group(device_wire_of(options.wire), std::move(host_group), options.deadline).group;
+std::unique_ptr<DeviceGroups> make_groups(Communicator& world, const DeviceGroupOptions& options) {
+  return make_device_groups(device_wire_of(options.wire), world, options.device, options.deadline);
 }
 
 std::string facts() {
@@ -40,7 +39,7 @@ std::string facts() {
   return text;
 }
 
-constexpr CudaPlugin kPlugin = {LONGSHIP_CUDA_PLUGIN_ABI, device_count, make_cuda_kernels, make_communicator, facts};
+constexpr CudaPlugin kPlugin = {LONGSHIP_CUDA_PLUGIN_ABI, device_count, make_cuda_kernels, make_groups, facts};
 
 }  // namespace
 

@@ -3,12 +3,14 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
 
 #include "comm/cuda/tree_program.h"
 #include "comm/tree_sum.h"
 #include "core/error.h"
 #include "tests/comm/device_memory.h"
 #include "tests/comm/values.h"
+#include "tests/cuda_emulator/nccl_version.h"
 
 namespace longship::conformance {
 namespace {
@@ -42,6 +44,130 @@ TEST(DeviceGroup, OfOneCopiesOnTheDevice) {
   Tensor out = Tensor::allocate(DType::kF32, {100});
   to_host(root, out, stream);
   EXPECT_EQ(differing_bits(out, nodes), 0);
+}
+
+// Stages of three, two and one ranks: the last one needs no NCCL.
+constexpr int kStage[] = {0, 0, 0, 1, 1, 2};
+constexpr int kJobRanks = 6;
+
+// Sums over a stage, and a message to the next rank of it and back.
+void expect_works(Communicator& group, int stage) {
+  constexpr int64_t kCount = 1000;
+  DeviceStream stream;
+  Tensor x = to_device(filled({kCount}, static_cast<uint64_t>(stage), whole_value), stream);
+  group.all_reduce(x, stream);
+  Tensor sum = Tensor::allocate(DType::kF32, {kCount});
+  to_host(x, sum, stream);
+  Tensor expected = filled({kCount}, static_cast<uint64_t>(stage), whole_value);
+  for (float& value : expected.values<float>()) {
+    value *= static_cast<float>(group.size());
+  }
+  EXPECT_EQ(differing_bits(sum, expected), 0);
+  if (group.size() == 1) {
+    return;
+  }
+  for (const int step : {1, group.size() - 1}) {
+    const int to = (group.rank() + step) % group.size();
+    const int from = (group.rank() + group.size() - step) % group.size();
+    const auto number = [&](int rank) { return static_cast<uint64_t>(100 * stage + rank); };
+    group.send(to_device(filled({kCount}, number(group.rank()), whole_value), stream), to, stream);
+    Tensor received = device_tensor(DType::kF32, {kCount});
+    group.recv(received, from, stream);
+    Tensor out = Tensor::allocate(DType::kF32, {kCount});
+    to_host(received, out, stream);
+    EXPECT_EQ(differing_bits(out, filled({kCount}, number(from), whole_value)), 0) << "from " << from;
+  }
+}
+
+struct Made {
+  int met = 0;
+  int split = 0;
+};
+
+// Groups of the job's stages over NCCL, where the ranks have these devices, and what they asked NCCL for.
+Made make_stages(const std::function<int(int rank)>& device_of) {
+  const cuda::emulator::NcclCounts before = cuda::emulator::nccl_counts();
+  run_thread_ranks(kJobRanks, [&](Transport& transport) {
+    const int rank = transport.rank();
+    const auto world = transport.split(0, rank);
+    const auto groups = make_device_groups(DeviceWire::kNccl, *world, device_of(rank), kDeadline);
+    const auto group = groups->make(transport.split(kStage[rank], rank));
+    EXPECT_EQ(group->wire(), group->size() == 1 ? "self" : "nccl");
+    expect_works(*group, kStage[rank]);
+  });
+  const cuda::emulator::NcclCounts after = cuda::emulator::nccl_counts();
+  return {after.met - before.met, after.split - before.split};
+}
+
+// All ranks meet once; then all split, and the ranks of each stage again for the ways between neighbours.
+TEST(DeviceGroups, AreSplitOffFromOneOfAllRanks) {
+  const Made made = make_stages([](int rank) { return rank; });
+  EXPECT_EQ(made.met, kJobRanks);
+  EXPECT_EQ(made.split, kJobRanks + 3 * 6 + 2 * 2);
+}
+
+// NCCL would refuse two ranks of one device in one communicator, so stages of ranks that have each their own meet
+// apart.
+TEST(DeviceGroups, OfRanksThatShareDevicesMeetApart) {
+  const Made made = make_stages([](int rank) { return rank % 3; });
+  EXPECT_EQ(made.met, 5);
+  EXPECT_EQ(made.split, 3 * 6 + 2 * 2);
+}
+
+TEST(DeviceGroups, MeetAtIdsWhereNcclCannotSplit) {
+  cuda::emulator::show_nccl(cuda::emulator::NcclVersion::kOld);
+  const Made made = make_stages([](int rank) { return rank; });
+  cuda::emulator::show_nccl(cuda::emulator::NcclVersion::kNow);
+  EXPECT_EQ(made.met, 5 + 2 * 6 + 2 * 2) << "two ranks for each way";
+  EXPECT_EQ(made.split, 0);
+}
+
+// Stages whose ranks find the same one, so that only the whole job cannot split.
+TEST(DeviceGroups, MeetApartWhereSomeRanksHaveAnotherNccl) {
+  run_thread_ranks(4, [](Transport& transport) {
+    const int stage = transport.rank() / 2;
+    if (stage == 1) {
+      cuda::emulator::show_nccl_here(cuda::emulator::NcclVersion::kOld);
+    }
+    const auto world = transport.split(0, transport.rank());
+    const auto groups = make_device_groups(DeviceWire::kNccl, *world, transport.rank(), kDeadline);
+    const auto group = groups->make(transport.split(stage, transport.rank()));
+    EXPECT_EQ(group->wire(), "nccl");
+    expect_works(*group, stage);
+  });
+}
+
+// What is received for sums, and what messages leave from.
+TEST(DeviceGroups, RegisterMemoryWhereNcclCan) {
+  const auto reduce_and_send = [](Transport& transport) {
+    DeviceStream stream;
+    const auto group = make_device_group(DeviceWire::kNccl, transport.split(0, transport.rank()), kDeadline).group;
+    const Tensor x = to_device(filled({1, 64}, 1, whole_value), stream);
+    Tensor y = device_tensor(DType::kF32, {64});
+    group->tree_reduce(x, ReductionTree(2, {0, 1, 2}), y, stream);
+    group->send(x, 1 - transport.rank(), stream);
+    group->recv(y, 1 - transport.rank(), stream);
+    stream.synchronise();
+  };
+  const cuda::emulator::NcclCounts before = cuda::emulator::nccl_counts();
+  run_thread_ranks(2, reduce_and_send);
+  cuda::emulator::show_nccl(cuda::emulator::NcclVersion::kOld);
+  run_thread_ranks(2, reduce_and_send);
+  cuda::emulator::show_nccl(cuda::emulator::NcclVersion::kNow);
+  const cuda::emulator::NcclCounts after = cuda::emulator::nccl_counts();
+  EXPECT_EQ(after.registered - before.registered, 4);
+  EXPECT_EQ(after.deregistered - before.deregistered, 4);
+}
+
+TEST(DeviceGroups, NeedNoNcclWhereTheMemoryOfDevicesIsUsed) {
+  const int before = cuda::emulator::nccl_counts().met;
+  run_thread_ranks(2, [](Transport& transport) {
+    const auto world = transport.split(0, transport.rank());
+    const auto groups = make_device_groups(DeviceWire::kAuto, *world, 0, kDeadline);
+    EXPECT_EQ(groups->make(transport.split(0, transport.rank()))->wire(), "ipc");
+    EXPECT_EQ(groups->make(transport.split(transport.rank(), 0))->wire(), "self");
+  });
+  EXPECT_EQ(cuda::emulator::nccl_counts().met, before);
 }
 
 TEST(DeviceGroup, KnowsItsNames) {

@@ -40,6 +40,7 @@ TEST_F(NcclLibrary, TellsItsVersion) {
   int version = 0;
   ASSERT_EQ(api_->get_version(&version), NcclResult::kSuccess);
   EXPECT_GE(version, 21800) << "non-blocking communicators and splits";
+  EXPECT_NE(api_->comm_split, nullptr);
   EXPECT_LT(version, 40000);
 }
 

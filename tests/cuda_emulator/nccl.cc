@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <memory>
 #include <optional>
@@ -6,9 +7,11 @@
 #include <vector>
 
 #include "comm/cuda/nccl_api.h"
+#include "tests/cuda_emulator/device_memory.h"
 #include "tests/cuda_emulator/emulator.h"
 #include "tests/cuda_emulator/message.h"
 #include "tests/cuda_emulator/nccl_calls.h"
+#include "tests/cuda_emulator/nccl_version.h"
 
 // NCCL between threads and processes of one host, over shared memory: the same table, ordered by the emulated streams.
 
@@ -17,6 +20,13 @@ namespace longship {
 namespace cuda::emulator {
 
 namespace {
+
+std::atomic<int> met_count = 0;
+std::atomic<int> split_count = 0;
+std::atomic<int> registered_count = 0;
+std::atomic<int> deregistered_count = 0;
+std::atomic<NcclVersion> shown_version = NcclVersion::kNow;
+thread_local std::optional<NcclVersion> version_shown_here;
 
 /// A call between group_start() and group_end().
 struct Pending {
@@ -87,6 +97,7 @@ NcclResult comm_init_rank_config(NcclHandle* comm, int ranks, NcclUniqueId id, i
   if (!meeting->sit(rank, ranks)) {
     fail(format("NCCL: rank %d of %d meets ranks of another group size, or one of the same number", rank, ranks));
   }
+  ++met_count;
   const auto made = std::make_shared<NcclOpaque>(std::move(*meeting), id, rank, ranks);
   made->self = made;
   *comm = made.get();
@@ -110,6 +121,9 @@ NcclResult comm_finalize(NcclHandle comm) {
 NcclResult end(NcclHandle comm) {
   check_graphs(*comm);
   comm->aborted.store(true);
+  if (comm->splitting.has_value() && comm->splitting->made != nullptr) {
+    end(comm->splitting->made.get());
+  }
   comm->meeting.leave(comm->rank);
   const std::shared_ptr<NcclOpaque> last = std::move(comm->self);
   return NcclResult::kSuccess;
@@ -122,6 +136,68 @@ NcclResult comm_destroy(NcclHandle comm) {
   return end(comm);
 }
 
+NcclResult comm_split(NcclHandle comm, int color, int key, NcclHandle* new_comm, NcclConfig* config) {
+  if (!comm->ready || comm->ending || comm->splitting.has_value()) {
+    fail("NCCL: a split of a communicator that is not ready");
+  }
+  if (new_comm == nullptr || color < NcclApi::kNoColor || (config != nullptr && config->magic != NcclConfig().magic)) {
+    return NcclResult::kInvalidArgument;
+  }
+  if (config != nullptr && config->blocking != 0) {
+    fail("NCCL: a communicator that blocks has no deadline");
+  }
+  if (comm->splits == NcclMeeting::kMostSplits) {
+    return NcclResult::kSystemError;
+  }
+  ++split_count;
+  *new_comm = nullptr;
+  comm->meeting.enter_split(comm->splits, comm->rank, color, key);
+  comm->splitting = {.number = comm->splits++, .joins = color != NcclApi::kNoColor, .to = new_comm};
+  return NcclResult::kInProgress;
+}
+
+// Goes on with what can go on.
+void advance_split(NcclOpaque& comm) {
+  NcclOpaque::Split& split = *comm.splitting;
+  const std::vector<int> part = comm.meeting.part_of_split(split.number, comm.rank, comm.ranks);
+  if (part.empty()) {
+    for (int rank = 0; rank < comm.ranks; ++rank) {
+      if (comm.meeting.is_gone(rank)) {
+        comm.fail(format("rank %d is gone during a split", rank));
+      }
+    }
+    return;
+  }
+  if (!split.joins) {
+    comm.splitting.reset();
+    return;
+  }
+  if (split.made == nullptr) {
+    if (part.front() == comm.rank && !comm.meeting.published(split.number, comm.rank).has_value()) {
+      if (const std::optional<NcclUniqueId> id = NcclMeeting::create()) {
+        comm.meeting.publish(split.number, comm.rank, *id);
+      }
+    }
+    const std::optional<NcclUniqueId> id = comm.meeting.published(split.number, part.front());
+    std::optional<NcclMeeting> meeting = id.has_value() ? NcclMeeting::open(*id) : std::nullopt;
+    if (!meeting.has_value()) {
+      return;
+    }
+    const auto rank = static_cast<int>(std::ranges::find(part, comm.rank) - part.begin());
+    const auto ranks = static_cast<int>(part.size());
+    meeting->sit(rank, ranks);
+    split.made = std::make_shared<NcclOpaque>(std::move(*meeting), *id, rank, ranks);
+    split.made->self = split.made;
+  }
+  NcclOpaque& made = *split.made;
+  if (made.meeting.is_complete(made.ranks)) {
+    made.ready = true;
+    NcclMeeting::forget(made.id);
+    *split.to = &made;
+    comm.splitting.reset();
+  }
+}
+
 NcclResult comm_get_async_error(NcclHandle comm, NcclResult* error) {
   *error = comm->error.load();
   if (*error != NcclResult::kSuccess) {
@@ -131,8 +207,16 @@ NcclResult comm_get_async_error(NcclHandle comm, NcclResult* error) {
     comm->ready = true;
     NcclMeeting::forget(comm->id);
   }
+  if (comm->splitting.has_value()) {
+    advance_split(*comm);
+    *error = comm->error.load();
+    if (*error != NcclResult::kSuccess) {
+      return NcclResult::kSuccess;
+    }
+  }
   std::erase_if(comm->connecting, [&](const auto& pair) { return comm->meeting.both_called(pair.first, pair.second); });
-  if (!comm->ready || !comm->connecting.empty() || (comm->ending && !comm->outbox.is_empty())) {
+  if (!comm->ready || comm->splitting.has_value() || !comm->connecting.empty() ||
+      (comm->ending && !comm->outbox.is_empty())) {
     *error = NcclResult::kInProgress;
   }
   return NcclResult::kSuccess;
@@ -221,7 +305,7 @@ NcclResult connect(NcclOpaque& comm, const NcclCall& made) {
 }
 
 NcclResult call(NcclHandle comm, StreamHandle stream, NcclCall made) {
-  if (!comm->ready || comm->ending) {
+  if (!comm->ready || comm->ending || comm->splitting.has_value()) {
     fail("NCCL: a call on a communicator that is not ready");
   }
   if (made.peer < 0 || made.peer >= comm->ranks || (!made.is_collective() && made.peer == comm->rank)) {
@@ -280,12 +364,16 @@ NcclResult recv(void* to, std::size_t count, NcclType type, int peer, NcclHandle
       {.kind = NcclCall::Kind::kRecv, .type = type, .count = static_cast<int64_t>(count), .peer = peer, .to = to});
 }
 
-NcclResult comm_register(NcclHandle /*comm*/, void* memory, std::size_t /*bytes*/, void** handle) {
+NcclResult comm_register(NcclHandle /*comm*/, void* memory, std::size_t bytes, void** handle) {
+  DeviceMemory::instance().check_range(memory, bytes, "NCCL registers");
+  ++registered_count;
   *handle = memory;
   return NcclResult::kSuccess;
 }
 
-NcclResult comm_deregister(NcclHandle /*comm*/, void* /*handle*/) {
+NcclResult comm_deregister(NcclHandle /*comm*/, void* handle) {
+  DeviceMemory::instance().check_range(handle, 1, "NCCL deregisters");
+  ++deregistered_count;
   return NcclResult::kSuccess;
 }
 
@@ -306,16 +394,43 @@ constexpr NcclApi kApi = {
     .broadcast = broadcast,
     .send = send,
     .recv = recv,
+    .comm_split = comm_split,
     .comm_register = comm_register,
     .comm_deregister = comm_deregister,
 };
 
+constexpr NcclApi make_old_api() {
+  NcclApi api = kApi;
+  api.comm_split = nullptr;
+  api.comm_register = nullptr;
+  api.comm_deregister = nullptr;
+  return api;
+}
+
+constexpr NcclApi kOldApi = make_old_api();
+
 }  // namespace
+
+NcclCounts nccl_counts() {
+  return {.met = met_count.load(),
+          .split = split_count.load(),
+          .registered = registered_count.load(),
+          .deregistered = deregistered_count.load()};
+}
+
+void show_nccl(NcclVersion version) {
+  shown_version.store(version);
+}
+
+void show_nccl_here(NcclVersion version) {
+  version_shown_here = version;
+}
 
 }  // namespace cuda::emulator
 
 const NcclApi* find_nccl(std::string& /*why*/) {
-  return &cuda::emulator::kApi;
+  using namespace cuda::emulator;  // NOLINT(google-build-using-namespace)
+  return version_shown_here.value_or(shown_version.load()) == NcclVersion::kNow ? &kApi : &kOldApi;
 }
 
 }  // namespace longship

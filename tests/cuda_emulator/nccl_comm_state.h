@@ -3,6 +3,7 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -22,6 +23,14 @@ struct NcclOpaque {
         rank(my_rank),
         ranks(all_ranks) {}
 
+  /// The split of a communicator, until all ranks have called it and those of this one's color have met.
+  struct Split {
+    int number = 0;
+    bool joins = false;
+    NcclHandle* to = nullptr;
+    std::shared_ptr<NcclOpaque> made = {};
+  };
+
   cuda::emulator::NcclMeeting meeting;
   cuda::emulator::NcclOutbox outbox;
   NcclUniqueId id;
@@ -31,6 +40,8 @@ struct NcclOpaque {
   uint64_t collectives = 0;                          ///< Called so far on this rank.
   bool ready = false;                                ///< All ranks have been seen.
   std::vector<std::pair<int, int>> connecting = {};  ///< Pairs of ranks, this one in each, whose first message waits.
+  int splits = 0;                                    ///< Called so far on this rank.
+  std::optional<Split> splitting = {};               ///< Under way.
   bool ending = false;
   std::shared_ptr<std::atomic<int>> graphs = std::make_shared<std::atomic<int>>(0);  ///< That hold its operations.
   std::atomic<bool> aborted = false;

@@ -75,6 +75,39 @@ bool NcclMeeting::is_gone(int rank) const {
          (kill(seat.process.load(std::memory_order_relaxed), 0) != 0 && errno == ESRCH);
 }
 
+void NcclMeeting::enter_split(int number, int rank, int color, int key) {
+  Split& split = layout().splits[number][rank];
+  split.color = color;
+  split.key = key;
+  split.state.store(Split::kEntered, std::memory_order_release);
+}
+
+std::vector<int> NcclMeeting::part_of_split(int number, int rank, int ranks) const {
+  const Split* splits = layout().splits[number];
+  std::vector<int> part;
+  for (int other = 0; other < ranks; ++other) {
+    if (splits[other].state.load(std::memory_order_acquire) == Split::kNone) {
+      return {};
+    }
+    if (splits[other].color == splits[rank].color) {
+      part.push_back(other);
+    }
+  }
+  std::ranges::stable_sort(part, {}, [&](int other) { return splits[other].key; });
+  return part;
+}
+
+void NcclMeeting::publish(int number, int rank, const NcclUniqueId& id) {
+  Split& split = layout().splits[number][rank];
+  split.id = id;
+  split.state.store(Split::kPublished, std::memory_order_release);
+}
+
+std::optional<NcclUniqueId> NcclMeeting::published(int number, int rank) const {
+  const Split& split = layout().splits[number][rank];
+  return split.state.load(std::memory_order_acquire) == Split::kPublished ? std::optional(split.id) : std::nullopt;
+}
+
 int64_t NcclMeeting::write(int from, int to, const std::byte* data, int64_t bytes) {
   Pipe& pipe = layout().pipes[from][to];
   const int64_t written = pipe.written.load(std::memory_order_relaxed);

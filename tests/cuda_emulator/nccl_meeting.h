@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "comm/cuda/nccl_api.h"
 #include "comm/shared_memory.h"
@@ -29,6 +30,15 @@ class NcclMeeting {
   void leave(int rank) { seats()[rank].left.store(true, std::memory_order_release); }
   /// Whether a rank has left, or its process has ended.
   bool is_gone(int rank) const;
+
+  /// What a rank says of the `number`th split. Only where there are fewer than kMostSplits of them.
+  static constexpr int kMostSplits = 32;
+  void enter_split(int number, int rank, int color, int key);
+  /// Once all ranks have said it: those of this one's color, in the order of their keys; before, nothing.
+  std::vector<int> part_of_split(int number, int rank, int ranks) const;
+  /// Where the ranks of a part meet, which its first one publishes.
+  void publish(int number, int rank, const NcclUniqueId& id);
+  std::optional<NcclUniqueId> published(int number, int rank) const;
 
   /// A message from one rank to another is called for, by the one or the other. The first one of a pair is under way
   /// once both have called.
@@ -57,7 +67,15 @@ class NcclMeeting {
     alignas(128) std::atomic<int64_t> written = 0;
     alignas(128) std::atomic<int64_t> read = 0;
   };
+  struct Split {
+    enum State : int32_t { kNone, kEntered, kPublished };
+    std::atomic<int32_t> state = kNone;
+    int32_t color = 0;
+    int32_t key = 0;
+    NcclUniqueId id;
+  };
   struct Layout {
+    Split splits[kMostSplits][kMostRanks];
     Seat seats[kMostRanks];
     Pipe pipes[kMostRanks][kMostRanks];
     std::atomic<bool> called[kMostRanks][kMostRanks][2];

@@ -1,6 +1,8 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
+#include <memory>
 #include <string>
 #include <thread>
 #include <utility>
@@ -186,6 +188,91 @@ TEST(NcclEmulation, GraphsOfKeepersEndBeforeTheirCommunicators) {
   const NcclUniqueId id = new_nccl_id(nccl());
   std::jthread other([&] { body(id, 1); });
   EXPECT_FALSE(body(id, 0)) << "an abort lets go of graphs first";
+}
+
+// Calls body(comm, rank) on ranks of one communicator.
+template <class Body>
+void run_group(int ranks, milliseconds deadline, const Body& body) {
+  const NcclUniqueId id = new_nccl_id(nccl());
+  std::vector<std::jthread> threads;
+  for (int rank = 0; rank < ranks; ++rank) {
+    threads.emplace_back([&, rank] {
+      NcclComm comm(nccl(), id, rank, ranks, deadline);
+      body(comm, rank);
+    });
+  }
+}
+
+// At which place the number comes where each rank gives its own.
+int rank_in(NcclComm& comm, int world_rank) {
+  DeviceStream stream;
+  std::vector<float> all(16, -1);
+  Tensor out = device_tensor(DType::kF32, {16});
+  Tensor mine = device_tensor(DType::kF32, {1});
+  const auto value = static_cast<float>(world_rank);
+  const cuda::Api& api = cuda::api();
+  cuda::check(api.memset_async(out.data<void>(), 0xBF, 64, stream.handle()), "test");
+  cuda::check(api.memcpy_async(mine.data<void>(), &value, 4, cuda::CopyKind::kHostToDevice, stream.handle()), "test");
+  comm.call("all_gather", [&] {
+    return nccl().all_gather(mine.data<void>(), out.data<void>(), 1, NcclType::kFloat32, comm.handle(),
+                             stream.handle());
+  });
+  cuda::check(api.memcpy_async(all.data(), out.data<void>(), 64, cuda::CopyKind::kDeviceToHost, stream.handle()),
+              "test");
+  stream.synchronise();
+  return static_cast<int>(std::ranges::find(all, value) - all.begin());
+}
+
+TEST(NcclEmulation, SplitsByColorInTheOrderOfKeys) {
+  run_group(5, seconds(20), [](NcclComm& comm, int rank) {
+    // Of ranks 0, 2, 4, the last one first; of 1; none of 3.
+    const int color = rank == 3 ? NcclApi::kNoColor : rank % 2;
+    const std::unique_ptr<NcclComm> part = comm.split(color, rank == 4 ? -1 : 0);
+    if (rank == 3) {
+      EXPECT_EQ(part, nullptr);
+    } else {
+      ASSERT_NE(part, nullptr);
+      constexpr int kExpected[] = {1, 0, 2, -1, 0};
+      EXPECT_EQ(rank_in(*part, rank), kExpected[rank]) << "rank " << rank;
+    }
+    const std::unique_ptr<NcclComm> again = comm.split(0, -rank);
+    EXPECT_EQ(rank_in(*again, rank), 4 - rank) << "rank " << rank;
+  });
+}
+
+TEST(NcclEmulation, ASplitThatARankDoesNotCallEndsAtTheDeadline) {
+  run_group(3, milliseconds(300), [](NcclComm& comm, int rank) {
+    if (rank == 2) {
+      std::this_thread::sleep_for(milliseconds(900));
+      return;
+    }
+    EXPECT_THROW(comm.split(0, rank), Error);
+  });
+}
+
+TEST_F(NcclEmulationDeathTest, FindsSplitsThatBlock) {
+  EXPECT_DEATH(run_group(1, seconds(20),
+                         [](NcclComm& comm, int) {
+                           NcclHandle child = nullptr;
+                           NcclConfig config;
+                           nccl().comm_split(comm.handle(), 0, 0, &child, &config);
+                         }),
+               "no deadline");
+}
+
+TEST_F(NcclEmulationDeathTest, FindsUseOfACommunicatorThatIsBeingSplit) {
+  EXPECT_DEATH(run_group(2, seconds(20),
+                         [](NcclComm& comm, int rank) {
+                           NcclHandle child = nullptr;
+                           NcclConfig config;
+                           config.blocking = 0;
+                           if (rank == 0) {
+                             nccl().comm_split(comm.handle(), 0, 0, &child, &config);
+                             rank_in(comm, rank);
+                           }
+                           std::this_thread::sleep_for(seconds(2));
+                         }),
+               "not ready");
 }
 
 TEST(NcclEmulation, AGroupThatDoesNotMeetEndsAtTheDeadline) {
