@@ -36,6 +36,7 @@ class ReceiveInlet : public Inlet {
   void take(const Batch&, Tensor& hidden, RankContext& ctx) override {
     ctx.pp.recv(hidden, ctx.pp.rank() - 1, ctx.stream);
   }
+  bool is_local() const override { return false; }
 };
 
 class SendOutlet : public Outlet {
@@ -44,6 +45,7 @@ class SendOutlet : public Outlet {
     ctx.pp.send(hidden, ctx.pp.rank() + 1, ctx.stream);
     return {};
   }
+  bool is_local() const override { return false; }
 };
 
 ParamSpec head_spec(const ModelConfig& config, const EdgeNames& names, int tp) {

@@ -11,8 +11,10 @@ namespace longship {
 class Inlet {
  public:
   virtual ~Inlet() = default;
-  /// Fills hidden [T, D].
+  /// Fills hidden [T, D]; from another stage, the rows of sequences alone.
   virtual void take(const Batch& batch, Tensor& hidden, RankContext& ctx) = 0;
+  /// Whether no other stage takes part, so that what it does may be repeated with the stage's own operations.
+  virtual bool is_local() const { return true; }
 };
 
 /// What a stage does with its output: the head, or the stage after.
@@ -22,6 +24,8 @@ class Outlet {
   /// logit_rows [R] i32: rows of hidden [T, D] that want logits.
   /// Returns logits [R, this rank's part of the vocabulary] on ranks of the last stage, else an empty tensor.
   virtual Tensor put(const Tensor& hidden, const Tensor& logit_rows, RankContext& ctx) = 0;
+  /// As that of an inlet.
+  virtual bool is_local() const { return true; }
   /// Operations of the head for each row that wants logits.
   virtual int64_t head_ops() const { return 0; }
 };

@@ -206,14 +206,25 @@ Tensor Stage::execute(const StepPlan& plan, RankContext& ctx, DrawnTokens* fed) 
   const Batch batch = make_batch(plan, key.rows, fed, ctx.stream);
   const RotaryAngles rotary = angles(ctx.stream);
   const Tensor wanted = logit_rows(plan, key.logit_rows, ctx.stream);
-  const auto work = [&] { return forward(batch, rotary, wanted, ctx); };
+  Tensor hidden = workspace_.take(Slot::kHidden, {key.rows, config_.width});
+  Tensor of_sequences = hidden.slice(0, std::ssize(plan.tokens));  // what stages need of each other
+  if (!inlet_->is_local()) {
+    inlet_->take(batch, of_sequences, ctx);
+  }
+  const auto work = [&] { return forward(batch, rotary, wanted, hidden, ctx); };
   const Tensor logits = replayed ? ctx.ops.replay(key, work, ctx.stream) : work();
+  if (!outlet_->is_local()) {
+    return outlet_->put(of_sequences, wanted, ctx);
+  }
   return key.logit_rows == plan.logit_rows() ? logits : logits.slice(0, plan.logit_rows());
 }
 
-Tensor Stage::forward(const Batch& batch, const RotaryAngles& rotary, const Tensor& wanted, RankContext& ctx) {
-  Tensor hidden = workspace_.take(Slot::kHidden, {batch.rows(), config_.width});
-  inlet_->take(batch, hidden, ctx);
+// What needs no other stage.
+Tensor Stage::forward(const Batch& batch, const RotaryAngles& rotary, const Tensor& wanted, Tensor& hidden,
+                      RankContext& ctx) {
+  if (inlet_->is_local()) {
+    inlet_->take(batch, hidden, ctx);
+  }
   Tensor normed = workspace_.take(Slot::kNormed, hidden.shape());
   if (const NextNorm first = entry(0); first.norm != nullptr) {
     first.norm->forward(hidden, normed, ctx);
@@ -221,7 +232,7 @@ Tensor Stage::forward(const Batch& batch, const RotaryAngles& rotary, const Tens
   for (std::size_t i = 0; i < blocks_.size(); ++i) {
     blocks_[i].forward(hidden, normed, entry(i + 1), batch, rotary, kv_.layer(i), ctx);
   }
-  return outlet_->put(hidden, wanted, ctx);
+  return outlet_->is_local() ? outlet_->put(hidden, wanted, ctx) : Tensor();
 }
 
 }  // namespace longship

@@ -69,7 +69,8 @@ class Stage {
   Batch make_batch(const StepPlan& plan, int64_t rows, DrawnTokens* fed, Stream& stream);
   Tensor logit_rows(const StepPlan& plan, int64_t count, Stream& stream);
   RotaryAngles angles(Stream& stream);
-  Tensor forward(const Batch& batch, const RotaryAngles& rotary, const Tensor& wanted, RankContext& ctx);
+  Tensor forward(const Batch& batch, const RotaryAngles& rotary, const Tensor& wanted, Tensor& hidden,
+                 RankContext& ctx);
   /// Of block `block` of this stage; nothing behind the last one.
   NextNorm entry(std::size_t block) const;
 
