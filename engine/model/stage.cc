@@ -120,11 +120,10 @@ void Stage::load(const LoadProgress& progress) {
   }
 }
 
-// Whether the operations of a step can be repeated for other tokens: each sequence has one row, and what the ranks do
-// together is recorded with the rest. The same on every rank.
+// Whether the operations of a step can be repeated for other tokens: each sequence has one row, and what the ranks of a
+// stage do together is recorded with the rest. The same on every rank of the stage.
 bool Stage::can_be_replayed(const StepPlan& plan, const RankContext& ctx) const {
-  return ctx.pp.size() == 1 &&
-         (ctx.tp.size() == 1 ||
+  return (ctx.tp.size() == 1 ||
           std::ranges::all_of(layer_sums_, [&](const SharedSum& sum) { return ctx.tp.is_recordable(sum.tree); })) &&
          std::ranges::all_of(plan.slices, [](const PlanSlice& slice) { return slice.rows == 1; });
 }

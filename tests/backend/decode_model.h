@@ -28,15 +28,17 @@ class DecodeModel {
       : DecodeModel(name, make_cuda_kernels({.name = "cuda", .deterministic = true, .graphs = graphs}, 0)) {}
   DecodeModel(const std::string& name, std::shared_ptr<Kernels> kernels)
       : DecodeModel(name, std::move(kernels), nullptr, DeviceWire::kAuto) {}
-  /// A rank of those of `transport`, which share each layer; null: alone.
-  DecodeModel(const std::string& name, std::shared_ptr<Kernels> kernels, Transport* transport, DeviceWire wire)
+  /// A rank of those of `transport`, which share the layers of so many stages; null: alone.
+  DecodeModel(const std::string& name, std::shared_ptr<Kernels> kernels, Transport* transport, DeviceWire wire,
+              int stages = 1)
       : kernels_(std::move(kernels)),
         checkpoint_(open_checkpoint(data_path(name))),
-        mesh_(1, 1, 1, transport == nullptr ? 1 : transport->size()),
-        me_{.tp = transport == nullptr ? 0 : transport->rank()},
+        mesh_(1, stages, 1, transport == nullptr ? 1 : transport->size() / stages),
+        me_(mesh_.coord(transport == nullptr ? 0 : transport->rank())),
         stage_(checkpoint_.config, family_of(checkpoint_.config), *checkpoint_.weights, *kernels_, mesh_, me_,
                {.step = {.rows = 160, .logit_rows = 12}, .kv_pages = kPages, .kv_dtype = DType::kF16}),
-        tp_(make_device_group(wire, (transport == nullptr ? *self_ : *transport).split(0, me_.tp), kDeadline).group) {
+        tp_(make_group(transport, wire, me_.pp, me_.tp)),
+        pp_(make_group(transport, wire, me_.tp, me_.pp)) {
     stage_.allocate();
     stage_.load([](int64_t) {});
     for (int32_t i = 0; i < kPages; ++i) {
@@ -62,16 +64,24 @@ class DecodeModel {
     return plan;
   }
 
-  /// Logits [sequences, V].
+  /// Logits [sequences, V], or this rank's part of each row; none but on the last stage.
   std::vector<float> run(const std::vector<Rows>& step) {
     const Tensor logits = stage_.execute(plan(step), ctx_);
+    if (!is_last_stage()) {
+      return {};
+    }
     std::vector<float> values(static_cast<std::size_t>(logits.elements()));
     kernels_->read(logits, values.data(), *stream_);
     return values;
   }
 
+  bool is_last_stage() const { return me_.pp + 1 == mesh_.extent(Axis::kPp); }
+
   /// Of the steps so far: how often operations were put on the stream one by one, and how often as a whole.
-  int called() const { return spans_named("gather_rows"); }
+  int called() const {
+    const Range layers = stage_layers(config().layers, mesh_.extent(Axis::kPp), me_.pp);
+    return spans_named("attention") / static_cast<int>(layers.size());
+  }
   int replayed() const { return spans_named("replay"); }
 
  private:
@@ -82,6 +92,10 @@ class DecodeModel {
     int64_t length = 0;
     std::vector<int32_t> pages;
   };
+
+  std::unique_ptr<Communicator> make_group(Transport* transport, DeviceWire wire, int color, int key) const {
+    return make_device_group(wire, (transport == nullptr ? *self_ : *transport).split(color, key), kDeadline).group;
+  }
 
   PlanSlice slice(const Rows& rows) {
     sequences_.resize(std::max(sequences_.size(), static_cast<std::size_t>(rows.sequence) + 1));
@@ -111,7 +125,7 @@ class DecodeModel {
   Coord me_;
   Stage stage_;
   std::unique_ptr<Communicator> tp_;
-  std::unique_ptr<Communicator> pp_ = make_device_group(DeviceWire::kAuto, self_->split(0, 0), kDeadline).group;
+  std::unique_ptr<Communicator> pp_;
   std::unique_ptr<Stream> stream_ = kernels_->make_stream();
   SpanLog spans_{100000};
   Ops ops_{*kernels_, &spans_};
