@@ -87,6 +87,11 @@ constexpr ForeignOption kForeignOptions[] = {
     {"--rpc", "Start longship under mpirun or srun."},
 };
 
+// What some servers have as well, but a client of theirs needs.
+bool is_of_bench_serve(const std::vector<std::string>& arguments, std::string_view name) {
+  return name == "--tokenizer" && arguments.size() > 1 && arguments[0] == "bench" && arguments[1] == "serve";
+}
+
 }  // namespace
 
 void refuse_foreign_option(std::string_view name) {
@@ -111,7 +116,7 @@ std::vector<std::string> normalise_arguments(std::vector<std::string> arguments)
     if (std::find(kShortNames.begin(), kShortNames.end(), name) != kShortNames.end()) {
       argument = "-" + argument;
     }
-    refuse_foreign_option(name);
+    if (!is_of_bench_serve(arguments, name)) refuse_foreign_option(name);
     is_text = std::find(kTextOptions.begin(), kTextOptions.end(), argument) != kTextOptions.end();
   }
   return arguments;

@@ -33,5 +33,11 @@ TEST(CommandLine, OptionsOfOthersAreNamed) {
   }
 }
 
+TEST(CommandLine, BenchServeHasATokenizer) {
+  const Words words = {"bench", "serve", "--tokenizer", "model"};
+  EXPECT_EQ(normalise_arguments(words), words);
+  EXPECT_THROW(normalise_arguments({"serve", "model", "--tokenizer", "model"}), Error);
+}
+
 }  // namespace
 }  // namespace longship
