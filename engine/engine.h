@@ -50,7 +50,9 @@ struct GenerationRequest {
 
 using RequestId = uint64_t;
 
-enum class FinishReason : uint8_t { kStop, kLength, kCancelled, kError };
+/// How a request ends: by a stop token or its grammar, by its length, as it was cancelled, with an error that is its
+/// own (another try ends alike), or with the engine.
+enum class FinishReason : uint8_t { kStop, kLength, kCancelled, kError, kLost };
 
 /// What happens to a request, in order: logits or logprobs of the prompt (if asked for), tokens, one finish. Or a
 /// report that was asked for, or what the engine has come to, which is told now and then and before a request's end, or
@@ -68,7 +70,7 @@ struct EngineEvent {
   std::vector<float> logits;                      ///< kLogits: rows of V values from first_position on.
   std::vector<PositionLogprobs> prompt_logprobs;  ///< kPromptLogprobs: of the tokens from first_position on.
   FinishReason reason = FinishReason::kStop;      ///< kFinished
-  std::string error;                              ///< kFinished with kError: why the request was refused.
+  std::string error;                              ///< kFinished with kError or kLost: the cause.
   int64_t cached_tokens = 0;           ///< kToken, kFinished: prompt tokens not run, as their pages were there.
   std::vector<RankReport> reports;     ///< kReport: of all ranks, in their order.
   EngineStats stats;                   ///< kStats

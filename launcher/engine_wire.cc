@@ -165,7 +165,7 @@ EngineEvent decode_event(std::span<const std::byte> payload) {
       position.top = reader.get_vector<TokenLogprob>();
       event.prompt_logprobs.push_back(std::move(position));
     }
-    event.reason = get_enum(reader, FinishReason::kError);
+    event.reason = get_enum(reader, FinishReason::kLost);
     event.error = reader.get_string();
     event.cached_tokens = reader.get<int64_t>();
     event.queued_s = reader.get<double>();

@@ -214,7 +214,7 @@ class JsonlEvaluation {
   }
 
   void finish(const Running& running, const EngineEvent& event) {
-    if (event.reason != FinishReason::kError) {
+    if (event.reason < FinishReason::kError) {
       finished_[running.line] = running.result();
       return;
     }

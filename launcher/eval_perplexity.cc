@@ -76,7 +76,7 @@ Perplexity measure_perplexity(const PerplexityTask& task, Engine& engine) {
     if (event->kind == EngineEvent::Kind::kLogits) {
       scores[running.at(event->request)].add(event->first_position, event->logits);
     } else if (event->kind == EngineEvent::Kind::kFinished) {
-      if (event->reason == FinishReason::kError) {
+      if (event->reason >= FinishReason::kError) {
         throw Error(ErrorKind::kUsage, event->error, "Use a smaller --ctx, or a larger --max-model-len.");
       }
       running.erase(event->request);

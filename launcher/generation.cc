@@ -136,7 +136,7 @@ Reply generate(Engine& engine, const std::shared_ptr<const Tokenizer>& tokenizer
     }
     if (event.kind == EngineEvent::Kind::kFinished) {
       cancel.disarm();
-      if (event.reason == FinishReason::kError) {
+      if (event.reason >= FinishReason::kError) {
         throw Error(ErrorKind::kUsage, event.error, "Use a shorter prompt, or a larger --max-model-len.");
       }
       Reply reply = stream.finish(event, prompt_tokens);

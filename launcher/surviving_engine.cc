@@ -154,7 +154,7 @@ void SurvivingEngine::recover(const Error& loss) {
       if (entry.cancelled) {
         end(id, FinishReason::kCancelled, {});
       } else if (std::exchange(entry.inner, 0) != 0 && ++entry.losses == kMostLosses) {
-        end(id, FinishReason::kError,
+        end(id, FinishReason::kLost,
             "the ranks were lost " + std::to_string(kMostLosses) + " times in a row while this request ran");
       }
     }

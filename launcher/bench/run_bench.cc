@@ -195,7 +195,7 @@ class RunBench {
     bool cancelled = rounds == 0 || run.streams == 1;  // those end by themselves
     while (!run.running.empty()) {
       const std::optional<EngineEvent> event = engine_.next_event(Clock::now() + kOneWait);
-      if (event && event->kind == EngineEvent::Kind::kFinished && event->reason == FinishReason::kError) {
+      if (event && event->kind == EngineEvent::Kind::kFinished && event->reason >= FinishReason::kError) {
         throw Error(ErrorKind::kUsage, event->error, "Choose smaller tests, or a larger --max-model-len.");
       }
       if (event) run.note(*event);

@@ -84,7 +84,7 @@ void Completion::on_event(std::size_t index, const EngineEvent& event) {
     on_token(index, event);
   } else if (event.kind == EngineEvent::Kind::kPromptLogprobs) {
     on_prompt_logprobs(index, event);
-  } else if (event.reason == FinishReason::kError || event.reason == FinishReason::kCancelled) {
+  } else if (event.reason >= FinishReason::kCancelled) {
     fail(event);
   } else {
     // Candidates of one prompt share it; the first of them tells what was there before.
@@ -289,7 +289,8 @@ void Completion::abandon() {
 
 void Completion::fail(const EngineEvent& event) {
   cancel_all("error");
-  const ApiError error{.status = 500,
+  const bool refused = event.reason == FinishReason::kError;
+  const ApiError error{.status = refused ? 400 : 500,
                        .message = event.error.empty() ? "the request was cancelled by the server" : event.error};
   if (request_.stream) {
     send(error.json());

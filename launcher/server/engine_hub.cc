@@ -84,7 +84,7 @@ void EngineHub::fail(const std::string& message) {
     EngineEvent event;
     event.request = id;
     event.kind = EngineEvent::Kind::kFinished;
-    event.reason = FinishReason::kError;
+    event.reason = FinishReason::kLost;
     event.error = message;
     deliver(event);
   }

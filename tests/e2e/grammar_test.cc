@@ -105,6 +105,17 @@ TEST(GrammarServe, RefusesBadAndHostileGrammarsAtOnce) {
   }
 }
 
+// Contradictions that show while the answer is written are the client's mistake, which no second try mends.
+TEST(GrammarServe, ARequestThatForbidsEveryTokenIsABadRequest) {
+  const Server server;
+  const std::string body = R"({"prompt":"A","max_tokens":9,"guided_regex":"[0-9]+","allowed_token_ids":[65])";
+  const HttpReply reply = http(server.port(), "POST", "/v1/completions", body + "}");
+  EXPECT_EQ(reply.status, 400) << reply.body;
+  EXPECT_EQ(at(parse(reply.body), {"error", "type"}), Json("invalid_request_error"));
+  const HttpReply stream = http(server.port(), "POST", "/v1/completions", body + R"(,"stream":true})");
+  EXPECT_NE(stream.body.find("invalid_request_error"), std::string::npos) << stream.body;
+}
+
 TEST(GrammarRun, AnswersAreOfTheGrammar) {
   const std::vector<std::string> start = {"run", served_model(), "--raw", "-p", "The ship", "-n", "200", "--seed", "3"};
   const auto with = [&](std::vector<std::string> more) {

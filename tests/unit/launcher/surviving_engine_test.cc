@@ -202,7 +202,7 @@ TEST(SurvivingEngine, RefusesTheRequestThatLosesTheRanksAndSparesTheOthers) {
       EXPECT_TRUE(answer.finished);
       // One that gets a token before each loss ends by itself.
       const bool refused = id == 2 && fuse == 0;
-      EXPECT_EQ(answer.reason, refused ? FinishReason::kError : FinishReason::kLength) << id;
+      EXPECT_EQ(answer.reason, refused ? FinishReason::kLost : FinishReason::kLength) << id;
     }
     EXPECT_EQ(losses, fuse == 0 ? 3 : 2);
   }
