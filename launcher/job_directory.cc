@@ -1,13 +1,16 @@
 #include "launcher/job_directory.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/file.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <string>
 #include <system_error>
+#include <thread>
 
 #include "core/error.h"
 
@@ -20,6 +23,10 @@ namespace {
 constexpr std::size_t kLongestParent = 40;  // the address of a socket has at most 107 bytes
 
 constexpr const char* kMark = "in-use";
+
+// Pauses before an orphan's folders are removed, and again.
+constexpr std::chrono::milliseconds kLooks[] = {std::chrono::milliseconds(0), std::chrono::milliseconds(200),
+                                                std::chrono::milliseconds(1000)};
 
 // A file that this process holds from now on; -1 if another holds it, or there is none.
 int hold(const fs::path& file, int flags) {
@@ -86,6 +93,22 @@ void JobDirectory::remove() const {
   std::error_code ignored;
   fs::remove_all(shared_memory_, ignored);
   fs::remove_all(files_, ignored);
+}
+
+void remove_when_orphaned(const std::vector<fs::path>& folders) {
+  sigset_t told;
+  sigemptyset(&told);
+  sigaddset(&told, SIGTERM);
+  sigprocmask(SIG_BLOCK, &told, nullptr);
+  int number = 0;
+  sigwait(&told, &number);
+  for (const std::chrono::milliseconds pause : kLooks) {
+    std::this_thread::sleep_for(pause);
+    for (const fs::path& folder : folders) {
+      std::error_code ignored;
+      fs::remove_all(folder, ignored);
+    }
+  }
 }
 
 }  // namespace longship

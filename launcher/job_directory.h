@@ -6,7 +6,8 @@
 namespace longship {
 
 /// Two private folders (mode 0700) of one job: for sockets and the launcher's files, and for shared memory. Removed
-/// with all that is in them; those of processes that could not do so any more, by the next one.
+/// with all that is in them; those of processes that could not do so any more, by remove_when_orphaned() in another
+/// process, or by the next job.
 class JobDirectory {
  public:
   /// Errors: kRank if no folder can be made.
@@ -29,5 +30,9 @@ class JobDirectory {
   std::filesystem::path files_;
   std::filesystem::path shared_memory_;
 };
+
+/// Waits for SIGTERM, which a ChildProcess gets when the process that made it ends, and then removes the folders of
+/// that one's job, which may have had no time to. Ranks that are still ending may make files once more: it looks again.
+void remove_when_orphaned(const std::vector<std::filesystem::path>& folders);
 
 }  // namespace longship

@@ -5,9 +5,6 @@
 #include <unistd.h>
 
 #include <cstdlib>
-#include <filesystem>
-#include <system_error>
-#include <vector>
 
 #include "core/error.h"
 #include "launcher/host_name.h"
@@ -19,24 +16,6 @@ namespace {
 
 constexpr std::chrono::milliseconds kReportEvery(50);
 constexpr int kHeartbeatMilliseconds = 100;
-
-// The job's folders, which nobody else removes if the process that made them was killed.
-std::vector<std::filesystem::path> job_folders() {
-  std::vector<std::filesystem::path> folders;
-  for (const char* variable : {kJobSharedMemoryVariable, kJobSocketVariable}) {
-    const char* path = std::getenv(variable);
-    if (path != nullptr) folders.emplace_back(path);
-  }
-  folders.back() = folders.back().parent_path();
-  return folders;
-}
-
-void remove_folders(const std::vector<std::filesystem::path>& folders) {
-  std::error_code ignored;
-  for (const std::filesystem::path& folder : folders) {
-    std::filesystem::remove_all(folder, ignored);
-  }
-}
 
 }  // namespace
 
@@ -73,12 +52,10 @@ void Lifeline::beat() {
 }
 
 void Lifeline::beat_until_stopped() noexcept {
-  const std::vector<std::filesystem::path> folders = job_folders();
   while (!stopped_) {
     pollfd closed{.fd = socket_.descriptor(), .events = POLLRDHUP, .revents = 0};
     const bool lost = poll(&closed, 1, kHeartbeatMilliseconds) > 0 || !socket_.send(FrameKind::kHeartbeat, {});
     if (lost && !stopped_) {
-      remove_folders(folders);
       _exit(static_cast<int>(ErrorKind::kRank));
     }
   }

@@ -56,6 +56,7 @@ void set_up(CLI::App& app, std::function<int()>& action) {
   add_tokenize_command(app, action);
   add_template_command(app, action);
   add_rank_command(app, action);
+  add_sweep_command(app, action);
 }
 
 std::string help_command(const CLI::App& app) {

@@ -61,7 +61,6 @@ std::vector<ChildProcess::Variable> job_environment(const JobDirectory& director
                           {"OMPI_MCA_btl_vader_backing_directory", directory.shared_memory().native()}});
   variables.emplace_back(kJobSocketVariable, directory.socket().native());
   variables.emplace_back(kJobSecretVariable, secret);
-  variables.emplace_back(kJobSharedMemoryVariable, directory.shared_memory().native());
   variables.insert(variables.end(), more.begin(), more.end());
   return variables;
 }
@@ -71,7 +70,8 @@ std::vector<ChildProcess::Variable> job_environment(const JobDirectory& director
 RankJob::RankJob(const std::filesystem::path& program, const std::vector<std::string>& arguments, int ranks,
                  const std::vector<ChildProcess::Variable>& variables, std::chrono::milliseconds silence_limit,
                  ProgressSink progress)
-    : secret_(random_secret()),
+    : sweeper_(program, {"sweep", directory_.files().native(), directory_.shared_memory().native()}, {}),
+      secret_(random_secret()),
       ranks_(ranks),
       silence_limit_(silence_limit),
       progress_(std::move(progress)),

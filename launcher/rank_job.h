@@ -21,8 +21,6 @@ namespace longship {
 /// Environment by which the ranks of a job find the process that started it.
 inline constexpr const char* kJobSocketVariable = "LONGSHIP_JOB_SOCKET";
 inline constexpr const char* kJobSecretVariable = "LONGSHIP_JOB_SECRET";
-/// The job's folder of shared memory; it and the socket's are removed by ranks that lose that process.
-inline constexpr const char* kJobSharedMemoryVariable = "LONGSHIP_JOB_SHARED_MEMORY";
 
 /// Ranks of this program that mpirun runs as a child; a single one is the child itself. Every rank on this host holds a
 /// connection to this process, which tells at once when a rank ends or falls silent, and by which ranks notice the end
@@ -74,6 +72,7 @@ class RankJob {
   void end_ranks();
 
   JobDirectory directory_;
+  ChildProcess sweeper_;  ///< Removes the directory if this process is killed.
   std::string secret_;
   int ranks_;
   std::chrono::milliseconds silence_limit_;

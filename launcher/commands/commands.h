@@ -21,5 +21,6 @@ void add_inspect_command(CLI::App& app, std::function<int()>& action);
 void add_tokenize_command(CLI::App& app, std::function<int()>& action);
 void add_template_command(CLI::App& app, std::function<int()>& action);
 void add_rank_command(CLI::App& app, std::function<int()>& action);
+void add_sweep_command(CLI::App& app, std::function<int()>& action);
 
 }  // namespace longship

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "tests/e2e/program.h"
+#include "tests/e2e/server.h"
 
 namespace longship {
 namespace {
@@ -133,6 +134,15 @@ INSTANTIATE_TEST_SUITE_P(Signals, Interrupt,
                          testing::Values(std::tuple(SIGINT, false), std::tuple(SIGINT, true),
                                          std::tuple(SIGTERM, false)));
 
+// Two seconds after the process that started the ranks was killed.
+void expect_nothing_left() {
+  const auto deadline = Clock::now() + std::chrono::seconds(2);
+  while (!leftovers().empty() && Clock::now() < deadline) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  EXPECT_TRUE(leftovers().empty()) << testing::PrintToString(leftovers());
+}
+
 TEST(Interrupts, AStoppedRankDoesNotHoldUpTheEnd) {
   Program program(endless());
   const std::vector<pid_t> ranks = ranks_of(program.pid(), 4);
@@ -158,6 +168,17 @@ TEST(Interrupts, RanksEndWithTheProcessThatStartedThem) {
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
     EXPECT_FALSE(is_running(rank));
+  }
+  expect_nothing_left();
+}
+
+TEST(Interrupts, NothingIsLeftOfAServerThatIsKilled) {
+  for (const std::size_t ranks : {1, 2}) {
+    Server server({"-tp", std::to_string(ranks)});
+    ASSERT_EQ(ranks_of(server.program().pid(), ranks).size(), ranks);
+    kill(server.program().pid(), SIGKILL);
+    server.program().wait();
+    expect_nothing_left();
   }
 }
 

@@ -183,6 +183,15 @@ std::string fixture(const std::string& name) {
   return data_path(name);
 }
 
+std::vector<pid_t> descendants_of(pid_t parent) {
+  std::vector<pid_t> found;
+  const auto parent_of = parents();
+  for (const auto& [process, its_parent] : parent_of) {
+    if (descends_from(parent_of, process, parent)) found.push_back(process);
+  }
+  return found;
+}
+
 std::vector<pid_t> ranks_of(pid_t parent, std::size_t count) {
   const auto deadline = Clock::now() + std::chrono::seconds(20);
   while (Clock::now() < deadline) {

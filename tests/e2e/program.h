@@ -51,6 +51,8 @@ Outcome run(const std::vector<std::string>& words, const std::string& input = ""
 /// A checkpoint of tests/data.
 std::string fixture(const std::string& name);
 
+/// Every process below `parent`.
+std::vector<pid_t> descendants_of(pid_t parent);
 /// Process ids of the ranks that `parent` has started through mpirun, by rank.
 std::vector<pid_t> ranks_of(pid_t parent, std::size_t count);
 bool is_running(pid_t process);

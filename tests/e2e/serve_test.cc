@@ -362,9 +362,11 @@ TEST(Serve, TheNextRemovesWhatAllKilledProcessesLeft) {
   ASSERT_EQ(ranks.size(), 2U);
   const std::filesystem::path folder =
       std::filesystem::path(variable_of(ranks[0], "LONGSHIP_JOB_SOCKET")).parent_path();
-  const std::string shared_memory = variable_of(ranks[0], "LONGSHIP_JOB_SHARED_MEMORY");
+  const std::string shared_memory = variable_of(ranks[0], "OMPI_MCA_btl_vader_backing_directory");
+  std::vector<pid_t> all = descendants_of(server.program().pid());
+  all.push_back(server.program().pid());
   for (const int signal : {SIGSTOP, SIGKILL}) {
-    for (const pid_t process : {ranks[0], ranks[1], server.program().pid()}) kill(process, signal);
+    for (const pid_t process : all) kill(process, signal);
   }
   server.program().wait();
   EXPECT_TRUE(std::filesystem::exists(folder) && std::filesystem::exists(shared_memory));
