@@ -36,6 +36,9 @@ class Communicator {
   virtual bool is_recordable(const ReductionTree& /*tree*/) const { return false; }
   /// The same of all_gather() of values of four bytes.
   virtual bool gathers_recordably() const { return false; }
+  /// Whether send() and recv() between neighbours in the ring of ranks only put operations on the stream of a device:
+  /// the host never waits. The same on every rank.
+  virtual bool sends_on_device() const { return false; }
 
   /// Does what an AddNorm says with the rows of a root that have come, on the stream.
   using ApplyToRows = std::function<void(Range rows)>;

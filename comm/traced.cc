@@ -13,6 +13,7 @@ class TracedCommunicator : public Communicator {
   std::string_view wire() const override { return inner_->wire(); }
   bool is_recordable(const ReductionTree& tree) const override { return inner_->is_recordable(tree); }
   bool gathers_recordably() const override { return inner_->gathers_recordably(); }
+  bool sends_on_device() const override { return inner_->sends_on_device(); }
 
   void tree_reduce(const Tensor& nodes, const ReductionTree& tree, Tensor& out, Stream& stream) override {
     const ScopedSpan span(&log_, "tree_reduce", SpanKind::kCollective, out.bytes());

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/model/edges.h"
+
 namespace longship {
 
 namespace {
@@ -43,23 +45,67 @@ bool alike(const StepPlan& expected, const StepPlan& plan) {
 
 }  // namespace
 
+bool StepRunner::can_go_ahead(const RankContext& ctx) {
+  return !ctx.ops.kernels().in_host_memory() && ctx.pp.sends_on_device() &&
+         (ctx.tp.size() == 1 || ctx.tp.gathers_recordably());
+}
+
+StepRunner::StepRunner(Stage& stage, RowSampler* sampler, const RankContext& ctx, bool stages_go_ahead)
+    : stage_(stage),
+      sampler_(sampler),
+      ctx_(ctx),
+      shares_(vocabulary_shares(stage.config(), ctx.tp.size())),
+      goes_ahead_(ctx.pp.size() == 1 || stages_go_ahead) {}
+
+// The same on every rank: stages before the last know the tokens only of a step that was begun ahead.
+bool StepRunner::goes_on(const StepPlan& plan) {
+  if (!expected_ || !alike(*expected_, plan)) {
+    return false;
+  }
+  if (ctx_.pp.size() > 1 && !ahead_) {
+    return true;
+  }
+  return std::ranges::equal(plan.tokens, sampler_ != nullptr ? std::span<const int32_t>(tokens_)
+                                                             : stage_.read_tokens(std::ssize(plan.tokens), ctx_));
+}
+
 StepResult StepRunner::run(const StepPlan& plan) {
-  const bool goes_on = expected_ && plan.tokens == tokens_ && alike(*expected_, plan);
-  const Begun step = goes_on && ahead_ ? std::move(*ahead_) : begin(plan, nullptr);
+  const bool follows = goes_on(plan);
+  const Begun step = follows && ahead_ ? std::move(*ahead_) : begin(plan);
   ahead_.reset();
-  expected_ = step.drawn != nullptr ? plan_behind(plan) : std::nullopt;
-  if (goes_on && expected_) {
-    ahead_ = begin(*expected_, step.drawn.get());
+  expected_ = is_drawn(plan, step) ? plan_behind(plan) : std::nullopt;
+  if (follows && expected_) {
+    ahead_ = begin_behind(*expected_, step.drawn.get());
   }
   return finish(step, plan);
 }
 
-StepRunner::Begun StepRunner::begin(const StepPlan& plan, DrawnTokens* fed) {
-  Begun step{.logits = stage_.execute(plan, ctx_, fed)};
-  if (sampler_ != nullptr && ctx_.pp.size() == 1) {
+// The same on every rank: whether the devices choose the tokens of this step, and may go on from them.
+bool StepRunner::is_drawn(const StepPlan& plan, const Begun& step) const {
+  if (ctx_.pp.size() == 1) {
+    return step.drawn != nullptr;
+  }
+  const bool drawn = goes_ahead_ && can_be_drawn(plan, shares_);
+  LONGSHIP_CHECK(sampler_ == nullptr || !drawn || step.drawn != nullptr, "all ranks know what the devices choose");
+  return drawn;
+}
+
+StepRunner::Begun StepRunner::begin(const StepPlan& plan) {
+  Begun step{.logits = stage_.execute(plan, ctx_)};
+  draw(plan, step);
+  return step;
+}
+
+StepRunner::Begun StepRunner::begin_behind(const StepPlan& plan, DrawnTokens* drawn) {
+  Begun step{.logits = stage_.execute_behind(plan, ctx_, drawn)};
+  draw(plan, step);
+  return step;
+}
+
+void StepRunner::draw(const StepPlan& plan, Begun& step) {
+  if (sampler_ != nullptr && goes_ahead_) {
     step.drawn = sampler_->draw(plan, step.logits, ctx_.tp, ctx_.ops.kernels(), ctx_.stream);
   }
-  return step;
 }
 
 StepResult StepRunner::finish(const Begun& step, const StepPlan& plan) {

@@ -17,13 +17,17 @@ namespace longship {
 /// under way; else it is dropped, and nothing depends on it: the keys and values that it stored lie behind the ends of
 /// their sequences, where they are written again before anything reads them.
 ///
-/// Ranks that share each layer do so together: all devices choose the same tokens, so that all ranks begin the same
-/// steps, and drop the same, without a word between them. Where the host carries what they exchange, and with several
-/// stages, no step is begun ahead.
+/// Ranks do so together: all begin the same steps, and drop the same, without a word between their hosts. Devices that
+/// share each layer choose the same tokens; from the last stage these go to the first on the devices, and on to those
+/// between, which look at them later. Where the host carries what ranks exchange, no step is begun ahead.
 class StepRunner {
  public:
-  /// `sampler`: null but on the last stage. All outlive the runner.
-  StepRunner(Stage& stage, RowSampler* sampler, const RankContext& ctx) : stage_(stage), sampler_(sampler), ctx_(ctx) {}
+  /// Whether this rank could begin steps ahead with several stages; they do so if all ranks can.
+  static bool can_go_ahead(const RankContext& ctx);
+
+  /// `sampler`: null but on the last stage. All outlive the runner. `stages_go_ahead`: the same on every rank; says
+  /// nothing where there is one stage.
+  StepRunner(Stage& stage, RowSampler* sampler, const RankContext& ctx, bool stages_go_ahead = false);
 
   /// The result's rows are valid until the next call. On ranks that do not lead, a result says nothing.
   StepResult run(const StepPlan& plan);
@@ -37,14 +41,20 @@ class StepRunner {
     std::unique_ptr<DrawnTokens> drawn{};  // null where the host chooses
   };
 
-  Begun begin(const StepPlan& plan, DrawnTokens* fed);
+  bool goes_on(const StepPlan& plan);
+  bool is_drawn(const StepPlan& plan, const Begun& step) const;
+  Begun begin(const StepPlan& plan);
+  Begun begin_behind(const StepPlan& plan, DrawnTokens* drawn);
+  void draw(const StepPlan& plan, Begun& step);
   StepResult finish(const Begun& step, const StepPlan& plan);
 
   Stage& stage_;
   RowSampler* sampler_;
   RankContext ctx_;
+  std::vector<Range> shares_;
+  bool goes_ahead_;
   std::optional<StepPlan> expected_;  // what would go on from the step before, but for the tokens ...
-  std::vector<int32_t> tokens_;       // ... which the device chose
+  std::vector<int32_t> tokens_;       // ... which the device chose; on the last stage
   std::optional<Begun> ahead_;        // that step
 };
 

@@ -178,9 +178,13 @@ class Rank {
     SpanLog* recorded = options_.recording == Recording::kNothing ? nullptr : &spans_;
     Ops ops(*kernels_, options_.recording == Recording::kOperations ? recorded : nullptr);
     const std::unique_ptr<Stream> stream = kernels_->make_stream();
+    const auto context = [&](RankModel& model) -> RankContext {
+      return {mesh_, me_, *tp_, *pp_, ops, model.stage().workspace(), *stream};
+    };
+    const bool can = StepRunner::can_go_ahead(context(models_->target()));
+    const bool stages_go_ahead = smallest_over_ranks(can ? 1 : 0) == 1;
     const auto running = [&](RankModel& model) {
-      return StepRunner(model.stage(), model.sampler(),
-                        {mesh_, me_, *tp_, *pp_, ops, model.stage().workspace(), *stream});
+      return StepRunner(model.stage(), model.sampler(), context(model), stages_go_ahead);
     };
     StepRunner target = running(models_->target());
     std::optional<StepRunner> draft;

@@ -65,6 +65,7 @@ class NcclCommunicator final : public Communicator, private cuda::Watch {
   Communicator& host() override { return staged_->host(); }
   bool is_recordable(const ReductionTree& tree) const override { return TreeProgram::of(tree).has_value(); }
   bool gathers_recordably() const override { return true; }
+  bool sends_on_device() const override { return true; }
 
   void tree_reduce(const Tensor& nodes, const ReductionTree& tree, Tensor& out, Stream& stream) override;
   void all_reduce(Tensor& x, Stream& stream) override;

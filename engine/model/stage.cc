@@ -139,7 +139,7 @@ StepKey Stage::key_of(const StepPlan& plan, bool replayed) const {
 }
 
 // Rows behind those of the plan look like the first token of a sequence.
-Batch Stage::make_batch(const StepPlan& plan, int64_t rows, DrawnTokens* fed, Stream& stream) {
+Batch Stage::make_batch(const StepPlan& plan, int64_t rows, Stream& stream) {
   for (const int32_t token : plan.tokens) {
     LONGSHIP_CHECK(token >= 0 && token < config_.vocab, "every token of a plan is in the vocabulary");
   }
@@ -158,12 +158,31 @@ Batch Stage::make_batch(const StepPlan& plan, int64_t rows, DrawnTokens* fed, St
   tokens_.resize(static_cast<std::size_t>(rows));
   positions_.resize(static_cast<std::size_t>(rows));
   kernels_.write(tokens_.data(), batch.tokens, stream);
-  if (fed != nullptr) {
-    fed->feed(batch.tokens, stream);
-  }
   kernels_.write(positions_.data(), batch.positions, stream);
   kernels_.begin_step(batch, stream);
   return batch;
+}
+
+// From the last stage to the first, and on to the one before the last: they all look at them later.
+void Stage::pass_tokens(Tensor tokens, RankContext& ctx, DrawnTokens* drawn) const {
+  if (drawn != nullptr) {
+    drawn->feed(tokens, ctx.stream);
+  }
+  const int stages = ctx.pp.size();
+  const int last = stages - 1;
+  const int next = (ctx.pp.rank() + 1) % stages;
+  if (ctx.pp.rank() != last) {
+    ctx.pp.recv(tokens, (ctx.pp.rank() + last) % stages, ctx.stream);
+  }
+  if (next != last && stages > 1) {
+    ctx.pp.send(tokens, next, ctx.stream);
+  }
+}
+
+std::span<const int32_t> Stage::read_tokens(int64_t rows, RankContext& ctx) {
+  tokens_.resize(static_cast<std::size_t>(rows));
+  kernels_.read(workspace_.take(Slot::kTokens, {rows}, DType::kI32), tokens_.data(), ctx.stream);
+  return tokens_;
 }
 
 Tensor Stage::logit_rows(const StepPlan& plan, int64_t count, Stream& stream) {
@@ -199,10 +218,13 @@ NextNorm Stage::entry(std::size_t block) const {
   return block < blocks_.size() ? blocks_[block].entry() : NextNorm{};
 }
 
-Tensor Stage::execute(const StepPlan& plan, RankContext& ctx, DrawnTokens* fed) {
+Tensor Stage::execute(const StepPlan& plan, RankContext& ctx, bool behind, DrawnTokens* drawn) {
   const bool replayed = can_be_replayed(plan, ctx);
   const StepKey key = key_of(plan, replayed);
-  const Batch batch = make_batch(plan, key.rows, fed, ctx.stream);
+  const Batch batch = make_batch(plan, key.rows, ctx.stream);
+  if (behind) {
+    pass_tokens(batch.tokens.slice(0, std::ssize(plan.tokens)), ctx, drawn);
+  }
   const RotaryAngles rotary = angles(ctx.stream);
   const Tensor wanted = logit_rows(plan, key.logit_rows, ctx.stream);
   Tensor hidden = workspace_.take(Slot::kHidden, {key.rows, config_.width});

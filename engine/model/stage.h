@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "core/reduction_tree.h"
@@ -35,6 +36,7 @@ class Stage {
   Stage(const ModelConfig& config, const ModelFamily& family, WeightSource& weights, Kernels& kernels, const Mesh& mesh,
         const Coord& me, const StageLimits& limits);
 
+  const ModelConfig& config() const { return config_; }
   MemoryUse memory() const;
   /// What its work takes.
   StageCost cost() const;
@@ -49,8 +51,15 @@ class Stage {
   const Workspace& workspace() const { return workspace_; }
   /// Runs one step: inlet, layers, outlet. Every rank of the mesh executes every plan, in the order published. Returns
   /// logits [plan.logit_rows(), this rank's part of the vocabulary] on ranks of the last stage, else an empty tensor.
-  /// `fed`: if it is there, what the tokens are instead of those of the plan.
-  Tensor execute(const StepPlan& plan, RankContext& ctx, DrawnTokens* fed = nullptr);
+  Tensor execute(const StepPlan& plan, RankContext& ctx) { return execute(plan, ctx, false, nullptr); }
+  /// The same, but the tokens are those that the last stage has chosen in the step before, which go to every stage;
+  /// `drawn` are these on the last one. Where there are several, only if pp.sends_on_device().
+  Tensor execute_behind(const StepPlan& plan, RankContext& ctx, DrawnTokens* drawn) {
+    return execute(plan, ctx, true, drawn);
+  }
+  /// The tokens of such a step of one of the stages before the last, once this one has done its part. No other step has
+  /// begun since.
+  std::span<const int32_t> read_tokens(int64_t rows, RankContext& ctx);
   /// Sums over tp that a layer takes.
   std::size_t layer_sums() const { return layer_sums_.size(); }
   /// Adds up one of them as a step of `rows` rows does, whatever values there are: for measuring. Collective over tp.
@@ -66,7 +75,9 @@ class Stage {
   std::vector<SharedSum> sums_of_layer() const;
   bool can_be_replayed(const StepPlan& plan, const RankContext& ctx) const;
   StepKey key_of(const StepPlan& plan, bool replayed) const;
-  Batch make_batch(const StepPlan& plan, int64_t rows, DrawnTokens* fed, Stream& stream);
+  Tensor execute(const StepPlan& plan, RankContext& ctx, bool behind, DrawnTokens* drawn);
+  Batch make_batch(const StepPlan& plan, int64_t rows, Stream& stream);
+  void pass_tokens(Tensor tokens, RankContext& ctx, DrawnTokens* drawn) const;
   Tensor logit_rows(const StepPlan& plan, int64_t count, Stream& stream);
   RotaryAngles angles(Stream& stream);
   Tensor forward(const Batch& batch, const RotaryAngles& rotary, const Tensor& wanted, Tensor& hidden,

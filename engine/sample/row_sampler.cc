@@ -13,7 +13,27 @@ namespace {
 
 constexpr int kLeader = 0;
 
+// Whether sums over blocks cannot be put together from what the ranks have.
+bool cut_blocks(std::span<const Range> shares) {
+  return std::any_of(shares.begin(), shares.end(),
+                     [](const Range& share) { return share.size() > 0 && share.begin % kSumBlock != 0; });
+}
+
+bool can_be_drawn_from_shares(const SampledRow& row, bool cuts_blocks) {
+  return can_be_drawn(row) && !(cuts_blocks && needs(row).sums);
+}
+
 }  // namespace
+
+bool can_be_drawn(const StepPlan& plan, std::span<const Range> shares) {
+  const bool cuts_blocks = cut_blocks(shares);
+  return plan.logit_rows() > 0 && std::ranges::all_of(plan.slices, [&](const PlanSlice& slice) {
+           return !slice.whole_rows && std::ssize(slice.sampled) == slice.logit_rows &&
+                  std::ranges::all_of(slice.sampled, [&](const SampledRow& row) {
+                    return can_be_drawn_from_shares(row, cuts_blocks) && !may_fall_short(row);
+                  });
+         });
+}
 
 // One call of sample().
 class RowSampler::Step {
@@ -205,8 +225,7 @@ class RowSampler::Step {
 
 RowSampler::RowSampler(std::vector<Range> shares, int rank, int64_t most_rows)
     : shares_(std::move(shares)), rank_(rank), vocab_(shares_.back().end) {
-  cuts_blocks_ = std::any_of(shares_.begin(), shares_.end(),
-                             [&](const Range& share) { return share.size() > 0 && share.begin % kSumBlock != 0; });
+  cuts_blocks_ = cut_blocks(shares_);
   raw_.values = edited_.values = share().size();
   message_.values = most_rows * RowMessage::most_words(share());
   if (leads()) {
@@ -241,9 +260,8 @@ StepResult RowSampler::sample(const StepPlan& plan, const Tensor& logits, Commun
   return Step(*this, plan, logits, group, kernels, stream).run();
 }
 
-// Sums over blocks that two ranks share cannot be put together.
 bool RowSampler::can_be_drawn_from_shares(const SampledRow& row) const {
-  return can_be_drawn(row) && !(cuts_blocks_ && needs(row).sums);
+  return longship::can_be_drawn_from_shares(row, cuts_blocks_);
 }
 
 std::unique_ptr<DrawnTokens> RowSampler::draw(const std::vector<TokenDraw>& draws, const Tensor& logits,
@@ -265,15 +283,12 @@ std::unique_ptr<DrawnTokens> RowSampler::draw(const std::vector<TokenDraw>& draw
 
 std::unique_ptr<DrawnTokens> RowSampler::draw(const StepPlan& plan, const Tensor& logits, Communicator& group,
                                               Kernels& kernels, Stream& stream) const {
+  if (!can_be_drawn(plan, shares_)) {
+    return nullptr;
+  }
   std::vector<TokenDraw> draws;
   for (const PlanSlice& slice : plan.slices) {
-    if (slice.whole_rows || std::ssize(slice.sampled) != slice.logit_rows) {
-      return nullptr;
-    }
     for (const SampledRow& row : slice.sampled) {
-      if (!can_be_drawn_from_shares(row) || may_fall_short(row)) {
-        return nullptr;
-      }
       draws.push_back(token_draw(row, std::ssize(draws)));
     }
   }

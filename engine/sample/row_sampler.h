@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "comm/communicator.h"
@@ -12,6 +13,10 @@
 #include "engine/schedule/step_result.h"
 
 namespace longship {
+
+/// Whether devices that can choose, and whose ranks have these shares of the vocabulary, choose all tokens of a plan
+/// for certain.
+bool can_be_drawn(const StepPlan& plan, std::span<const Range> shares);
 
 /// Chooses tokens from logits whose vocabulary is cut over the ranks of a group, of which rank 0 leads. Each rank edits
 /// its part of a row as the plan says and sends what it comes to: best candidates, and sums of blocks. The leader

@@ -24,10 +24,11 @@ SampledRow sampled(int sequence) {
 /// Generates with one model, token after token, as a scheduler does.
 class Generation {
  public:
-  /// `transport`: of the ranks that share each layer, of which this is one; null: alone.
-  explicit Generation(bool ahead, Transport* transport = nullptr, DeviceWire wire = DeviceWire::kAuto)
+  /// `transport`: of the ranks that share the layers of so many stages, of which this is one; null: alone.
+  explicit Generation(bool ahead, Transport* transport = nullptr, DeviceWire wire = DeviceWire::kAuto, int stages = 1)
       : model_("models/gpt2-bare", make_cuda_kernels({.name = "cuda", .deterministic = true, .graphs = true}, 0),
-               transport, wire),
+               transport, wire, stages),
+        world_(transport == nullptr ? make_self_transport()->split(0, 0) : transport->split(0, transport->rank())),
         sampler_(vocabulary_shares(model_.config(), model_.context().tp.size()), model_.context().tp.rank(), 12),
         ahead_(ahead) {
     sampler_.allocate();
@@ -38,14 +39,14 @@ class Generation {
 
   /// A step of one row of each of these sequences, which begin with a token of their own.
   void step(const std::vector<int>& sequences) {
-    StepPlan plan{.step = ++steps_, .model = model_of_plans};
+    StepPlan plan{.step = ++steps_, .model = model_of_plans, .tokens = {}, .slices = {}};
     for (const int id : sequences) {
       add(id, plan);
     }
     const StepResult result = ahead_ ? runner_.run(plan) : run_as_it_is(plan);
     EXPECT_EQ(result.step, steps_);
     std::vector<int32_t> tokens(sequences.size());
-    if (model_.context().tp.rank() == 0) {
+    if (world_->rank() == 0) {
       ASSERT_EQ(result.choices.size(), sequences.size());
       std::ranges::transform(result.choices, tokens.begin(), [](const RowChoice& choice) { return choice.token; });
     }
@@ -107,7 +108,16 @@ class Generation {
   void tell(std::vector<int32_t>& tokens) {
     Tensor told = Tensor::wrap(DType::kI32, {std::ssize(tokens)}, tokens.data());
     Stream host;
-    model_.context().tp.host().broadcast(told, 0, host);
+    world_->broadcast(told, 0, host);
+  }
+
+  // As all ranks together find out.
+  bool stages_go_ahead() {
+    Tensor votes = Tensor::allocate(DType::kF32, {1});
+    *votes.data<float>() = StepRunner::can_go_ahead(model_.context()) ? 1 : 0;
+    Stream host;
+    world_->all_reduce(votes, host);
+    return *votes.data<float>() == static_cast<float>(world_->size());
   }
 
   StepResult run_as_it_is(const StepPlan& plan) {
@@ -116,8 +126,9 @@ class Generation {
   }
 
   DecodeModel model_;
+  std::unique_ptr<Communicator> world_;
   RowSampler sampler_;
-  StepRunner runner_{model_.stage(), &sampler_, model_.context()};
+  StepRunner runner_{model_.stage(), model_.is_last_stage() ? &sampler_ : nullptr, model_.context(), stages_go_ahead()};
   bool ahead_;
   uint64_t steps_ = 0;
   std::vector<Sequence> sequences_;
@@ -210,31 +221,53 @@ TEST_F(StepRunnerTest, CrossesPages) {
   EXPECT_EQ(unused(), 1);
 }
 
+struct Job {
+  const char* wire;
+  int ranks;  // of a stage
+  int stages;
+  bool ahead;
+};
+
 // All ranks begin the same steps ahead, and drop the same.
-class StepRunnerOfRanks : public ::testing::TestWithParam<const char*> {};
+class StepRunnerOfRanks : public ::testing::TestWithParam<Job> {
+ protected:
+  static constexpr int kReplacedAfter = 8;
+
+  // Steps of both sequences, in two orders, and of one, a token of which is replaced.
+  static void generate(Generation& one) {
+    const std::vector<std::vector<int>> steps = {{0, 1}, {0, 1}, {0, 1}, {1, 0}, {1, 0}, {1}, {1}, {1}, {1}, {1}, {1}};
+    for (int i = 0; i < static_cast<int>(steps.size()); ++i) {
+      one.step(steps[static_cast<std::size_t>(i)]);
+      if (i == kReplacedAfter) {
+        one.replace_last(1, 5);
+      }
+    }
+  }
+};
 
 TEST_P(StepRunnerOfRanks, ChooseAndBeginAlike) {
-  const std::vector<std::vector<int>> steps = {{0, 1}, {0, 1}, {0, 1}, {1, 0}, {1, 0}, {1}, {1}, {1}, {1}};
+  const Job job = GetParam();
   Generation alone(false);
-  for (const std::vector<int>& step : steps) {
-    alone.step(step);
-  }
-  constexpr int kRanks = 2;
-  run_thread_ranks(kRanks, [&](Transport& transport) {
-    Generation ranks(true, &transport, device_wire_of(GetParam()));
-    for (const std::vector<int>& step : steps) {
-      ranks.step(step);
-    }
+  generate(alone);
+  run_thread_ranks(job.ranks * job.stages, [&](Transport& transport) {
+    Generation ranks(true, &transport, device_wire_of(job.wire), job.stages);
+    generate(ranks);
     EXPECT_EQ(ranks.tokens(0), alone.tokens(0));
     EXPECT_EQ(ranks.tokens(1), alone.tokens(1));
-    const bool ahead = std::string_view(GetParam()) != "host";
-    EXPECT_EQ(ranks.begun() - alone.begun(), ahead ? 3 : 0) << "rank " << transport.rank();
+    // Dropped where the order, the sequences and a token are others; the last one is not asked for.
+    EXPECT_EQ(ranks.begun() - alone.begun(), job.ahead ? 4 : 0) << "rank " << transport.rank();
     ranks.finish_all();
   });
 }
 
-INSTANTIATE_TEST_SUITE_P(Wires, StepRunnerOfRanks, ::testing::Values("ipc", "nccl", "host"),
-                         [](const ::testing::TestParamInfo<const char*>& wire) { return std::string(wire.param); });
+INSTANTIATE_TEST_SUITE_P(Jobs, StepRunnerOfRanks,
+                         ::testing::Values(Job{"ipc", 2, 1, true}, Job{"nccl", 2, 1, true}, Job{"host", 2, 1, false},
+                                           Job{"nccl", 1, 2, true}, Job{"nccl", 2, 2, true}, Job{"nccl", 1, 3, true},
+                                           Job{"ipc", 1, 2, false}),
+                         [](const auto& job) {
+                           return std::string(job.param.wire) + "_ranks_" + std::to_string(job.param.ranks) +
+                                  "_stages_" + std::to_string(job.param.stages);
+                         });
 
 }  // namespace
 }  // namespace longship
