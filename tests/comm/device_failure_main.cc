@@ -24,7 +24,7 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr milliseconds kDeadline(600);  // enough for emulated devices; within it groups are made, too
+constexpr milliseconds kDeadline(1500);  // enough for emulated devices; within it groups are made, too
 // What a loaded machine may take on top.
 constexpr seconds kGrace(5);
 
