@@ -45,6 +45,7 @@ struct GenerationRequest {
   bool prompt_logits = false;     ///< Report the logits of every prompt position.
   int64_t prompt_logprobs = -1;   ///< The same for each token of the prompt but the first; -1: none.
   int64_t priority = 0;           ///< Lower is sooner.
+  int32_t adapter = 0;            ///< Which of the model's adapters changes it, counted from 1; 0: none.
   uint64_t client = 0;            ///< Whose it is: clients with requests of one priority take turns.
 };
 

@@ -35,9 +35,9 @@ std::optional<StepPlan> plan_behind(const StepPlan& plan) {
 bool alike(const StepPlan& expected, const StepPlan& plan) {
   const auto same = [](const PlanSlice& a, const PlanSlice& b) {
     const int64_t pages = pages_of(a);
-    return a.begin == b.begin && a.rows == b.rows && a.logit_rows == b.logit_rows && a.with_draft == b.with_draft &&
-           a.whole_rows == b.whole_rows && a.sampled == b.sampled && std::ssize(b.pages) >= pages &&
-           std::equal(a.pages.begin(), a.pages.begin() + pages, b.pages.begin());
+    return a.begin == b.begin && a.rows == b.rows && a.logit_rows == b.logit_rows && a.adapter == b.adapter &&
+           a.with_draft == b.with_draft && a.whole_rows == b.whole_rows && a.sampled == b.sampled &&
+           std::ssize(b.pages) >= pages && std::equal(a.pages.begin(), a.pages.begin() + pages, b.pages.begin());
   };
   return expected.model == plan.model &&
          std::equal(expected.slices.begin(), expected.slices.end(), plan.slices.begin(), plan.slices.end(), same);

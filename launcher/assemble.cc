@@ -12,6 +12,7 @@
 #include "engine/backend/kv_page.h"
 #include "engine/kv/kept_file.h"
 #include "engine/local_engine.h"
+#include "engine/models/families.h"
 #include "engine/rank_loop.h"
 #include "engine/reporter.h"
 #include "engine/sample/grammar/grammar_spec.h"
@@ -78,6 +79,20 @@ std::optional<Checkpoint> open_draft(const EngineOptions& options, const ModelCo
   Checkpoint draft = open_checkpoint(options.speculation.draft_model);
   check_draft(options, target, draft.config);
   return draft;
+}
+
+// Errors: kModelFile for an adapter that cannot be used with this model, kUsage for a device that has none.
+std::vector<Adapter> open_adapters(const EngineOptions& options, const ModelConfig& config, const Kernels& kernels) {
+  if (!options.adapters.empty() && !kernels.in_host_memory()) {
+    throw Error(ErrorKind::kUsage, "adapters cannot be used on GPUs",
+                "Use --device cpu, or merge the adapter into its model and serve that.");
+  }
+  std::vector<Adapter> adapters;
+  for (const AdapterOption& option : options.adapters) {
+    adapters.push_back(Adapter::open(option.path));
+    adapters.back().check_fits(config, family_of(config));
+  }
+  return adapters;
 }
 
 // Runs one phase of start-up on every rank, then lets all agree on its outcome.
@@ -161,6 +176,7 @@ class Rank {
       if (draft_ && transport_.leads()) check_draft_vocabulary(*checkpoint_, options_.overrides, *draft_);
       device_.emplace(options_, all_have_devices, transport_.host_place());
       kernels_ = device_->make_kernels();
+      adapters_ = open_adapters(options_, checkpoint_->config, *kernels_);
     });
     phase(control, "plan", [&] { choose_sizes(); });
     const int64_t affordable = smallest_over_ranks(memory().affordable_pages());
@@ -203,7 +219,7 @@ class Rank {
 
  private:
   void make_models() {
-    models_.emplace(options_, *checkpoint_, draft_ ? &*draft_ : nullptr, *kernels_, mesh_, me_, kv_.pages);
+    models_.emplace(options_, *checkpoint_, adapters_, draft_ ? &*draft_ : nullptr, *kernels_, mesh_, me_, kv_.pages);
   }
 
   void choose_sizes() {
@@ -328,6 +344,7 @@ class Rank {
                           .step_tokens = limits.step.rows,
                           .repeatable = device_->is_repeatable()};
     const SchedulerLimits scheduling{.vocab = info.vocab,
+                                     .adapters = std::ssize(adapters_),
                                      .max_model_len = kv_.max_model_len,
                                      .max_num_seqs = options_.max_num_seqs,
                                      .max_batched_tokens = limits.step.rows,
@@ -375,6 +392,7 @@ class Rank {
   std::unique_ptr<Communicator> world_;
   std::optional<Checkpoint> checkpoint_;
   std::optional<Checkpoint> draft_;
+  std::vector<Adapter> adapters_;
   std::optional<DeviceChoice> device_;
   std::unique_ptr<Kernels> kernels_;
   std::unique_ptr<DeviceGroups> groups_;  ///< Null on CPUs.
@@ -411,8 +429,9 @@ MemoryPlan plan_memory(const EngineOptions& options, const Checkpoint& checkpoin
   KvSize kv = usual_kv_size(options, checkpoint.config);
   const std::optional<Checkpoint> draft = open_draft(options, checkpoint.config);
   if (draft) check_draft_vocabulary(checkpoint, options.overrides, *draft);
+  const std::vector<Adapter> adapters = open_adapters(options, checkpoint.config, *kernels);
   const auto models_of = [&](const Coord& me) {
-    return RankModels(options, checkpoint, draft ? &*draft : nullptr, *kernels, mesh, me, kv.pages);
+    return RankModels(options, checkpoint, adapters, draft ? &*draft : nullptr, *kernels, mesh, me, kv.pages);
   };
   if (budget) {
     std::optional<RankMemory> tightest;

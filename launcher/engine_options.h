@@ -32,6 +32,12 @@ struct Speculation {
   int64_t tokens() const { return std::max(lookup.draft_tokens, draft_tokens); }
 };
 
+/// A LoRA adapter of the model.
+struct AdapterOption {
+  std::string name;  ///< By which requests ask for it.
+  std::filesystem::path path;
+};
+
 /// What a user may say about the engine, the same for every command that runs one.
 struct EngineOptions {
   std::filesystem::path model;
@@ -59,7 +65,8 @@ struct EngineOptions {
   int64_t usual_kv_tokens = 16384;  ///< Kept where nothing is said, if max_num_seqs of the model's length can use them.
   bool prefix_cache = true;         ///< Requests that begin alike share keys and values.
   Speculation speculation{};
-  bool prompt_logits = false;  ///< Requests may ask for the logits of their prompts.
+  std::vector<AdapterOption> adapters{};  ///< GenerationRequest::adapter counts them from 1.
+  bool prompt_logits = false;             ///< Requests may ask for the logits of their prompts.
   Recording recording = Recording::kNothing;
   int64_t kv_pages = 0;  ///< Exactly so many, as ranks before had, with that max_model_len; 0: what fits.
   KeptFiles kept{};      ///< Of this rank; empty: it keeps nothing.

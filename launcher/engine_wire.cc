@@ -220,6 +220,7 @@ Bytes encode(const SubmitMessage& message) {
   writer.put_string(request.grammar.reasoning.close);
   writer.put(request.priority);
   writer.put(request.client);
+  writer.put(request.adapter);
   return writer.take();
 }
 
@@ -262,6 +263,7 @@ SubmitMessage decode_submit(std::span<const std::byte> payload) {
     request.grammar.reasoning.close = reader.get_string();
     request.priority = reader.get<int64_t>();
     request.client = reader.get<uint64_t>();
+    request.adapter = reader.get<int32_t>();
     return message;
   });
 }

@@ -52,19 +52,28 @@ StageLimits stage_limits(const EngineOptions& options, const Kernels& kernels, i
           .kv_dtype = kv_dtype(options)};
 }
 
-RankModel::RankModel(const EngineOptions& options, const Checkpoint& checkpoint, Kernels& kernels, const Mesh& mesh,
-                     const Coord& me, const StageLimits& limits)
+RankModel::RankModel(const EngineOptions& options, const Checkpoint& checkpoint, std::span<const Adapter> adapters,
+                     Kernels& kernels, const Mesh& mesh, const Coord& me, const StageLimits& limits)
     : options_(options),
       checkpoint_(checkpoint),
+      adapters_(adapters),
       kernels_(kernels),
       me_(me),
-      stage_(checkpoint.config, family_of(checkpoint.config), *checkpoint.weights, kernels, mesh, me, limits),
+      stage_(checkpoint.config, family_of(checkpoint.config), *checkpoint.weights, kernels, mesh, me, limits, adapters),
       sampler_(make_sampler(checkpoint.config, mesh, me, limits)) {}
 
 MemoryUse RankModel::memory() const {
   MemoryUse use = stage_.memory();
   use.workspace_bytes += sampler_ && kernels_.in_host_memory() ? sampler_->bytes() : 0;
   return use;
+}
+
+std::string RankModel::weights_facts() const {
+  std::string facts = checkpoint_facts(checkpoint_.path) + stage_.weights_facts();
+  for (const Adapter& adapter : adapters_) {
+    facts += "adapter " + adapter.facts();
+  }
+  return facts;
 }
 
 void RankModel::allocate(std::byte* keys_values, const fs::path& kept_weights) {
@@ -76,7 +85,7 @@ void RankModel::allocate(std::byte* keys_values, const fs::path& kept_weights) {
 }
 
 std::unique_ptr<PackedCopy> RankModel::packed_copy(const fs::path& kept_weights) const {
-  const int64_t bytes = stage_.memory().weights_bytes;
+  const int64_t bytes = stage_.packed_bytes();
   if (!options_.pack_cache.empty()) {
     return std::make_unique<PackFile>(PackFile::open_or_create(options_.pack_cache, pack_identity(), bytes));
   }
@@ -94,11 +103,12 @@ PackIdentity RankModel::pack_identity() const {
           .facts = checkpoint_facts(path) + stage_.weights_facts()};
 }
 
-RankModels::RankModels(const EngineOptions& options, const Checkpoint& checkpoint, const Checkpoint* draft,
-                       Kernels& kernels, const Mesh& mesh, const Coord& me, int64_t kv_pages)
-    : target_(options, checkpoint, kernels, mesh, me, stage_limits(options, kernels, kv_pages)) {
+RankModels::RankModels(const EngineOptions& options, const Checkpoint& checkpoint, std::span<const Adapter> adapters,
+                       const Checkpoint* draft, Kernels& kernels, const Mesh& mesh, const Coord& me, int64_t kv_pages)
+    : target_(options, checkpoint, adapters, kernels, mesh, me, stage_limits(options, kernels, kv_pages)) {
   if (draft != nullptr) {
-    draft_.emplace(options, *draft, kernels, mesh, me, draft_limits(options, kernels, kv_pages));
+    draft_.emplace(options, *draft, std::span<const Adapter>(), kernels, mesh, me,
+                   draft_limits(options, kernels, kv_pages));
   }
 }
 

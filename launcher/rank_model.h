@@ -4,7 +4,9 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 
+#include "engine/model/adapter.h"
 #include "engine/model/checkpoint.h"
 #include "engine/model/stage.h"
 #include "engine/sample/row_sampler.h"
@@ -17,9 +19,9 @@ namespace longship {
 /// Constructing it declares everything and allocates nothing.
 class RankModel {
  public:
-  /// `options`, checkpoint and kernels outlive it. Errors: kModelFile.
-  RankModel(const EngineOptions& options, const Checkpoint& checkpoint, Kernels& kernels, const Mesh& mesh,
-            const Coord& me, const StageLimits& limits);
+  /// `options`, checkpoint, adapters and kernels outlive it. Errors: kModelFile.
+  RankModel(const EngineOptions& options, const Checkpoint& checkpoint, std::span<const Adapter> adapters,
+            Kernels& kernels, const Mesh& mesh, const Coord& me, const StageLimits& limits);
 
   /// Of the device.
   MemoryUse memory() const;
@@ -30,7 +32,7 @@ class RankModel {
   RowSampler* sampler() { return sampler_ ? &*sampler_ : nullptr; }
 
   /// What its keys and values depend on beside their number and type.
-  std::string weights_facts() const { return checkpoint_facts(checkpoint_.path) + stage_.weights_facts(); }
+  std::string weights_facts() const;
   /// `keys_values`: memory of memory().kv_bytes for them that outlives it, or null. `kept_weights`: a file that keeps
   /// its packed weights unless a folder does, or empty.
   void allocate(std::byte* keys_values, const std::filesystem::path& kept_weights);
@@ -42,6 +44,7 @@ class RankModel {
 
   const EngineOptions& options_;
   const Checkpoint& checkpoint_;
+  std::span<const Adapter> adapters_;
   const Kernels& kernels_;
   Coord me_;
   std::unique_ptr<PackedCopy> packed_;
@@ -53,9 +56,10 @@ class RankModel {
 /// caches have pages of the same numbers.
 class RankModels {
  public:
-  /// `draft`: null for none. All arguments but the last two outlive it. Errors: kModelFile.
-  RankModels(const EngineOptions& options, const Checkpoint& checkpoint, const Checkpoint* draft, Kernels& kernels,
-             const Mesh& mesh, const Coord& me, int64_t kv_pages);
+  /// `adapters`: of the model that is served. `draft`: null for none. All arguments but the last two outlive it.
+  /// Errors: kModelFile.
+  RankModels(const EngineOptions& options, const Checkpoint& checkpoint, std::span<const Adapter> adapters,
+             const Checkpoint* draft, Kernels& kernels, const Mesh& mesh, const Coord& me, int64_t kv_pages);
 
   RankModel& target() { return target_; }
   /// Null for none.

@@ -16,6 +16,18 @@ void Kernels::read(const Tensor& x, void* host, Stream&) {
   }
 }
 
+void Kernels::add_to_rows(const Tensor& x, float scale, const Tensor& rows, int64_t column, Tensor& y, Stream&) {
+  LONGSHIP_CHECK(in_host_memory(), "this device adds to no rows");
+  const int64_t width = x.dim(1);
+  for (int64_t i = 0; i < x.dim(0); ++i) {
+    const float* from = x.data<float>() + i * width;
+    float* to = y.data<float>() + rows.data<int32_t>()[i] * y.dim(1) + column;
+    for (int64_t j = 0; j < width; ++j) {
+      to[j] += scale * from[j];
+    }
+  }
+}
+
 void Kernels::add_norm(const Tensor& x, Range rows, const AddNorm& then, std::span<const Weight> /*readers*/,
                        Stream& stream) {
   Tensor hidden = then.hidden.slice(rows.begin, rows.end);

@@ -84,12 +84,19 @@ struct BatchSlice {
   std::vector<int32_t> pages;  ///< Page p of the sequence holds keys [64 p, 64 p + 64).
 };
 
+/// Rows of a batch whose sequences use one adapter of the model.
+struct AdaptedRows {
+  std::size_t adapter = 0;
+  Tensor rows;  ///< [n] i32, of the device
+};
+
 /// The tokens of one step. Tensors are in the device's memory, slices in the host's. Rows behind those of the slices
 /// (see Kernels::decode_rows()) belong to no sequence: what is computed for them means nothing.
 struct Batch {
   Tensor tokens;     ///< [T] i32; only the first stage looks at it.
   Tensor positions;  ///< [T] i32
   std::vector<BatchSlice> slices;
+  std::vector<AdaptedRows> adapted{};  ///< By adapter; only the model's products look at it.
 
   int64_t rows() const { return positions.dim(0); }
 };
@@ -221,6 +228,9 @@ class Kernels {
   virtual void gelu_tanh(const Tensor& x, Tensor& y, Stream&) = 0;
   /// y [n, D]: rows `rows` [n] i32 of x [T, D].
   virtual void gather_rows(const Tensor& x, const Tensor& rows, Tensor& y, Stream&) = 0;
+  /// Columns [column, column + N) of rows `rows` [n] i32 of y, each row once, += scale x; x [n, N]. Only for devices
+  /// whose memory is the host's.
+  virtual void add_to_rows(const Tensor& x, float scale, const Tensor& rows, int64_t column, Tensor& y, Stream&);
 
   /// For each of `draws` the token that it chooses; null where the device cannot. logits [R, V]. Up to kMostDrawn
   /// results are kept at a time; the kernels outlive them.

@@ -31,6 +31,7 @@ class Ops {
                        Tensor& gate_up, Tensor& y, std::span<const Weight> readers, Stream& stream);
   void gelu_tanh(const Tensor& x, Tensor& y, Stream& stream);
   void gather_rows(const Tensor& x, const Tensor& rows, Tensor& y, Stream& stream);
+  void add_to_rows(const Tensor& x, float scale, const Tensor& rows, int64_t column, Tensor& y, Stream& stream);
   void kv_write(const HeadsView& keys, const HeadsView& values, const Batch& batch, KvLayer& kv, Stream& stream);
   void rope_kv_write(const HeadsView& query, const HeadsView& keys, const HeadsView& values, const Tensor& cos,
                      const Tensor& sin, const Batch& batch, KvLayer& kv, Stream& stream);

@@ -16,8 +16,10 @@ class PrefixCache {
  public:
   /// Names the tokens from the beginning of a text to the end of a page; never given twice.
   using Id = uint64_t;
-  /// The beginning of every text.
+  /// The beginning of every text ...
   static constexpr Id kBeginning = 0;
+  /// ... that the model runs as it is. Each of its adapters, from 1 on, has texts of its own.
+  static constexpr Id beginning_with(int32_t adapter) { return kBeginning - static_cast<Id>(adapter); }
 
   struct Page {
     Id id = kBeginning;
@@ -33,12 +35,14 @@ class PrefixCache {
   /// Remembers a page under the name that it had in an earlier cache; false if the page before it was not, or
   /// another page holds the same.
   bool restore(Id before, std::span<const int32_t> tokens, const Page& page);
-  /// Whether a restored page, or the beginning, has this name.
-  bool knows(Id id) const { return id == kBeginning || ids_.contains(id); }
+  /// Whether a restored page, or a beginning, has this name.
+  bool knows(Id id) const { return is_beginning(id) || ids_.contains(id); }
   /// The page, if it is remembered, gets other contents.
   void forget(int32_t page);
 
  private:
+  static constexpr bool is_beginning(Id id) { return id == kBeginning || id >= beginning_with(INT32_MAX); }
+
   // Compared as a whole: equal hashes alone give no page.
   struct KeyView {
     Id before = kBeginning;

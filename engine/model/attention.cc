@@ -84,12 +84,19 @@ Attention::Attention(ParamTable& params, Workspace& workspace, const ModelConfig
   workspace.declare(Slot::kAttended, workspace.limits().rows * heads_ * head_dim_);
 }
 
+void Attention::adapt(ParamTable& params, Workspace& workspace, const Adapter& adapter, const AttentionNames& names) {
+  const std::vector<std::string> rows =
+      names.fused ? std::vector<std::string>{names.q} : std::vector<std::string>{names.q, names.k, names.v};
+  qkv_.adapt(params, workspace, adapter, rows);
+  out_.adapt(params, workspace, adapter, {&names.out, 1});
+}
+
 void Attention::forward(Tensor& normed, Tensor& hidden, const NextNorm& next, const Batch& batch,
                         const RotaryAngles& angles, KvLayer& kv, RankContext& ctx) const {
   const int64_t rows = normed.dim(0);
   Tensor projected = ctx.workspace.take(Slot::kProjected, {rows, qkv_.rows()});
   Tensor attended = ctx.workspace.take(Slot::kAttended, {rows, heads_ * head_dim_});
-  qkv_.forward(normed, projected, ctx);
+  qkv_.forward(normed, projected, batch.adapted, ctx);
   const HeadsView q{projected, 0, heads_, head_dim_};
   const HeadsView k{projected, heads_ * head_dim_, kv_heads_, head_dim_};
   const HeadsView v{projected, (heads_ + kv_heads_) * head_dim_, kv_heads_, head_dim_};
@@ -103,7 +110,7 @@ void Attention::forward(Tensor& normed, Tensor& hidden, const NextNorm& next, co
     ctx.ops.kv_write(k, v, batch, kv, ctx.stream);
   }
   ctx.ops.attention(q, kv, batch, spec_, attended, ctx.stream);
-  out_.forward_into(hidden, normed, next, attended, ctx);
+  out_.forward_into(hidden, normed, next, attended, batch.adapted, ctx);
 }
 
 }  // namespace longship

@@ -34,6 +34,9 @@ class Attention {
   Attention(ParamTable& params, Workspace& workspace, const ModelConfig& config, int64_t layer,
             const AttentionNames& names);
 
+  /// See Linear::adapt(). `names`: the adapter's, of the modules.
+  void adapt(ParamTable& params, Workspace& workspace, const Adapter& adapter, const AttentionNames& names);
+
   /// Key/value heads that this rank computes and caches.
   int64_t kv_heads() const { return kv_heads_; }
   /// Operations for each key that a token sees: scores and weighted values.

@@ -20,6 +20,9 @@ class Block {
  public:
   Block(ParamTable& params, Workspace& workspace, const ModelConfig& config, int64_t layer, const BlockNames& names);
 
+  /// See Linear::adapt(). `modules`: what the adapter calls the layer's modules.
+  void adapt(ParamTable& params, Workspace& workspace, const Adapter& adapter, const BlockNames& modules);
+
   /// Key/value heads that this rank caches for this layer.
   int64_t kv_heads() const { return attention_.kv_heads(); }
   /// Operations of attention for each key that a token sees.

@@ -2,23 +2,10 @@
 #include <cmath>
 
 #include "engine/model/config_parse.h"
-#include "engine/weights/mapped_file.h"
 
 namespace longship {
 
 namespace {
-
-Json read_object(const std::filesystem::path& path) {
-  const MappedFile file(path);
-  auto parsed = parse_json({reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()});
-  if (const auto* error = std::get_if<JsonError>(&parsed)) {
-    throw model_file_error(path.string(), "offset " + std::to_string(error->offset), error->rule);
-  }
-  if (!std::get<Json>(parsed).is_object()) {
-    throw model_file_error(path.string(), "offset 0", "must be a JSON object");
-  }
-  return std::get<Json>(std::move(parsed));
-}
 
 ConfigReader reader_of(const std::filesystem::path& path, const Json& object) {
   return {path.string(), [&object](const std::string& key) { return object.find(key); }};
@@ -222,7 +209,7 @@ void read_gpt2(const ConfigReader& reader, ModelConfig& config) {
 }  // namespace
 
 ModelConfig parse_hf_config(const std::filesystem::path& config_json) {
-  const Json json = read_object(config_json);
+  const Json json = read_json_object(config_json);
   const ConfigReader reader = reader_of(config_json, json);
   ModelConfig config;
   config.naming = Naming::kHuggingFace;
@@ -240,7 +227,7 @@ ModelConfig parse_hf_config(const std::filesystem::path& config_json) {
   config.eos_ids = reader.token_ids("eos_token_id", config.vocab);
   const std::filesystem::path generation = config_json.parent_path() / "generation_config.json";
   if (std::filesystem::is_regular_file(generation)) {
-    const Json defaults = read_object(generation);
+    const Json defaults = read_json_object(generation);
     for (const int32_t id : reader_of(generation, defaults).token_ids("eos_token_id", config.vocab)) {
       if (std::find(config.eos_ids.begin(), config.eos_ids.end(), id) == config.eos_ids.end()) {
         config.eos_ids.push_back(id);

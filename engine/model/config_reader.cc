@@ -3,8 +3,21 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "engine/weights/mapped_file.h"
 
 namespace longship {
+
+Json read_json_object(const std::filesystem::path& path) {
+  const MappedFile file(path);
+  auto parsed = parse_json({reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()});
+  if (const auto* error = std::get_if<JsonError>(&parsed)) {
+    throw model_file_error(path.string(), "offset " + std::to_string(error->offset), error->rule);
+  }
+  if (!std::get<Json>(parsed).is_object()) {
+    throw model_file_error(path.string(), "offset 0", "must be a JSON object");
+  }
+  return std::get<Json>(std::move(parsed));
+}
 
 void ConfigReader::fail(const std::string& key, std::string_view rule) const {
   throw model_file_error(file_, prefix_ + key, rule);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <optional>
 #include <string>
@@ -8,6 +9,9 @@
 #include "core/json.h"
 
 namespace longship {
+
+/// The object that a file of JSON holds. Errors: kModelFile.
+Json read_json_object(const std::filesystem::path& path);
 
 /// Typed, range-checked look-ups in a configuration. A key that is absent or null takes the default, or is an error
 /// where there is none; errors are kModelFile naming file and key.

@@ -79,7 +79,7 @@ class HeadOutlet : public Outlet {
     ctx.ops.gather_rows(hidden, logit_rows, selected, ctx.stream);
     norm_.forward(selected, selected, ctx);
     Tensor logits = ctx.workspace.take(Slot::kLogits, {rows, head_.rows()});
-    head_.forward(selected, logits, ctx);
+    head_.forward(selected, logits, {}, ctx);
     return logits;
   }
 

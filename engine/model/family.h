@@ -22,6 +22,8 @@ struct ModelFamily {
   std::span<const std::string_view> architectures;
   EdgeNames (*edges)(const ModelConfig& config, const WeightSource& source);
   BlockNames (*block)(const ModelConfig& config, const WeightSource& source, int64_t layer);
+  /// What Hugging Face calls the modules of a layer, whatever the checkpoint's names: adapters know them by that.
+  BlockNames (*modules)(int64_t layer);
 };
 
 }  // namespace longship

@@ -56,17 +56,26 @@ FeedForward::FeedForward(ParamTable& params, Workspace& workspace, const ModelCo
   }
 }
 
-void FeedForward::forward(Tensor& normed, Tensor& hidden, const NextNorm& next, RankContext& ctx) const {
+void FeedForward::adapt(ParamTable& params, Workspace& workspace, const Adapter& adapter,
+                        const FeedForwardNames& names) {
+  const std::vector<std::string> rows =
+      gated_ ? std::vector<std::string>{names.gate, names.up} : std::vector<std::string>{names.up};
+  up_.adapt(params, workspace, adapter, rows);
+  down_.adapt(params, workspace, adapter, {&names.down, 1});
+}
+
+void FeedForward::forward(Tensor& normed, Tensor& hidden, const NextNorm& next, const Batch& batch,
+                          RankContext& ctx) const {
   const int64_t rows = normed.dim(0);
   if (gated_) {
     Tensor activated = ctx.workspace.take(Slot::kActivated, {rows, up_.rows() / 2});
-    up_.forward_gated(normed, activated, down_.weights(), ctx);
-    down_.forward_into(hidden, normed, next, activated, ctx);
+    up_.forward_gated(normed, activated, down_.weights(), batch.adapted, ctx);
+    down_.forward_into(hidden, normed, next, activated, batch.adapted, ctx);
   } else {
     Tensor up = ctx.workspace.take(Slot::kGateUp, {rows, up_.rows()});
-    up_.forward(normed, up, ctx);
+    up_.forward(normed, up, batch.adapted, ctx);
     ctx.ops.gelu_tanh(up, up, ctx.stream);
-    down_.forward_into(hidden, normed, next, up, ctx);
+    down_.forward_into(hidden, normed, next, up, batch.adapted, ctx);
   }
 }
 

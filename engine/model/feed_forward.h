@@ -21,10 +21,13 @@ class FeedForward {
  public:
   FeedForward(ParamTable& params, Workspace& workspace, const ModelConfig& config, const FeedForwardNames& names);
 
+  /// See Linear::adapt(). `names`: the adapter's, of the modules.
+  void adapt(ParamTable& params, Workspace& workspace, const Adapter& adapter, const FeedForwardNames& names);
+
   /// The weights that multiply its input.
   std::span<const Weight> readers() const { return up_.weights(); }
   /// hidden += ffn(normed), then normed = the norm that is next, if any. normed, hidden [T, D]. Collective over tp.
-  void forward(Tensor& normed, Tensor& hidden, const NextNorm& next, RankContext& ctx) const;
+  void forward(Tensor& normed, Tensor& hidden, const NextNorm& next, const Batch& batch, RankContext& ctx) const;
 
  private:
   bool gated_;

@@ -4,13 +4,6 @@
 
 namespace longship {
 
-namespace {
-
-// Columns in a group of a dimension that is never cut.
-constexpr int64_t kPlainGroup = 256;
-
-}  // namespace
-
 Linear::Linear(ParamTable& params, Workspace& workspace, ParamSpec weight, std::optional<ParamSpec> bias)
     : weight_(params.declare(std::move(weight))) {
   if (bias) {
@@ -19,8 +12,7 @@ Linear::Linear(ParamTable& params, Workspace& workspace, ParamSpec weight, std::
   const ParamSpec& spec = weight_->spec;
   const int64_t columns = spec.global[1];
   if (!spec.shard.contracts) {
-    const auto groups = static_cast<int32_t>((columns + kPlainGroup - 1) / kPlainGroup);
-    steps_ = ReductionTree(groups, {0, groups}).steps(0, kPlainGroup, columns);
+    steps_ = whole_columns(columns);
     return;
   }
   const Segment& cut = spec.shard.segments.front();
@@ -38,33 +30,66 @@ const Tensor& Linear::bias() const {
   return bias_ != nullptr ? bias_->values : kNone;
 }
 
-void Linear::forward(const Tensor& x, Tensor& y, RankContext& ctx) const {
+void Linear::adapt(ParamTable& params, Workspace& workspace, const Adapter& adapter,
+                   std::span<const std::string> modules) {
+  const std::size_t segments = weight_->spec.shard.segments.size();
+  LONGSHIP_CHECK(modules.size() == segments || modules.size() == 1, "a module for each segment, or one for all");
+  const std::size_t each = segments / modules.size();
+  std::vector<LowRankUpdate>& updates = updates_.emplace_back();
+  for (std::size_t i = 0; i < modules.size(); ++i) {
+    if (const AdaptedModule* module = adapter.find(modules[i])) {
+      updates.emplace_back(params, workspace, *module, product(), i * each, each);
+    }
+  }
+}
+
+void Linear::add_adapted(const Tensor& x, Tensor& y, Adapted adapted, RankContext& ctx) const {
+  for (const AdaptedRows& part : adapted) {
+    const std::vector<LowRankUpdate>& updates = updates_[part.adapter];
+    if (updates.empty()) {
+      continue;
+    }
+    Tensor input = ctx.workspace.take(Slot::kAdaptedInput, {part.rows.dim(0), x.dim(1)});
+    ctx.ops.gather_rows(x, part.rows, input, ctx.stream);
+    for (const LowRankUpdate& update : updates) {
+      update.add_to(y, input, part.rows, product(), ctx);
+    }
+  }
+}
+
+void Linear::forward(const Tensor& x, Tensor& y, Adapted adapted, RankContext& ctx) const {
   Tensor root = y.reshape({1, x.dim(0), rows()});
   ctx.ops.linear(x, weight_->parts, steps_, root, ctx.stream);
   if (bias_ != nullptr) {
     ctx.ops.add(y, bias(), {}, y, ctx.stream);
   }
+  add_adapted(x, y, adapted, ctx);
 }
 
-void Linear::forward_gated(const Tensor& x, Tensor& y, std::span<const Weight> readers, RankContext& ctx) const {
+void Linear::forward_gated(const Tensor& x, Tensor& y, std::span<const Weight> readers, Adapted adapted,
+                           RankContext& ctx) const {
   Tensor gate_up = ctx.workspace.take(Slot::kGateUp, {x.dim(0), rows()});
-  if (bias_ == nullptr) {
+  if (bias_ == nullptr && adapted.empty()) {
     ctx.ops.linear_silu_mul(x, weight_->parts, steps_, gate_up, y, readers, ctx.stream);
     return;
   }
-  forward(x, gate_up, ctx);
+  forward(x, gate_up, adapted, ctx);
   ctx.ops.silu_mul(gate_up, y, ctx.stream);
 }
 
-void Linear::forward_into(Tensor& hidden, Tensor& normed, const NextNorm& next, const Tensor& x,
+void Linear::forward_into(Tensor& hidden, Tensor& normed, const NextNorm& next, const Tensor& x, Adapted adapted,
                           RankContext& ctx) const {
   Tensor nodes = ctx.workspace.take(Slot::kNodes, {tree_.node_count(ctx.tp.rank()), x.dim(0), rows()});
   // A rank that has the whole tree has its root.
   Tensor root = tree_.ranks() == 1 ? nodes.reshape(hidden.shape()) : ctx.workspace.take(Slot::kReduced, hidden.shape());
   ctx.ops.linear(x, weight_->parts, steps_, nodes, ctx.stream);
-  if (next.norm == nullptr) {
+  if (next.norm == nullptr || !adapted.empty()) {
     ctx.tp.tree_reduce(nodes, tree_, root, ctx.stream);
+    add_adapted(x, root, adapted, ctx);
     ctx.ops.add(root, bias(), hidden, hidden, ctx.stream);
+    if (next.norm != nullptr) {
+      next.norm->forward(hidden, normed, ctx);
+    }
     return;
   }
   const AddNorm then = next.norm->after_sum(bias(), hidden, normed);

@@ -27,7 +27,7 @@ std::vector<int64_t> kv_heads(const std::vector<Block>& blocks) {
 }  // namespace
 
 Stage::Stage(const ModelConfig& config, const ModelFamily& family, WeightSource& weights, Kernels& kernels,
-             const Mesh& mesh, const Coord& me, const StageLimits& limits)
+             const Mesh& mesh, const Coord& me, const StageLimits& limits, std::span<const Adapter> adapters)
     : config_(config),
       weights_(weights),
       kernels_(kernels),
@@ -54,11 +54,33 @@ Stage::Stage(const ModelConfig& config, const ModelFamily& family, WeightSource&
     workspace_.declare(Slot::kCos, rows * config.head_dim / 2);
     workspace_.declare(Slot::kSin, rows * config.head_dim / 2);
   }
+  adapt(family, adapters, stage_layers(config.layers, mesh.extent(Axis::kPp), me.pp).begin);
+}
+
+void Stage::adapt(const ModelFamily& family, std::span<const Adapter> adapters, int64_t first_layer) {
+  for (const Adapter& adapter : adapters) {
+    ParamTable& params = adapter_params_.emplace_back(adapter.weights(), kernels_, params_.tp(), params_.tp_rank());
+    for (std::size_t i = 0; i < blocks_.size(); ++i) {
+      blocks_[i].adapt(params, workspace_, adapter, family.modules(first_layer + static_cast<int64_t>(i)));
+    }
+  }
 }
 
 MemoryUse Stage::memory() const {
-  return {params_.bytes(), kv_.bytes(),
-          workspace_.bytes() + kernels_.scratch_bytes(limits_.step.rows, params_.max_columns())};
+  MemoryUse use{params_.bytes(), kv_.bytes(),
+                workspace_.bytes() + kernels_.scratch_bytes(limits_.step.rows, params_.max_columns())};
+  for (const ParamTable& adapter : adapter_params_) {
+    use.weights_bytes += adapter.bytes();
+  }
+  return use;
+}
+
+int64_t Stage::source_bytes() const {
+  int64_t bytes = params_.source_bytes();
+  for (const ParamTable& adapter : adapter_params_) {
+    bytes += adapter.source_bytes();
+  }
+  return bytes;
 }
 
 StageCost Stage::cost() const {
@@ -108,6 +130,9 @@ void Stage::exchange_sum(std::size_t which, int64_t rows, RankContext& ctx) cons
 
 void Stage::allocate(PackedCopy* packed, std::byte* keys_values) {
   params_.allocate(packed);
+  for (ParamTable& adapter : adapter_params_) {
+    adapter.allocate();
+  }
   kv_.allocate(kernels_, keys_values);
   workspace_.allocate();
   kernels_.reserve(limits_.step.rows, params_.max_columns());
@@ -115,6 +140,9 @@ void Stage::allocate(PackedCopy* packed, std::byte* keys_values) {
 
 void Stage::load(const LoadProgress& progress) {
   params_.load(progress);
+  for (ParamTable& adapter : adapter_params_) {
+    adapter.load(progress);
+  }
   if (!config_.rope_scaling.divisors.empty()) {
     rotary_.divide(weights_, config_.rope_scaling.divisors);
   }
@@ -145,7 +173,8 @@ Batch Stage::make_batch(const StepPlan& plan, int64_t rows, Stream& stream) {
   }
   Batch batch{.tokens = workspace_.take(Slot::kTokens, {rows}, DType::kI32),
               .positions = workspace_.take(Slot::kPositions, {rows}, DType::kI32),
-              .slices = {}};
+              .slices = {},
+              .adapted = {}};
   positions_.clear();
   for (const PlanSlice& slice : plan.slices) {
     batch.slices.push_back({std::ssize(positions_), slice.rows, slice.begin, slice.pages});
@@ -159,6 +188,7 @@ Batch Stage::make_batch(const StepPlan& plan, int64_t rows, Stream& stream) {
   positions_.resize(static_cast<std::size_t>(rows));
   kernels_.write(tokens_.data(), batch.tokens, stream);
   kernels_.write(positions_.data(), batch.positions, stream);
+  batch.adapted = adapted_rows(plan, stream);
   kernels_.begin_step(batch, stream);
   return batch;
 }
@@ -183,6 +213,35 @@ std::span<const int32_t> Stage::read_tokens(int64_t rows, RankContext& ctx) {
   tokens_.resize(static_cast<std::size_t>(rows));
   kernels_.read(workspace_.take(Slot::kTokens, {rows}, DType::kI32), tokens_.data(), ctx.stream);
   return tokens_;
+}
+
+// The rows of each adapter that a sequence of the step has; none where no sequence has one.
+std::vector<AdaptedRows> Stage::adapted_rows(const StepPlan& plan, Stream& stream) {
+  std::map<int32_t, std::vector<int32_t>> rows_of;
+  int64_t end = 0;
+  for (const PlanSlice& slice : plan.slices) {
+    for (int64_t row = end; row < end + slice.rows && slice.adapter != 0; ++row) {
+      rows_of[slice.adapter].push_back(static_cast<int32_t>(row));
+    }
+    end += slice.rows;
+  }
+  adapted_rows_.clear();
+  std::vector<AdaptedRows> adapted;
+  if (rows_of.empty()) {
+    return adapted;
+  }
+  for (const auto& [adapter, rows] : rows_of) {
+    LONGSHIP_CHECK(adapter > 0 && adapter <= std::ssize(adapter_params_), "every adapter of a plan is the model's");
+    adapted_rows_.insert(adapted_rows_.end(), rows.begin(), rows.end());
+  }
+  Tensor all = workspace_.take(Slot::kAdaptedRows, {std::ssize(adapted_rows_)}, DType::kI32);
+  kernels_.write(adapted_rows_.data(), all, stream);
+  int64_t begin = 0;
+  for (const auto& [adapter, rows] : rows_of) {
+    adapted.push_back({static_cast<std::size_t>(adapter - 1), all.slice(begin, begin + std::ssize(rows))});
+    begin += std::ssize(rows);
+  }
+  return adapted;
 }
 
 Tensor Stage::logit_rows(const StepPlan& plan, int64_t count, Stream& stream) {

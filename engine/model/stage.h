@@ -1,11 +1,13 @@
 #pragma once
 
+#include <deque>
 #include <memory>
 #include <span>
 #include <vector>
 
 #include "core/reduction_tree.h"
 #include "engine/kv/kv_store.h"
+#include "engine/model/adapter.h"
 #include "engine/model/edges.h"
 #include "engine/model/rotary.h"
 #include "engine/schedule/step_plan.h"
@@ -32,16 +34,19 @@ struct MemoryUse {
 /// allocates nothing, so a plan of the memory needs no device and no other rank.
 class Stage {
  public:
-  /// Weights and kernels outlive the stage. Errors: kModelFile for a tensor that is missing or misshaped.
+  /// Plans call the k-th of `adapters`, which fit the model, k + 1. Weights, adapters and kernels outlive the stage.
+  /// Errors: kModelFile for a tensor that is missing or misshaped.
   Stage(const ModelConfig& config, const ModelFamily& family, WeightSource& weights, Kernels& kernels, const Mesh& mesh,
-        const Coord& me, const StageLimits& limits);
+        const Coord& me, const StageLimits& limits, std::span<const Adapter> adapters = {});
 
   const ModelConfig& config() const { return config_; }
   MemoryUse memory() const;
+  /// Bytes of a packed copy of the model's weights; the adapters' are not part of it.
+  int64_t packed_bytes() const { return params_.bytes(); }
   /// What its work takes.
   StageCost cost() const;
   /// Bytes that load() reads.
-  int64_t source_bytes() const { return params_.source_bytes(); }
+  int64_t source_bytes() const;
   /// What its packed weights depend on, and where they may be kept: see ParamTable.
   std::string weights_facts() const { return params_.facts(); }
   /// `keys_values`: see KvStore.
@@ -73,6 +78,8 @@ class Stage {
   };
 
   std::vector<SharedSum> sums_of_layer() const;
+  void adapt(const ModelFamily& family, std::span<const Adapter> adapters, int64_t first_layer);
+  std::vector<AdaptedRows> adapted_rows(const StepPlan& plan, Stream& stream);
   bool can_be_replayed(const StepPlan& plan, const RankContext& ctx) const;
   StepKey key_of(const StepPlan& plan, bool replayed) const;
   Tensor execute(const StepPlan& plan, RankContext& ctx, bool behind, DrawnTokens* drawn);
@@ -90,6 +97,7 @@ class Stage {
   Kernels& kernels_;
   StageLimits limits_;
   ParamTable params_;
+  std::deque<ParamTable> adapter_params_;  ///< Of each adapter.
   Workspace workspace_;
   Rotary rotary_;
   std::unique_ptr<Inlet> inlet_;
@@ -100,6 +108,7 @@ class Stage {
   std::vector<int32_t> tokens_;  // of the step, in host memory
   std::vector<int32_t> positions_;
   std::vector<int32_t> logit_rows_;
+  std::vector<int32_t> adapted_rows_;
   std::vector<float> cos_;
   std::vector<float> sin_;
 };

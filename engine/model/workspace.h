@@ -30,6 +30,12 @@ enum class Slot : uint8_t {
   kReduced,    ///< [T, D]
   kSelected,   ///< [R, D], rows that want logits
   kLogits,     ///< [R, V of this rank]
+  // For rows with adapters:
+  kAdaptedRows,   ///< [n], their places
+  kAdaptedInput,  ///< [n, K], those rows of a product's input
+  kAdapterNodes,  ///< [nodes, n, r], sums of A x ...
+  kAdapterInner,  ///< ... [n, r], reduced
+  kAdapterDelta,  ///< [n, N], what the output gets more
   kCount,
 };
 

@@ -14,5 +14,6 @@ void check_model(const ModelConfig& config, WeightSource& weights);
 // Llama's names, which other families use as well.
 EdgeNames llama_edges(const ModelConfig& config, const WeightSource& source);
 BlockNames llama_block(const ModelConfig& config, const WeightSource& source, int64_t layer);
+BlockNames llama_modules(int64_t layer);
 
 }  // namespace longship

@@ -27,22 +27,8 @@ EdgeNames edges(const ModelConfig& config, const WeightSource& source) {
           .norm = root + "ln_f"};
 }
 
-BlockNames block(const ModelConfig& config, const WeightSource& source, int64_t layer) {
-  const std::string n = std::to_string(layer);
-  if (config.naming == Naming::kGguf) {
-    const std::string blk = "blk." + n + ".";
-    return {.attention_norm = blk + "attn_norm",
-            .attention = {.q = blk + "attn_qkv",
-                          .k = {},
-                          .v = {},
-                          .out = blk + "attn_output",
-                          .q_norm = {},
-                          .k_norm = {},
-                          .fused = true},
-            .ffn_norm = blk + "ffn_norm",
-            .ffn = {.gate = {}, .up = blk + "ffn_up", .down = blk + "ffn_down"}};
-  }
-  const std::string h = prefix(source) + "h." + n + ".";
+BlockNames named(const std::string& root, int64_t layer) {
+  const std::string h = root + "h." + std::to_string(layer) + ".";
   return {.attention_norm = h + "ln_1",
           .attention = {.q = h + "attn.c_attn",
                         .k = {},
@@ -56,9 +42,31 @@ BlockNames block(const ModelConfig& config, const WeightSource& source, int64_t 
           .ffn = {.gate = {}, .up = h + "mlp.c_fc", .down = h + "mlp.c_proj", .transposed = true}};
 }
 
+// An adapter is one of the head model.
+BlockNames modules(int64_t layer) {
+  return named("transformer.", layer);
+}
+
+BlockNames block(const ModelConfig& config, const WeightSource& source, int64_t layer) {
+  if (config.naming == Naming::kGguf) {
+    const std::string blk = "blk." + std::to_string(layer) + ".";
+    return {.attention_norm = blk + "attn_norm",
+            .attention = {.q = blk + "attn_qkv",
+                          .k = {},
+                          .v = {},
+                          .out = blk + "attn_output",
+                          .q_norm = {},
+                          .k_norm = {},
+                          .fused = true},
+            .ffn_norm = blk + "ffn_norm",
+            .ffn = {.gate = {}, .up = blk + "ffn_up", .down = blk + "ffn_down"}};
+  }
+  return named(prefix(source), layer);
+}
+
 }  // namespace
 
 extern const ModelFamily kGpt2;
-const ModelFamily kGpt2 = {kArchitectures, edges, block};
+const ModelFamily kGpt2 = {kArchitectures, edges, block, modules};
 
 }  // namespace longship

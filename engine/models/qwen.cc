@@ -8,6 +8,6 @@ constexpr std::string_view kArchitectures[] = {"qwen2", "qwen3"};
 }  // namespace
 
 extern const ModelFamily kQwen;
-const ModelFamily kQwen = {kArchitectures, llama_edges, llama_block};
+const ModelFamily kQwen = {kArchitectures, llama_edges, llama_block, llama_modules};
 
 }  // namespace longship

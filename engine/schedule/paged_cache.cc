@@ -201,7 +201,7 @@ void PagedCache::release(Sequence& sequence) {
   if (sequence.draft_run) {
     sequence.draft_run.emplace();
   }
-  sequence.prefix = PrefixCache::kBeginning;
+  sequence.prefix = sequence.beginning();
   sequence.known_pages = 0;
 }
 

@@ -31,6 +31,9 @@ std::string refusal(const GenerationRequest& request, const SchedulerLimits& lim
   if (!known) {
     return "the prompt has a token outside the vocabulary of " + std::to_string(limits.vocab);
   }
+  if (request.adapter < 0 || request.adapter > limits.adapters) {
+    return "the model has no such adapter";
+  }
   const int64_t room = std::min(limits.max_model_len, limits.kv_pages * limits.page_tokens);
   if (prompt > room || (prompt == room && request.max_tokens > 0)) {
     return "the prompt has " + std::to_string(prompt) + " tokens, but there is room for " + std::to_string(room) +
@@ -62,6 +65,7 @@ void Scheduler::submit(RequestId id, GenerationRequest request, std::optional<Gu
   sequence->id = id;
   sequence->request = std::move(request);
   sequence->tokens = sequence->request.prompt;
+  sequence->prefix = sequence->beginning();
   const std::vector<int32_t>& output = sequence->request.output;
   sequence->tokens.insert(sequence->tokens.end(), output.begin(), output.end());
   std::string error = refusal(sequence->request, limits_);

@@ -16,6 +16,7 @@ namespace longship {
 
 struct SchedulerLimits {
   int64_t vocab = 0;
+  int64_t adapters = 0;  ///< That requests may ask for.
   int64_t max_model_len = 0;
   int64_t max_num_seqs = 1;        ///< Sequences that hold pages at a time.
   int64_t max_batched_tokens = 1;  ///< Tokens of a step.

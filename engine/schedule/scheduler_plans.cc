@@ -118,8 +118,11 @@ bool Scheduler::reserve(Sequence& sequence, int64_t tokens) {
 
 // False if the sequence has ended, as its grammar does not go on.
 bool Scheduler::plan(Sequence& sequence, int64_t tokens, StepPlan& plan) {
-  PlanSlice slice{
-      .sequence = sequence.id, .epoch = sequence.epoch, .begin = sequence.computed, .pages = sequence.pages};
+  PlanSlice slice{.sequence = sequence.id,
+                  .epoch = sequence.epoch,
+                  .begin = sequence.computed,
+                  .adapter = sequence.request.adapter,
+                  .pages = sequence.pages};
   const bool to_the_end = sequence.computed + tokens == sequence.length();
   if (to_the_end && sequence.generated() < sequence.max_tokens) {
     try {

@@ -42,11 +42,13 @@ struct Sequence {
   DraftLength draft_length{0};
   std::optional<DraftRun> draft_run{};  ///< If guesses are a draft model's.
   int64_t known_pages = 0;  ///< Of its pages, the full ones at its beginning that the prefix cache knows ...
-  PrefixCache::Id prefix = PrefixCache::kBeginning;  ///< ... and its name for them.
+  PrefixCache::Id prefix = PrefixCache::kBeginning;  ///< ... and its name for them, beginning() before the first.
   std::optional<Guide> guide;  ///< Behind the tokens generated so far, if the request has a grammar.
 
   /// Who comes first: by priority, then by the turns of clients, then by arrival.
   std::tuple<int64_t, int64_t, RequestId> rank() const { return {request.priority, turn, id}; }
+  /// The prefix cache's name for no tokens: another adapter, other keys and values.
+  PrefixCache::Id beginning() const { return PrefixCache::beginning_with(request.adapter); }
   int64_t prompt_tokens() const { return static_cast<int64_t>(request.prompt.size()); }
   /// Every position of the prompt is run and its logits are wanted.
   bool reports_prompt() const { return request.prompt_logits || request.prompt_logprobs >= 0; }

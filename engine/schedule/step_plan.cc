@@ -51,6 +51,7 @@ Bytes StepPlan::serialize() const {
     out.put(slice.begin);
     out.put(slice.rows);
     out.put(slice.logit_rows);
+    out.put(slice.adapter);
     out.put(static_cast<uint8_t>(slice.with_draft));
     out.put(static_cast<uint8_t>(slice.whole_rows));
     out.put_span(std::span<const int32_t>(slice.pages));
@@ -91,11 +92,12 @@ StepPlan StepPlan::parse(std::span<const std::byte> frame) {
     slice.begin = in.get<int64_t>();
     slice.rows = in.get<int64_t>();
     slice.logit_rows = in.get<int64_t>();
+    slice.adapter = in.get<int32_t>();
     slice.with_draft = in.get<uint8_t>() != 0;
     slice.whole_rows = in.get<uint8_t>() != 0;
     slice.pages = in.get_vector<int32_t>();
     const auto sampled = in.get<uint64_t>();
-    require(slice.begin >= 0 && slice.rows > 0 && slice.rows <= rows_left);
+    require(slice.adapter >= 0 && slice.begin >= 0 && slice.rows > 0 && slice.rows <= rows_left);
     require(slice.logit_rows >= 0 && slice.logit_rows <= slice.rows);
     require(sampled <= static_cast<uint64_t>(slice.logit_rows));
     for (uint64_t row = 0; row < sampled; ++row) {

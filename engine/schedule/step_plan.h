@@ -20,6 +20,7 @@ struct PlanSlice {
   int64_t begin = 0;   ///< Position of the first token.
   int64_t rows = 0;
   int64_t logit_rows = 0;             ///< How many of the last rows want logits.
+  int32_t adapter = 0;                ///< Of the sequence, see GenerationRequest; the draft model has none.
   bool with_draft = false;            ///< The draft model runs the rows as well, so that its cache keeps up.
   bool whole_rows = false;            ///< The leader wants these rows themselves.
   std::vector<int32_t> pages{};       ///< Page p of the sequence holds positions [64 p, 64 p + 64).

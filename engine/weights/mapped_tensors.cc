@@ -14,6 +14,14 @@ void MappedTensors::add_unsupported(std::string name, std::string type) {
   unsupported_.emplace(std::move(name), std::move(type));
 }
 
+std::vector<std::string> MappedTensors::unsupported() const {
+  std::vector<std::string> names;
+  for (const auto& [name, type] : unsupported_) {
+    names.push_back(name);
+  }
+  return names;
+}
+
 const SourceTensor* MappedTensors::find(std::string_view name) const {
   const std::string key(name);
   if (const auto found = index_.find(key); found != index_.end()) {

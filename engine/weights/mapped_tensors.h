@@ -16,6 +16,7 @@ class MappedTensors : public WeightSource {
   explicit MappedTensors(std::string path) : path_(std::move(path)) {}
 
   std::span<const SourceTensor> tensors() const override { return tensors_; }
+  std::vector<std::string> unsupported() const override;
   const SourceTensor* find(std::string_view name) const override;
   RegionView view(const SourceTensor& tensor, const Region& region) override;
   const std::string& path() const override { return path_; }

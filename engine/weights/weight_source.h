@@ -44,6 +44,8 @@ class WeightSource {
 
   /// Tensors of types that we load, in file order.
   virtual std::span<const SourceTensor> tensors() const = 0;
+  /// Names of those of other types, in no order.
+  virtual std::vector<std::string> unsupported() const { return {}; }
   /// Null if the checkpoint has no such tensor. A tensor of an unsupported type throws kModelFile naming both.
   virtual const SourceTensor* find(std::string_view name) const = 0;
   /// As find(); a source without a file has any tensor, of the shape that is asked for first.

@@ -71,6 +71,35 @@ TEST(CpuBackend, ThreadCountsGiveTheSameBits) {
   }
 }
 
+TEST(CpuBackend, AddsToTheRowsAndColumnsThatAreAskedFor) {
+  const auto reference = make_kernels({.name = "reference"});
+  const auto kernels = make_kernels({.name = "cpu", .threads = 3});
+  Stream stream;
+  RandomData data(1);
+  for (const auto& [tokens, width] : {std::pair{1, 1}, {7, 33}, {130, 200}}) {
+    const int64_t count = (tokens + 1) / 2;
+    const Tensor x = data.tensor({count, width});
+    const Tensor before = data.tensor({tokens, width + 5});
+    Tensor rows = Tensor::allocate(DType::kI32, {count});
+    for (int64_t i = 0; i < count; ++i) {
+      rows.data<int32_t>()[i] = static_cast<int32_t>(tokens - 1 - 2 * i);
+    }
+    std::vector<float> expected(before.values<float>().begin(), before.values<float>().end());
+    for (int64_t i = 0; i < count; ++i) {
+      for (int64_t j = 0; j < width; ++j) {
+        float& value = expected[static_cast<std::size_t>((tokens - 1 - 2 * i) * (width + 5) + 2 + j)];
+        value += 0.7F * x.values<float>()[static_cast<std::size_t>(i * width + j)];
+      }
+    }
+    for (Kernels* one : {reference.get(), kernels.get()}) {
+      Tensor y = Tensor::allocate(DType::kF32, before.shape());
+      std::copy(before.values<float>().begin(), before.values<float>().end(), y.values<float>().begin());
+      one->add_to_rows(x, 0.7F, rows, 2, y, stream);
+      expect_same_bits(y.values<float>(), expected, "add_to_rows");
+    }
+  }
+}
+
 TEST(CpuBackend, RefusesAnInstructionSetItDoesNotKnow) {
   setenv("LONGSHIP_ISA", "sse9", 1);
   EXPECT_THROW(make_kernels({.name = "cpu"}), Error);

@@ -162,6 +162,16 @@ class CpuKernels : public Kernels {
              [&](int64_t row) { std::copy_n(row_of(x, rows.data<int32_t>()[row]), x.dim(1), row_of(y, row)); });
   }
 
+  void add_to_rows(const Tensor& x, float scale, const Tensor& rows, int64_t column, Tensor& y, Stream&) override {
+    for_rows(x.dim(0), x.dim(1), [&](int64_t i) {
+      const float* from = row_of(x, i);
+      float* to = row_of(y, rows.data<int32_t>()[i]) + column;
+      for (int64_t j = 0; j < x.dim(1); ++j) {
+        to[j] += scale * from[j];
+      }
+    });
+  }
+
   void kv_write(const HeadsView& keys, const HeadsView& values, const Batch& batch, KvLayer& kv, Stream&) override {
     cpu::write_kv(isa_, pool_, keys, values, batch, kv);
   }

@@ -31,6 +31,19 @@ TEST(PrefixCache, TheFirstPageOfTwoThatHoldTheSameIsTheOneThatIsFound) {
   EXPECT_EQ(cache.find(kBeginning, kTokens)->page, 7);
 }
 
+TEST(PrefixCache, EveryAdapterHasABeginningOfItsOwn) {
+  PrefixCache cache;
+  const PrefixCache::Id one = PrefixCache::beginning_with(1);
+  EXPECT_EQ(PrefixCache::beginning_with(0), kBeginning);
+  cache.insert(kBeginning, kTokens, 7, 1);
+  EXPECT_FALSE(cache.find(one, kTokens));
+  cache.insert(one, kTokens, 8, 1);
+  EXPECT_EQ(cache.find(one, kTokens)->page, 8);
+  EXPECT_EQ(cache.find(kBeginning, kTokens)->page, 7);
+  EXPECT_TRUE(cache.restore(PrefixCache::beginning_with(INT32_MAX), kOthers, {5, 9, 1}));
+  EXPECT_FALSE(cache.restore(PrefixCache::beginning_with(INT32_MAX) - 1, kOthers, {6, 10, 1}));
+}
+
 // Otherwise what follows a page could be found behind another page of the same name.
 TEST(PrefixCache, ANameIsNeverGivenAgain) {
   PrefixCache cache;

@@ -89,6 +89,7 @@ TEST_F(RemoteEngineTest, CarriesARequestWholeAndItsEventsInOrder) {
   request.grammar = {GrammarSpec::Kind::kChoice, R"(["yes","no"])", {"<t>", special_bytes("</t>")}};
   request.priority = -3;
   request.client = 12;
+  request.adapter = 2;
   request.sampling = {.temperature = 0.5,
                       .top_k = 4,
                       .top_p = 0.25,
@@ -120,6 +121,7 @@ TEST_F(RemoteEngineTest, CarriesARequestWholeAndItsEventsInOrder) {
   EXPECT_EQ(arrived.grammar, request.grammar);
   EXPECT_EQ(arrived.priority, -3);
   EXPECT_EQ(arrived.client, 12U);
+  EXPECT_EQ(arrived.adapter, 2);
   EXPECT_EQ(arrived.sampling.temperature, 0.5);
   EXPECT_EQ(arrived.sampling.top_k, 4);
   EXPECT_EQ(arrived.sampling.top_p, 0.25);

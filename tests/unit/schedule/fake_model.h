@@ -31,6 +31,11 @@ struct History {
   }
 };
 
+/// Of a sequence with this adapter.
+inline History beginning_with(int32_t adapter) {
+  return {.state = 1 + static_cast<uint64_t>(adapter)};
+}
+
 /// Mostly the same token follows a token, so that texts repeat themselves as real ones do.
 inline std::vector<float> logits(const History& history, int64_t vocab, uint64_t salt = 0) {
   std::vector<float> row;
@@ -59,7 +64,7 @@ class Model : public StepExecutor {
     float* out = result.rows.data<float>();
     const int32_t* token = plan.tokens.data();
     for (const PlanSlice& slice : plan.slices) {
-      History history;
+      History history = beginning_with(slice.adapter);
       for (int64_t position = 0; position < slice.begin; ++position) {
         history.read(cell(slice, position));
       }
@@ -102,7 +107,7 @@ struct Answer {
 inline Answer answer_alone(const GenerationRequest& request, const SchedulerLimits& limits) {
   const int64_t room = std::min(limits.max_model_len, limits.kv_pages * limits.page_tokens);
   const int64_t most = std::min(request.max_tokens, room - static_cast<int64_t>(request.prompt.size()));
-  History history;
+  History history = beginning_with(request.adapter);
   for (const int32_t token : request.prompt) {
     history.extend(token);
   }

@@ -9,6 +9,7 @@ namespace longship::fake {
 namespace {
 
 constexpr SchedulerLimits kLimits = {.vocab = 40,
+                                     .adapters = 1,
                                      .max_model_len = 200,
                                      .max_num_seqs = 8,
                                      .max_batched_tokens = 16,
@@ -29,7 +30,8 @@ class KeptMemory {
   KeptPages pages_;
 };
 
-std::vector<GenerationRequest> requests() {
+// One with an adapter, of which a draft model knows nothing.
+std::vector<GenerationRequest> requests(bool adapted = true) {
   std::vector<GenerationRequest> all;
   for (int32_t i = 0; i < 6; ++i) {
     GenerationRequest request;
@@ -39,6 +41,7 @@ std::vector<GenerationRequest> requests() {
     request.max_tokens = 60;
     request.sampling.seed = 11;
     request.sampling.choice = static_cast<uint32_t>(i);
+    request.adapter = adapted && i == 1 ? 1 : 0;
     all.push_back(request);
   }
   return all;
@@ -47,7 +50,8 @@ std::vector<GenerationRequest> requests() {
 // Runs all requests with a kill after every `life` steps; gives the rows run.
 int64_t run_with_kills(const SchedulerLimits& limits, int life, bool tell_last) {
   KeptMemory memory(limits);
-  std::vector<GenerationRequest> all = requests();
+  const std::vector<GenerationRequest> plain = requests(limits.draft_tokens == 0);
+  std::vector<GenerationRequest> all = plain;
   std::vector<bool> finished(all.size());
   std::optional<Model> model(std::in_place, limits.vocab, limits.kv_pages, limits.page_tokens);
   std::optional<Model> draft_model(model);
@@ -75,7 +79,6 @@ int64_t run_with_kills(const SchedulerLimits& limits, int life, bool tell_last) 
     model.emplace(runner.take_model());
     draft_model.emplace(runner.take_draft_model());
   }
-  const std::vector<GenerationRequest> plain = requests();
   for (std::size_t i = 0; i < plain.size(); ++i) {
     EXPECT_EQ(all[i].output, answer_alone(plain[i], limits).tokens) << i << " with a life of " << life;
   }

@@ -73,6 +73,19 @@ TEST(PrefixSharing, TextsShareAsFarAsTheyAreEqual) {
   EXPECT_EQ(run(runner, request(counting(0, 30))).cached_tokens, 28);
 }
 
+TEST(PrefixSharing, TextsOfOneAdapterShareWithNoOther) {
+  SchedulerLimits limits = kLimits;
+  limits.adapters = 2;
+  Runner runner(limits);
+  for (const int64_t cached : {0, 28}) {
+    for (const int32_t adapter : {0, 1, 2}) {
+      GenerationRequest one = request(counting(0, 30));
+      one.adapter = adapter;
+      EXPECT_EQ(run(runner, one).cached_tokens, cached) << adapter;
+    }
+  }
+}
+
 TEST(PrefixSharing, CanBeTurnedOff) {
   SchedulerLimits limits = kLimits;
   limits.prefix_cache = false;

@@ -22,6 +22,7 @@ StepPlan example() {
                          .begin = 64,
                          .rows = 1,
                          .logit_rows = 1,
+                         .adapter = 3,
                          .whole_rows = true,
                          .pages = {3, 0x7FFFFFFF},
                          .sampled = {row}});
@@ -43,6 +44,7 @@ TEST(StepPlan, ComesBackFromItsFrame) {
     EXPECT_EQ(back.slices[i].begin, plan.slices[i].begin);
     EXPECT_EQ(back.slices[i].rows, plan.slices[i].rows);
     EXPECT_EQ(back.slices[i].logit_rows, plan.slices[i].logit_rows);
+    EXPECT_EQ(back.slices[i].adapter, plan.slices[i].adapter);
     EXPECT_EQ(back.slices[i].whole_rows, plan.slices[i].whole_rows);
     EXPECT_EQ(back.slices[i].pages, plan.slices[i].pages);
     EXPECT_EQ(back.slices[i].sampled, plan.slices[i].sampled);

@@ -56,6 +56,7 @@ class Workload {
       const std::vector<int32_t>& other = requests_.at(static_cast<RequestId>(pick(1, last()))).prompt;
       std::copy_n(other.begin(), std::min(other.size(), request.prompt.size()), request.prompt.begin());
     }
+    request.adapter = limits_.adapters == 0 ? 0 : static_cast<int32_t>(pick(0, limits_.adapters));
     request.max_tokens = pick(0, 60);
     request.priority = pick(-1, 1);
     request.client = static_cast<uint64_t>(pick(0, 2));
@@ -84,6 +85,7 @@ class Workload {
         continue;
       }
       next.prompt = requests_.at(id).prompt;
+      next.adapter = limits_.adapters > 0 && chance(80) ? requests_.at(id).adapter : next.adapter;
       next.prompt.insert(next.prompt.end(), report.tokens.begin(), report.tokens.end());
       if (chance(20)) {
         next.prompt.resize(static_cast<std::size_t>(pick(1, length)));
@@ -125,7 +127,7 @@ class Workload {
   }
 
   void check_prompt_logits(const GenerationRequest& request, const Report& report) {
-    History history;
+    History history = beginning_with(request.adapter);
     auto reported = report.prompt_logits.begin();
     for (std::size_t i = 0; reported != report.prompt_logits.end(); ++i) {
       history.extend(request.prompt[i]);
@@ -185,6 +187,34 @@ TEST(Workload, EveryRequestGetsWhatItWouldGetAlone) {
   EXPECT_GT(cached_tokens, 1000);
   EXPECT_GT(accepted_by_lookup, 1000);
   EXPECT_GT(accepted_by_model, 1000);
+}
+
+TEST(Workload, RequestsOfSeveralAdaptersNeverShareAPage) {
+  int64_t preemptions = 0;
+  int64_t cached_tokens = 0;
+  int64_t accepted = 0;
+  for (uint64_t seed = 0; seed < 12; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    Workload workload({.vocab = 40,
+                       .adapters = 2,
+                       .max_model_len = 80,
+                       .max_num_seqs = 6,
+                       .max_batched_tokens = 24,
+                       .max_logit_rows = 24,
+                       .kv_pages = seed % 2 == 0 ? 14 : 60,
+                       .page_tokens = 8,
+                       .window = static_cast<int>(1 + seed % 3),
+                       .lookup = {.draft_tokens = seed % 3 == 1 ? 3 : 0, .most_match = 3, .least_match = 1},
+                       .draft_tokens = seed % 3 == 2 ? 4 : 0},
+                      seed);
+    workload.run(150);
+    preemptions += workload.runner().preemptions();
+    cached_tokens += workload.cached_tokens();
+    accepted += workload.runner().scheduler().stats().accepted_tokens;
+  }
+  EXPECT_GT(preemptions, 50);
+  EXPECT_GT(cached_tokens, 500);
+  EXPECT_GT(accepted, 100);
 }
 
 // The least pool that a request fits in, and a page of one token.
