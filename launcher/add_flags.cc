@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "core/error.h"
+#include "launcher/adapter_option.h"
 #include "launcher/default_model.h"
 #include "launcher/speculative_config.h"
 
@@ -133,6 +134,21 @@ void add_override_flag(CLI::App& command, std::vector<MetadataOverride>& overrid
           "Replace a metadata value of a GGUF file (repeatable)")
       ->type_name("KEY=VALUE")
       ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->group("Engine");
+}
+
+void add_adapter_flag(CLI::App& command, std::vector<AdapterOption>& adapters) {
+  command
+      .add_option_function<std::vector<std::string>>(
+          "--lora-modules",
+          [&adapters](const std::vector<std::string>& values) {
+            for (const std::string& value : values) {
+              adapters.push_back(parse_adapter(value));
+            }
+          },
+          "LoRA adapters of the model, folders as PEFT saves them: requests ask for one by its name as their model")
+      ->type_name("NAME=PATH")
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->group("Engine");
 }

@@ -31,6 +31,9 @@ void add_trace_flag(CLI::App& command, std::string& trace);
 /// Adds --synthetic and --synthetic-type, for commands that need no tokenizer.
 void add_synthetic_flags(CLI::App& command, EngineFlags& flags);
 
+/// Adds --lora-modules, for commands whose requests can ask for an adapter.
+void add_adapter_flag(CLI::App& command, std::vector<AdapterOption>& adapters);
+
 /// Adds --override-kv: part of add_engine_flags(), and of other commands that open a GGUF file.
 void add_override_flag(CLI::App& command, std::vector<MetadataOverride>& overrides);
 

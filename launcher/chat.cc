@@ -52,6 +52,7 @@ GenerationRequest make_request(const TextTask& task, const Engine& engine, std::
   request.sampling = task.sampling.resolved();
   request.grammar = task.sampling.grammar;
   request.stop_ids = task.model.stop_ids;
+  request.adapter = task.adapter;
   return request;
 }
 

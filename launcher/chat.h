@@ -14,8 +14,9 @@ struct TextTask {
   ModelText model;
   SamplingFlags sampling;
   std::string system;
-  bool raw = false;    ///< No chat template.
-  std::string prompt;  ///< Of run_prompt().
+  bool raw = false;     ///< No chat template.
+  std::string prompt;   ///< Of run_prompt().
+  int32_t adapter = 0;  ///< Of every request, see GenerationRequest.
   CancelSwitch* cancel = nullptr;
 };
 

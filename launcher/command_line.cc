@@ -25,6 +25,8 @@ struct ForeignOption {
 constexpr std::string_view kNoGpu = "It computes on CPUs: leave the option out.";
 constexpr std::string_view kOneReplica = "Use -tp and -pp: a job is one replica of the model.";
 constexpr std::string_view kLeaveOut = "Leave the option out.";
+constexpr std::string_view kAdapters =
+    "Adapters of any rank are served as --lora-modules names them: leave the option out.";
 constexpr std::string_view kProxy = "Let a proxy before the server do that.";
 constexpr std::string_view kLocalFile = "Download the model and give its path.";
 
@@ -73,9 +75,13 @@ constexpr ForeignOption kForeignOptions[] = {
     {"--hf-repo", kLocalFile},
     {"--hf-file", kLocalFile},
     {"--model-url", kLocalFile},
-    {"--lora", kLeaveOut},
-    {"--enable-lora", kLeaveOut},
-    {"--lora-modules", kLeaveOut},
+    {"--enable-lora", kAdapters},
+    {"--max-loras", kAdapters},
+    {"--max-lora-rank", kAdapters},
+    {"--max-cpu-loras", kAdapters},
+    {"--lora-dtype", kAdapters},
+    {"--fully-sharded-loras", kAdapters},
+    {"--lora-scaled", "Use --lora-modules: the scale is the adapter's own."},
     {"--model-draft", kLeaveOut},
     {"--mirostat", "Use --temperature, --top-k, --top-p and --min-p."},
     {"--typical-p", "Use --temperature, --top-k, --top-p and --min-p."},

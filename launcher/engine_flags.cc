@@ -38,6 +38,9 @@ std::vector<std::string> engine_arguments(const EngineFlags& flags) {
   if (options.deterministic) words.emplace_back("--deterministic");
   if (!options.prefix_cache) words.emplace_back("--no-enable-prefix-caching");
   if (options.speculation.tokens() != 0) add("--speculative-config", speculative_config_text(options.speculation));
+  for (const AdapterOption& adapter : options.adapters) {
+    add("--lora-modules", adapter.name + "=" + std::filesystem::absolute(adapter.path).native());
+  }
   if (options.prompt_logits) words.emplace_back("--prompt-logits");
   if (options.kv_pages != 0) add_number("--kv-pages", options.kv_pages);
   add_number("--recording", static_cast<int64_t>(options.recording));

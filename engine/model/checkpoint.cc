@@ -37,7 +37,9 @@ Checkpoint open_checkpoint(const std::filesystem::path& path, std::span<const Me
   Checkpoint checkpoint{.path = path, .config = {}, .weights = nullptr, .gguf = nullptr};
   if (std::filesystem::is_directory(path)) {
     if (is_file(path / "adapter_config.json") && !is_file(path / "config.json")) {
-      throw model_file_error((path / "adapter_config.json").string(), "peft_type", "adapters are not supported");
+      throw Error(
+          ErrorKind::kModelFile, path.string() + " is an adapter, which is no model by itself",
+          "Give the model that it was trained on, and this folder by --lora-modules NAME=PATH (run: --lora PATH).");
     }
     checkpoint.config = parse_hf_config(path / "config.json");
     checkpoint.weights = open_folder_weights(path);

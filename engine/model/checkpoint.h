@@ -20,7 +20,7 @@ struct Checkpoint {
 };
 
 /// Opens and checks headers and configuration; reads no weights. Errors: kModelFile.
-/// Adapters, mixtures of experts and unknown architectures or tensor types are refused, naming the type or key.
+/// Adapters alone, mixtures of experts and unknown architectures or tensor types are refused, naming the type or key.
 Checkpoint open_checkpoint(const std::filesystem::path& path, std::span<const MetadataOverride> overrides = {});
 
 /// A model of the shape that a config.json (or the folder that has one) states, with generated weights: matrices of

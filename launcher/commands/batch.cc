@@ -2,6 +2,7 @@
 #include <atomic>
 
 #include "core/error.h"
+#include "launcher/adapter_option.h"
 #include "launcher/add_flags.h"
 #include "launcher/apply_settings.h"
 #include "launcher/batch/batch_run.h"
@@ -37,6 +38,8 @@ int run_command(BatchFlags flags) {
   if (flags.batch.served_names.empty()) {
     flags.batch.served_names.push_back(model_name(flags.engine.model));
   }
+  flags.batch.adapters = flags.engine.options.adapters;
+  check_adapter_names(flags.batch.adapters, flags.batch.served_names);
   constexpr std::size_t kPerSequence = 2;  // so that a sequence is there whenever one ends
   flags.batch.in_flight = kPerSequence * static_cast<std::size_t>(flags.engine.options.max_num_seqs);
   flags.batch.drain_time = std::chrono::seconds(flags.drain_s);
@@ -76,6 +79,7 @@ void add_batch_command(CLI::App& app, std::function<int()>& action) {
       ->check(CLI::Range(int64_t{0}, int64_t{86400}))
       ->capture_default_str();
   add_engine_flags(*command, flags->engine);
+  add_adapter_flag(*command, flags->engine.options.adapters);
   add_config_flag(*command);
   command->callback([flags, &action] { action = [flags] { return run_command(*flags); }; });
 }

@@ -51,6 +51,7 @@ void add_plan_command(CLI::App& app, std::function<int()>& action) {
   CLI::App* command = app.add_subcommand("plan", "Memory of every rank of a mesh, without starting any");
   add_engine_flags(*command, flags->engine);
   add_synthetic_flags(*command, flags->engine);
+  add_adapter_flag(*command, flags->engine.options.adapters);
   command
       ->add_option("--host-memory", flags->host_memory_bytes,
                    "Free memory of each host: what fits (default: not asked)")

@@ -34,6 +34,7 @@ struct RunFlags {
   std::string system;
   bool raw = false;
   bool interactive = false;
+  std::string lora;
   std::string trace;
 };
 
@@ -52,6 +53,7 @@ FrontEnd prepare(const RunFlags& flags, CancelSwitch& cancel) {
   task->sampling = flags.sampling;
   task->system = flags.system;
   task->raw = flags.raw;
+  task->adapter = flags.lora.empty() ? 0 : 1;
   task->cancel = &cancel;
   if (!chat) {
     task->prompt = flags.prompt ? *flags.prompt : read_standard_input();
@@ -68,6 +70,9 @@ FrontEnd prepare(const RunFlags& flags, CancelSwitch& cancel) {
 int run_command(RunFlags flags) {
   if (flags.engine.model.empty()) {
     flags.engine.model = default_model();
+  }
+  if (!flags.lora.empty()) {
+    flags.engine.options.adapters.push_back({"lora", flags.lora});
   }
   if (flags.dry_run.wanted) {
     return dry_run(flags.engine, flags.dry_run.json);
@@ -91,6 +96,7 @@ void add_run_command(CLI::App& app, std::function<int()>& action) {
       ->type_name("TEXT");
   command->add_option("--system", flags->system, "Instructions before the chat")->type_name("TEXT");
   command->add_flag("--raw", flags->raw, "Continue the prompt as it stands, without chat template");
+  command->add_option("--lora", flags->lora, "LoRA adapter of the model, a folder as PEFT saves it")->type_name("PATH");
   command->add_flag("-i,--interactive", flags->interactive, "Chat although under mpirun or not on a terminal");
   add_config_flag(*command);
   add_dry_run_flags(*command, flags->dry_run);

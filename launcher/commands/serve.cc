@@ -4,6 +4,7 @@
 
 #include "comm/transport.h"
 #include "core/error.h"
+#include "launcher/adapter_option.h"
 #include "launcher/add_flags.h"
 #include "launcher/apply_settings.h"
 #include "launcher/commands/commands.h"
@@ -97,6 +98,8 @@ int run_command(ServeFlags flags) {
   if (flags.serve.api.served_names.empty()) {
     flags.serve.api.served_names.push_back(flags.serve.title);
   }
+  flags.serve.api.adapters = engine.adapters;
+  check_adapter_names(engine.adapters, flags.serve.api.served_names);
   std::atomic<std::shared_ptr<ServeFrontEnd>> present;  // signals come to a thread of their own
   const PrepareFrontEnd prepare = [&]() -> FrontEnd {
     auto model = std::make_shared<const ModelText>(load_text(flags));
@@ -236,6 +239,7 @@ void add_serve_command(CLI::App& app, std::function<int()>& action) {
   add_limit_flags(*command, *flags);
   add_log_flags(*command, *flags);
   add_engine_flags(*command, flags->engine);
+  add_adapter_flag(*command, flags->engine.options.adapters);
   command->callback([flags, &action] { action = [flags] { return run_command(*flags); }; });
 }
 

@@ -59,6 +59,14 @@ ApiError too_busy() {
   return {.status = 503, .message = "too many requests are being read", .retry_after_s = 1};
 }
 
+std::vector<std::string> adapter_names(const std::vector<AdapterOption>& adapters) {
+  std::vector<std::string> names;
+  for (const AdapterOption& adapter : adapters) {
+    names.push_back(adapter.name);
+  }
+  return names;
+}
+
 std::function<void(const std::shared_ptr<HttpExchange>&)> answer_with(HttpResponse response) {
   return
       [response = std::move(response)](const std::shared_ptr<HttpExchange>& exchange) { exchange->respond(response); };
@@ -89,7 +97,8 @@ void Api::attach(Engine& engine, Aside aside) {
   info_ = engine.info();
   hub_ = std::make_unique<EngineHub>(engine);
   metrics_.cache = {.tokens = info_.kv_tokens, .page_tokens = kPageTokens, .max_model_len = info_.max_model_len};
-  parser_ = std::make_unique<CompletionParser>(*model_, info_, options_.served_names, options_.seed);
+  parser_ = std::make_unique<CompletionParser>(*model_, info_, options_.served_names, options_.seed,
+                                               adapter_names(options_.adapters));
   context_ = std::make_unique<CompletionContext>(CompletionContext{
       *hub_, metrics_, model_->tokenizer, options_.served_names.front(), "longship-" + options_.version});
 }
@@ -241,11 +250,22 @@ Json Api::model_json(const std::string& name) const {
   return model;
 }
 
+// As vLLM tells of adapters.
+Json Api::adapter_json(const AdapterOption& adapter) const {
+  Json model = model_json(adapter.name);
+  model.set("root", adapter.path.native());
+  model.set("parent", options_.served_names.front());
+  return model;
+}
+
 void Api::models(const HttpRequest&, const std::shared_ptr<HttpExchange>& exchange) {
   require_engine();
   Json::Array data;
   for (const std::string& name : options_.served_names) {
     data.push_back(model_json(name));
+  }
+  for (const AdapterOption& adapter : options_.adapters) {
+    data.push_back(adapter_json(adapter));
   }
   Json body;
   body.set("object", "list");
@@ -257,6 +277,11 @@ void Api::model(const HttpRequest& request, const std::shared_ptr<HttpExchange>&
   require_engine();
   const std::string name = unescaped(request.path).substr(std::string_view("/v1/models/").size());
   const auto& names = options_.served_names;
+  const auto adapter = std::ranges::find(options_.adapters, name, &AdapterOption::name);
+  if (adapter != options_.adapters.end()) {
+    exchange->respond(ok(adapter_json(*adapter)));
+    return;
+  }
   if (std::find(names.begin(), names.end(), name) == names.end()) {
     throw ApiError{.status = 404,
                    .message = "the model \"" + name.substr(0, 200) + "\" does not exist here",

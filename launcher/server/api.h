@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "launcher/engine_options.h"
 #include "launcher/model_text.h"
 #include "launcher/server/completion.h"
 #include "launcher/server/http_server.h"
@@ -18,6 +19,7 @@ namespace longship {
 
 struct ApiOptions {
   std::vector<std::string> served_names;  ///< The first is what answers carry.
+  std::vector<AdapterOption> adapters{};  ///< Models of their own to clients, in the engine's order.
   std::optional<uint64_t> seed{};         ///< Of requests that name none; else random.
   int64_t most_requests = 512;            ///< Accepted at a time; more are refused with 429.
   std::string version{};
@@ -64,6 +66,7 @@ class Api {
   Json body_of(const HttpRequest& request);
   void read_aside(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange, Read read);
   Json model_json(const std::string& name) const;
+  Json adapter_json(const AdapterOption& adapter) const;
   void complete(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange, bool chat);
 
   void health(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange);

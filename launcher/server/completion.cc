@@ -34,7 +34,7 @@ Completion::Completion(CompletionContext& context, CompletionRequest request, st
     : context_(context),
       request_(std::move(request)),
       exchange_(std::move(exchange)),
-      json_(request_.chat, context.model, context.fingerprint),
+      json_(request_.chat, request_.model.empty() ? context.model : request_.model, context.fingerprint),
       logprobs_json_(context.tokenizer, request_.tokens_as_ids),
       started_(Clock::now()) {}
 

@@ -77,16 +77,24 @@ void read_text_rules(const Fields& fields, CompletionRequest& request) {
 }  // namespace
 
 CompletionParser::CompletionParser(const ModelText& model, const EngineInfo& info,
-                                   std::vector<std::string> served_names, std::optional<uint64_t> seed)
-    : model_(model), info_(info), served_names_(std::move(served_names)), seed_(seed), chat_prompt_(model) {}
+                                   std::vector<std::string> served_names, std::optional<uint64_t> seed,
+                                   std::vector<std::string> adapters)
+    : model_(model),
+      info_(info),
+      served_names_(std::move(served_names)),
+      adapters_(std::move(adapters)),
+      seed_(seed),
+      chat_prompt_(model) {}
 
 CompletionRequest CompletionParser::parse(const Json& body, bool chat) const {
-  check_model(body);
+  const int32_t adapter = adapter_of(body);
   const Fields fields(body);
   refuse_unsupported(fields);
   CompletionRequest request;
   request.chat = chat;
   request.generation = read_generation(fields, chat, info_.vocab, model_);
+  request.generation.adapter = adapter;
+  request.model = adapter == 0 ? std::string() : adapters_[static_cast<std::size_t>(adapter - 1)];
   if (seed_ && !fields.integer("seed", INT64_MIN, INT64_MAX)) {
     request.generation.sampling.seed = *seed_;
   }
@@ -184,15 +192,21 @@ void CompletionParser::read_prompt_logprobs(const Fields& fields, CompletionRequ
       std::max(wanted.value_or(-1), request.echo_logprobs() ? request.generation.logprobs : -1);
 }
 
-void CompletionParser::check_model(const Json& body) const {
+// Which adapter a body asks for by its model, as GenerationRequest says it.
+int32_t CompletionParser::adapter_of(const Json& body) const {
   const std::optional<std::string> model = Fields(body).text("model");
-  if (model && std::find(served_names_.begin(), served_names_.end(), *model) == served_names_.end()) {
+  if (!model || std::find(served_names_.begin(), served_names_.end(), *model) != served_names_.end()) {
+    return 0;
+  }
+  const auto adapter = std::find(adapters_.begin(), adapters_.end(), *model);
+  if (adapter == adapters_.end()) {
     throw ApiError{.status = 404,
                    .message = "the model \"" + model->substr(0, 200) + "\" does not exist here; this server has \"" +
                               served_names_.front() + "\"",
                    .param = "model",
                    .code = "model_not_found"};
   }
+  return static_cast<int32_t>(adapter - adapters_.begin()) + 1;
 }
 
 void CompletionParser::check_length(const CompletionRequest& request) const {

@@ -21,6 +21,7 @@ struct CompletionRequest {
   };
 
   bool chat = false;
+  std::string model;  ///< That the answer carries: the adapter's name; empty: the server's usual one.
   std::vector<Prompt> prompts;
   GenerationRequest generation;         ///< All but the prompt.
   std::vector<int32_t> stop_token_ids;  ///< Those that the client named.
@@ -44,9 +45,10 @@ struct CompletionRequest {
 /// Reads bodies for one model. Immutable; any thread may use it.
 class CompletionParser {
  public:
-  /// `model` outlives this. `seed`: that of requests which name none; else random.
+  /// `model` outlives this. `seed`: that of requests which name none; else random. `adapters`: names of the engine's
+  /// adapters, in its order.
   CompletionParser(const ModelText& model, const EngineInfo& info, std::vector<std::string> served_names,
-                   std::optional<uint64_t> seed = std::nullopt);
+                   std::optional<uint64_t> seed = std::nullopt, std::vector<std::string> adapters = {});
 
   /// Errors: ApiError, 400 with the field that is wrong, 404 for a model that is not served here.
   CompletionRequest parse(const Json& body, bool chat) const;
@@ -54,9 +56,10 @@ class CompletionParser {
   std::vector<int32_t> encode(const std::string& text, bool add_special) const;
   const ChatPrompt& chat_prompt() const { return chat_prompt_; }
   /// Errors: ApiError, 404 for a body that names a model which is not served here.
-  void check_model(const Json& body) const;
+  void check_model(const Json& body) const { adapter_of(body); }
 
  private:
+  int32_t adapter_of(const Json& body) const;
   void check_length(const CompletionRequest& request) const;
   void read_prompt_logprobs(const Fields& fields, CompletionRequest& request) const;
   std::vector<CompletionRequest::Prompt> prompts(const Json& body) const;
@@ -68,6 +71,7 @@ class CompletionParser {
   const ModelText& model_;
   EngineInfo info_;
   std::vector<std::string> served_names_;
+  std::vector<std::string> adapters_;
   std::optional<uint64_t> seed_;
   ChatPrompt chat_prompt_;
 };

@@ -91,12 +91,16 @@ std::optional<EngineEvent> ReadyEngine::next_event(Deadline) {
   return event;
 }
 
-ServedApi::ServedApi() : ServedApi(small_model()) {}
+ServedApi::ServedApi(std::vector<AdapterOption> adapters) : ServedApi(small_model(), 300, std::move(adapters)) {}
 
-ServedApi::ServedApi(std::shared_ptr<const ModelText> model, int64_t max_model_len)
+ServedApi::ServedApi(std::shared_ptr<const ModelText> model, int64_t max_model_len, std::vector<AdapterOption> adapters)
     : model_(std::move(model)),
       engine_(model_->tokenizer->vocab_size(), max_model_len),
-      api_({.served_names = {"ship", "vessel/large"}, .most_requests = 512, .version = "0"}, model_) {
+      api_({.served_names = {"ship", "vessel/large"},
+            .adapters = std::move(adapters),
+            .most_requests = 512,
+            .version = "0"},
+           model_) {
   api_.attach(engine_);
 }
 

@@ -51,8 +51,9 @@ struct ApiAnswer {
 /// The API over that engine and a small model's text, without a network.
 class ServedApi {
  public:
-  ServedApi();
-  explicit ServedApi(std::shared_ptr<const ModelText> model, int64_t max_model_len = 300);
+  explicit ServedApi(std::vector<AdapterOption> adapters = {});
+  explicit ServedApi(std::shared_ptr<const ModelText> model, int64_t max_model_len = 300,
+                     std::vector<AdapterOption> adapters = {});
 
   ApiAnswer ask(const HttpRequest& request);
   const ReadyEngine& engine() const { return engine_; }

@@ -250,5 +250,35 @@ TEST(Api, AChatOfNonsenseIsRefused) {
   }
 }
 
+TEST(Api, AdaptersAreModelsOfTheirOwn) {
+  ServedApi adapted({{"captain", "adapters/captain"}, {"cook", "/adapters/cook"}});
+  const auto ask_it = [&](const char* method, const std::string& path, const std::string& body = "") {
+    return adapted.ask({.method = method, .path = path, .headers = {}, .body = body, .address = {}, .id = {}});
+  };
+  const Json models = json_of(ask_it("GET", "/v1/models"));
+  const Json::Array& data = models.find("data")->as_array();
+  ASSERT_EQ(data.size(), 4U);
+  EXPECT_EQ(*data[0].find("parent"), Json());
+  EXPECT_EQ(*data[2].find("id"), Json("captain"));
+  EXPECT_EQ(*data[2].find("parent"), Json("ship"));
+  EXPECT_EQ(*data[2].find("root"), Json("adapters/captain"));
+  EXPECT_EQ(json_of(ask_it("GET", "/v1/models/cook")), data[3]);
+  EXPECT_EQ(ask_it("GET", "/v1/models/pilot").status, 404);
+
+  const auto answer = [&](const std::string& model) {
+    return json_of(
+        ask_it("POST", "/v1/completions", R"({"prompt":"a","n":2,"max_tokens":1,"model":")" + model + "\"}"));
+  };
+  EXPECT_EQ(*answer("cook").find("model"), Json("cook"));
+  EXPECT_EQ(adapted.engine().request().adapter, 2);
+  EXPECT_EQ(*answer("captain").find("model"), Json("captain"));
+  EXPECT_EQ(adapted.engine().request().adapter, 1);
+  EXPECT_EQ(*answer("vessel/large").find("model"), Json("ship"));
+  EXPECT_EQ(adapted.engine().request().adapter, 0);
+  EXPECT_EQ(*answer("pilot").find("error")->find("code"), Json("model_not_found"));
+  EXPECT_EQ(ask_it("POST", "/tokenize", R"({"prompt":"a","model":"cook"})").status, 200);
+  EXPECT_EQ(ask_it("POST", "/tokenize", R"({"prompt":"a","model":"pilot"})").status, 404);
+}
+
 }  // namespace
 }  // namespace longship

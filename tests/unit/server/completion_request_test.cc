@@ -39,6 +39,21 @@ TEST(CompletionRequest, AnAbsentLimitIsUsualAndANullOneIsNone) {
   EXPECT_EQ(parsed(R"(,"max_tokens":5,"max_completion_tokens":7)", true).generation.max_tokens, 7);
 }
 
+TEST(CompletionRequest, AnAdapterIsAModelOfItsOwn) {
+  const CompletionParser adapted(test_model(), {.vocab = test_model().tokenizer->vocab_size(), .max_model_len = 100},
+                                 {"ship", "vessel"}, std::nullopt, {"captain", "cook"});
+  const auto asked = [&](const std::string& model) {
+    return adapted.parse(std::get<Json>(parse_json(R"({"prompt":"The ship","n":2)" + model + "}")), false);
+  };
+  EXPECT_EQ(asked("").generation.adapter, 0);
+  EXPECT_EQ(asked(R"(,"model":"vessel")").generation.adapter, 0);
+  EXPECT_EQ(asked(R"(,"model":"vessel")").model, "");
+  EXPECT_EQ(asked(R"(,"model":"captain")").generation.adapter, 1);
+  EXPECT_EQ(asked(R"(,"model":"cook")").generation.adapter, 2);
+  EXPECT_EQ(asked(R"(,"model":"cook")").model, "cook");
+  EXPECT_THROW(asked(R"(,"model":"pilot")"), ApiError);
+}
+
 TEST(CompletionRequest, LogprobsAreANumberOfATextAndAFlagOfAChat) {
   EXPECT_EQ(parsed("").generation.logprobs, -1);
   EXPECT_EQ(parsed(R"(,"logprobs":0)").generation.logprobs, 0);
