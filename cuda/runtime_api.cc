@@ -69,7 +69,8 @@ Status device_properties(DeviceProperties* properties, int device) {
   const cudaError_t status = cudaGetDeviceProperties(&native_properties, device);
   if (status == cudaSuccess) {
     *properties = {};
-    std::strncpy(properties->name.data(), native_properties.name, properties->name.size() - 1);
+    const std::size_t most = std::min(sizeof(native_properties.name), properties->name.size()) - 1;
+    std::copy_n(native_properties.name, most, properties->name.begin());
     properties->major = native_properties.major;
     properties->minor = native_properties.minor;
     properties->multiprocessors = native_properties.multiProcessorCount;

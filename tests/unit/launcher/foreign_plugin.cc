@@ -3,7 +3,13 @@
 
 namespace {
 
-constexpr longship::CudaPlugin kPlugin = {.abi = "another"};
+constexpr longship::CudaPlugin of_another_build() {
+  longship::CudaPlugin plugin{};
+  plugin.abi = "another";
+  return plugin;
+}
+
+constexpr longship::CudaPlugin kPlugin = of_another_build();
 
 }  // namespace
 
