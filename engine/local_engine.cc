@@ -34,6 +34,7 @@ class LocalEngine::LeaderStepSource : public StepSource {
       publish_activity();
     } while (ahead_.empty() && !stopped_);
     if (ahead_.empty()) {
+      engine_.end_events();
       return std::nullopt;
     }
     StepPlan plan = std::move(ahead_.front());
@@ -268,7 +269,6 @@ void LocalEngine::shutdown() {
     stopping_ = true;
   }
   command_arrived_.notify_one();
-  event_arrived_.notify_one();
 }
 
 bool LocalEngine::stopping() const {
@@ -299,7 +299,7 @@ void LocalEngine::publish(std::vector<EngineEvent> events) {
 
 std::optional<EngineEvent> LocalEngine::next_event(Deadline deadline) {
   std::unique_lock lock(mutex_);
-  event_arrived_.wait_until(lock, deadline, [&] { return failure_ || stopping_ || !events_.empty(); });
+  event_arrived_.wait_until(lock, deadline, [&] { return failure_ || no_more_events_ || !events_.empty(); });
   if (!events_.empty()) {
     EngineEvent event = std::move(events_.front());
     events_.pop_front();
@@ -309,6 +309,14 @@ std::optional<EngineEvent> LocalEngine::next_event(Deadline deadline) {
     throw Error(*failure_);
   }
   return std::nullopt;
+}
+
+void LocalEngine::end_events() {
+  {
+    const std::lock_guard lock(mutex_);
+    no_more_events_ = true;
+  }
+  event_arrived_.notify_one();
 }
 
 void LocalEngine::fail(const Error& error) {

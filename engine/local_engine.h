@@ -31,7 +31,7 @@ class LocalEngine : public Engine {
   RequestId submit(GenerationRequest request) override;
   void cancel(RequestId request) override;
   void report(ReportKind kind) override;
-  /// Does not wait any more after shutdown().
+  /// Does not wait any more once a shutdown() has ended all requests and their events are taken.
   std::optional<EngineEvent> next_event(Deadline deadline) override;
   void shutdown() override;
 
@@ -62,6 +62,8 @@ class LocalEngine : public Engine {
   /// Commands since the last call; waits for one, or for shutdown, or a while, if `wait`.
   std::deque<Command> take_commands(bool wait);
   void publish(std::vector<EngineEvent> events);
+  /// Every request has ended, and so has the loop.
+  void end_events();
   bool stopping() const;
 
   EngineInfo info_;
@@ -78,6 +80,7 @@ class LocalEngine : public Engine {
   std::condition_variable unprepared_arrived_;
   std::optional<Error> failure_;
   bool stopping_ = false;
+  bool no_more_events_ = false;
   RequestId last_id_ = 0;
   std::unique_ptr<LeaderStepSource> source_;
   std::thread preparer_;  ///< Runs once there is a grammar.

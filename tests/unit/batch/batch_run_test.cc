@@ -84,7 +84,7 @@ TEST_F(BatchRunTest, ARefusedLineDoesNotEndTheBatch) {
   EXPECT_EQ(answer("type"), "400 \"temperature\"");
   EXPECT_EQ(answer("model"), "404 \"model\"");
   EXPECT_EQ(answer("stream"), "400 \"stream\"");
-  EXPECT_EQ(answer("engine"), "500 null");
+  EXPECT_EQ(answer("engine"), "400 null");
   EXPECT_EQ(answer("body"), "400 \"body\"");
   EXPECT_EQ(answer("url"), "400 \"url\"");
   EXPECT_EQ(answer("method"), "400 \"method\"");

@@ -167,6 +167,9 @@ TEST(LocalEngine, AShutdownCancelsWhatRuns) {
     const auto events = events_of(engine, 1);
     ASSERT_EQ(events.count(running), 1U);
     EXPECT_EQ(events.at(running).back().reason, FinishReason::kCancelled);
+    const auto begin = Clock::now();
+    EXPECT_FALSE(engine.next_event(begin + std::chrono::seconds(20)));
+    EXPECT_LT(Clock::now() - begin, std::chrono::seconds(10)) << "nothing is left to wait for";
   };
   run_job(1, front_end, milliseconds(2));
 }
