@@ -35,7 +35,7 @@ class ControlChannel {
 
   /// Leader only: from now on calls `wake` for ranks of other hosts that may sleep when a frame was sent to them; it
   /// has wake_host() called there. A rank that nothing wakes looks by itself, a little later.
-  virtual void wake_others_by(std::function<void()> /*wake*/) {}
+  virtual void wake_others_by(const std::function<void()>& /*wake*/) {}
   /// Ends the sleep of this host's ranks in receive(). Any thread.
   virtual void wake_host() {}
   /// Whether this host's ranks, none of which is the leader, are woken by wake_host(), so that they may sleep long. Any

@@ -27,7 +27,7 @@ class MpiControl final : public ControlChannel {
   void tell(Bytes frame) override;
   std::optional<Bytes> heard() override;
   void agree(const Error* failure, std::string_view phase) override;
-  void wake_others_by(std::function<void()> wake) override { wake_others_ = std::move(wake); }
+  void wake_others_by(const std::function<void()>& wake) override { wake_others_ = wake; }
   void wake_host() override;
   void expect_wakes(bool yes) override;
 

@@ -124,9 +124,14 @@ class Groups final : public DeviceGroups {
 
   std::unique_ptr<Communicator> make(std::unique_ptr<Communicator> host_group) override {
     const bool alone = host_group->size() == 1;
-    std::unique_ptr<Communicator> staged =
-        alone ? make_device_alone(std::move(host_group)) : make_host_staged(std::move(host_group));
-    std::unique_ptr<Communicator> group = alone ? std::move(staged) : ipc_group(wire_, staged, deadline_);
+    std::unique_ptr<Communicator> staged;
+    std::unique_ptr<Communicator> group;
+    if (alone) {
+      group = make_device_alone(std::move(host_group));
+    } else {
+      staged = make_host_staged(std::move(host_group));
+      group = ipc_group(wire_, staged, deadline_);
+    }
     const bool wants_nccl = group == nullptr && may_be_nccl(wire_);
     if (all_agree(world_, !wants_nccl)) {
       return group != nullptr ? std::move(group) : std::move(staged);

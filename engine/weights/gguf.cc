@@ -191,7 +191,7 @@ template <class T>
 std::vector<int64_t> integers_of(std::span<const std::byte> items, uint64_t count) {
   std::vector<int64_t> integers(count);
   for (uint64_t i = 0; i < count; ++i) {
-    integers[i] = static_cast<int64_t>(read_at<T>(items, i * sizeof(T)));
+    integers[i] = int64_t{read_at<T>(items, i * sizeof(T))};
   }
   return integers;
 }
@@ -268,7 +268,6 @@ std::optional<std::vector<int64_t>> GgufArray::integers() const {
     case kI32:
       return integers_of<int32_t>(items_, count_);
     case kU64:
-      return integers_of<uint64_t>(items_, count_);
     case kI64:
       return integers_of<int64_t>(items_, count_);
     default:
