@@ -6,7 +6,6 @@
 #include "core/error.h"
 #include "engine/model/config_parse.h"
 #include "engine/models/families.h"
-#include "engine/weights/mapped_file.h"
 #include "engine/weights/sources.h"
 
 namespace longship {
@@ -14,18 +13,6 @@ namespace longship {
 namespace {
 
 namespace fs = std::filesystem;
-
-Json read_object(const fs::path& path) {
-  const MappedFile file(path);
-  auto parsed = parse_json({reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()});
-  if (const auto* error = std::get_if<JsonError>(&parsed)) {
-    throw model_file_error(path.string(), "offset " + std::to_string(error->offset), error->rule);
-  }
-  if (!std::get<Json>(parsed).is_object()) {
-    throw model_file_error(path.string(), "offset 0", "must be a JSON object");
-  }
-  return std::get<Json>(std::move(parsed));
-}
 
 bool has_any(const Json& object, std::initializer_list<const char*> keys) {
   return std::any_of(keys.begin(), keys.end(), [&](const char* key) { return object.find(key) != nullptr; });
@@ -36,7 +23,7 @@ std::string json_kind(const fs::path& path) {
   if (name == "config.json") return "config";
   if (name == "tokenizer.json") return "tokenizer";
   if (name.ends_with(".index.json")) return "index";
-  const Json object = read_object(path);
+  const Json object = read_json_object(path);
   if (has_any(object, {"weight_map"})) return "index";
   if (has_any(object, {"added_tokens", "pre_tokenizer", "normalizer", "post_processor", "decoder"})) return "tokenizer";
   if (has_any(object, {"architectures", "model_type", "hidden_size", "n_embd", "num_hidden_layers", "vocab_size"}))
