@@ -1,6 +1,7 @@
 #include "launcher/server/completion_request.h"
 
 #include <algorithm>
+#include <span>
 
 #include "core/error.h"
 #include "launcher/server/api_error.h"
@@ -21,6 +22,16 @@ constexpr std::size_t kMostStops = 16;
 
 // Members that change what is generated in ways that this server has not.
 constexpr const char* kUnsupported[] = {"suffix", "chat_template", "use_beam_search"};
+
+// The model's and those of its first adapters.
+std::string quoted_names(const std::string& model, std::span<const std::string> adapters) {
+  constexpr std::size_t kMostNamed = 8;
+  std::string text = "\"" + model + "\"";
+  for (const std::string& adapter : adapters.first(std::min(adapters.size(), kMostNamed))) {
+    text.append(", \"").append(adapter).append("\"");
+  }
+  return adapters.size() > kMostNamed ? text + ", ..." : text;
+}
 
 void refuse_unsupported(const Fields& fields) {
   for (const char* key : kUnsupported) {
@@ -201,8 +212,8 @@ int32_t CompletionParser::adapter_of(const Json& body) const {
   const auto adapter = std::find(adapters_.begin(), adapters_.end(), *model);
   if (adapter == adapters_.end()) {
     throw ApiError{.status = 404,
-                   .message = "the model \"" + model->substr(0, 200) + "\" does not exist here; this server has \"" +
-                              served_names_.front() + "\"",
+                   .message = "the model \"" + model->substr(0, 200) + "\" does not exist here; this server has " +
+                              quoted_names(served_names_.front(), adapters_),
                    .param = "model",
                    .code = "model_not_found"};
   }
