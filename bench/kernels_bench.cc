@@ -39,7 +39,7 @@ class Machine {
   Kernels& kernels() { return *kernels_; }
   bool small() const { return settings_.small; }
   const Roofline& roofline(DType dtype) {
-    auto& roofline = is_block_quantised(dtype) ? quantised_ : plain_;
+    auto& roofline = is_block_quantised(dtype) ? quantised_ : (dtype == DType::kBF16 ? bf16_ : plain_);
     if (roofline.ops_per_s == 0) {
       roofline = kernels_->measure_roofline(dtype);
     }
@@ -50,6 +50,7 @@ class Machine {
   Settings settings_;
   std::unique_ptr<Kernels> kernels_;
   Roofline plain_;
+  Roofline bf16_;
   Roofline quantised_;
 };
 

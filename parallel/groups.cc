@@ -16,8 +16,8 @@ int64_t ffn_group_columns(int64_t columns, DType weight) {
 }
 
 int64_t heads_per_group(int64_t head_dim, bool block_quantised) {
-  constexpr int64_t kBlock = 32;
-  return block_quantised ? kBlock / std::gcd(kBlock, head_dim) : 1;
+  const int64_t whole = block_quantised ? 32 : 2;
+  return whole / std::gcd(whole, head_dim);
 }
 
 int64_t vocabulary_unit(int64_t rows, int tp) {

@@ -13,9 +13,9 @@ namespace longship {
 /// even that leaves fewer than 24, that least size.
 int64_t ffn_group_columns(int64_t columns, DType weight);
 
-/// Query heads in a group of the attention output's contraction: one, or, if any weight of the model is
-/// block-quantised, the smallest number of heads whose columns are a multiple of 32. Heads are cut, and
-/// keys and values stored, in these units.
+/// Query heads in a group of the attention output's contraction: the smallest number of heads whose columns are a
+/// multiple of 32 if any weight of the model is block-quantised, else of 2, as products of BF16 weights add up pairs.
+/// Heads are cut, and keys and values stored, in these units.
 int64_t heads_per_group(int64_t head_dim, bool block_quantised);
 
 /// Rows in the unit by which a vocabulary of `rows` is cut over `tp` ranks: 1024, or 1 where that leaves

@@ -199,7 +199,8 @@ class Kernels {
   /// out [T, D]: row ids[t] of `table`, dequantised. `table.data` is the device's memory.
   virtual void embed(const StoredMatrix& table, const Tensor& ids, Tensor& out, Stream&) = 0;
   /// x [T, K], parts: matrices [N_i, K] (empty ones allowed); nodes [n, T, N], N the sum of N_i: for each finished
-  /// node of `steps` the partial sums x . W over its columns, added in the order of the steps.
+  /// node of `steps` the partial sums x . W over its columns, added in the order of the steps. Steps begin at multiples
+  /// of 32 columns where a part is block-quantised, and of 2 where one is BF16.
   virtual void linear(const Tensor& x, std::span<const Weight> parts, std::span<const GroupStep> steps, Tensor& nodes,
                       Stream&) = 0;
   /// y = residual + (x + bias); either may be empty. y may be x or residual. x, residual, y [T, N], bias [N].

@@ -1,4 +1,6 @@
 // What holds of the backend of CPUs alone: its variants, and how it is chosen.
+#include <limits>
+
 #include "every_op.h"
 
 namespace longship {
@@ -9,6 +11,7 @@ std::vector<Variant> cpu_variants() {
   std::vector<Variant> all;
   all.push_back(make_variant("Avx2", "cpu", false, "avx2"));
   all.push_back(make_variant("Avx512", "cpu", false, "avx512"));
+  all.push_back(make_variant("Avx512Bf16", "cpu", false, "avx512_bf16"));
   all.push_back(make_variant("Avx2Exact", "cpu", true, "avx2"));
   all.push_back(make_variant("Avx512Exact", "cpu", true, "avx512"));
   return all;
@@ -62,6 +65,59 @@ TEST(CpuBackend, InstructionSetsGiveTheSameBits) {
   for (const bool exact : {false, true}) {
     expect_same_outcomes({"Avx2", {.name = "cpu", .exact = exact}, "avx2"},
                          {"Avx512", {.name = "cpu", .exact = exact}, "avx512"});
+  }
+}
+
+TEST(CpuBackend, ProductsOfBf16InOneInstructionGiveTheSameBits) {
+  expect_same_outcomes({"Avx2", {.name = "cpu"}, "avx2"}, {"Avx512Bf16", {.name = "cpu"}, "avx512_bf16"});
+}
+
+// Against a product of rounded activations, each pair's odd column first, written out.
+TEST(CpuBackend, ProductsOfBf16AddPairs) {
+  constexpr int64_t kColumns = 107;
+  constexpr int64_t kRows = 21;
+  const auto kernels = make_kernels({.name = "cpu"});
+  RandomData data(5);
+  const std::vector<std::byte> bytes = data.stored(DType::kBF16, kRows, kColumns);
+  const StoredMatrix stored{DType::kBF16, kRows, kColumns, bytes.data()};
+  const PackedWeight packed = pack(*kernels, stored);
+  const Tensor x = data.tensor({1, kColumns});
+  Tensor out = Tensor::allocate(DType::kF32, {1, 1, kRows});
+  kernels->reserve(1, kColumns);
+  Stream stream;
+  const GroupStep whole{0, kColumns, 0, true};
+  kernels->linear(x, {&packed.weight, 1}, {&whole, 1}, out, stream);
+  for (int64_t row = 0; row < kRows; ++row) {
+    std::vector<float> weights(kColumns);
+    stored.dequantise(row, {0, kColumns}, weights.data());
+    float sum = 0;
+    for (int64_t k = 0; k < kColumns; k += 2) {
+      for (const int64_t column : {k + 1, k}) {
+        if (column < kColumns) {
+          sum = std::fma(weights[static_cast<std::size_t>(column)], bf16_to_f32(f32_to_bf16(x.data<float>()[column])),
+                         sum);
+        }
+      }
+    }
+    EXPECT_EQ(out.data<float>()[row], sum) << row;
+  }
+}
+
+TEST(CpuBackend, ActivationsThatAreNotFiniteReachTheProductsOfBf16) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  const auto kernels = make_kernels({.name = "cpu"});
+  const std::vector<std::byte> bytes(static_cast<std::size_t>(bytes_of(DType::kBF16, 16 * 16)), std::byte{0x3F});
+  const PackedWeight packed = pack(*kernels, {DType::kBF16, 16, 16, bytes.data()});
+  kernels->reserve(1, 16);
+  Stream stream;
+  const GroupStep whole{0, 16, 0, true};
+  for (const float value : {kInfinity, -kInfinity, std::numeric_limits<float>::quiet_NaN(), 3.4e38F}) {
+    Tensor x = Tensor::allocate(DType::kF32, {1, 16});
+    x.data<float>()[3] = value;
+    Tensor out = Tensor::allocate(DType::kF32, {1, 1, 16});
+    kernels->linear(x, {&packed.weight, 1}, {&whole, 1}, out, stream);
+    EXPECT_EQ(std::isnan(out.data<float>()[0]), std::isnan(value));
+    EXPECT_EQ(std::isinf(out.data<float>()[0]), !std::isnan(value)) << "3.4e38 rounds to infinity";
   }
 }
 

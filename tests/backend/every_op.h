@@ -90,11 +90,19 @@ class EveryOp {
     outcomes_.push_back(std::move(outcome));
   }
 
+  // Of BF16 weights an even number of columns.
+  int64_t group_of(DType dtype) const {
+    if (is_block_quantised(dtype)) {
+      return sizes_.group;
+    }
+    return dtype == DType::kBF16 ? sizes_.plain_group + sizes_.plain_group % 2 : sizes_.plain_group;
+  }
+
   // A fused matrix of three parts, one of them empty, as for the heads of a rank that has no keys.
   void linear(DType dtype) {
     const bool plain = !is_block_quantised(dtype);
     const int64_t columns = plain ? sizes_.plain_columns : sizes_.columns;
-    const int64_t group = plain ? sizes_.plain_group : sizes_.group;
+    const int64_t group = group_of(dtype);
     const auto groups = static_cast<int32_t>((columns + group - 1) / group);
     const std::vector<GroupStep> steps = ReductionTree(groups, {0, groups}).steps(0, group, columns);
     std::vector<PackedWeight> packed;
@@ -106,8 +114,7 @@ class EveryOp {
       packed.push_back(pack(kernels_, {dtype, rows, columns, stored.data(), skip}));
       parts.push_back(packed.back().weight);
     }
-    const Tensor x =
-        to_device(plain ? data_.tensor({sizes_.tokens, columns}) : data_.rounded_tensor({sizes_.tokens, columns}));
+    const Tensor x = to_device(data_.rounded_tensor(dtype, {sizes_.tokens, columns}));
     Tensor nodes = output({1, sizes_.tokens, sizes_.outputs + 20});
     kernels_.linear(x, parts, steps, nodes, stream_);
     keep("linear " + std::string(name(dtype)), nodes, plain || exact_ ? 1e-5 : kQuantisedTolerance);
@@ -116,7 +123,7 @@ class EveryOp {
   void gated(DType dtype) {
     const bool plain = !is_block_quantised(dtype);
     const int64_t columns = plain ? sizes_.plain_columns : sizes_.columns;
-    const int64_t group = plain ? sizes_.plain_group : sizes_.group;
+    const int64_t group = group_of(dtype);
     const auto groups = static_cast<int32_t>((columns + group - 1) / group);
     const std::vector<GroupStep> steps = ReductionTree(groups, {0, groups}).steps(0, group, columns);
     const std::vector<std::byte> gate = fused_data_.stored(dtype, sizes_.outputs, columns);
@@ -124,8 +131,7 @@ class EveryOp {
     const PackedWeight packed[] = {pack(kernels_, {dtype, sizes_.outputs, columns, gate.data()}),
                                    pack(kernels_, {dtype, sizes_.outputs, columns, up.data()})};
     const Weight parts[] = {packed[0].weight, packed[1].weight};
-    const Tensor x = to_device(plain ? fused_data_.tensor({sizes_.tokens, columns})
-                                     : fused_data_.rounded_tensor({sizes_.tokens, columns}));
+    const Tensor x = to_device(fused_data_.rounded_tensor(dtype, {sizes_.tokens, columns}));
     Tensor room = output({sizes_.tokens, 2 * sizes_.outputs});
     Tensor y = output({sizes_.tokens, sizes_.outputs});
     kernels_.linear_silu_mul(x, parts, steps, room, y, {}, stream_);

@@ -114,7 +114,7 @@ TEST_P(LinearInvarianceTest, NumberOfTokens) {
   for_each_case([&](const Case&, const Tensor& x, const StoredMatrix&, const Tensor& whole, const PackedWeight& packed,
                     const std::vector<GroupStep>& steps) {
     for (const int64_t chunk :
-         GetParam().slow ? std::vector<int64_t>{1, 3, 9} : std::vector<int64_t>{1, 2, 3, 4, 5, 9}) {
+         GetParam().slow ? std::vector<int64_t>{1, 3, 9} : std::vector<int64_t>{1, 2, 3, 4, 5, 9, 12}) {
       for (int64_t begin = 0; begin < kTokens; begin += chunk) {
         const int64_t end = std::min(kTokens, begin + chunk);
         const Tensor part = linear(x.slice(begin, end), {&packed.weight, 1}, steps);

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "core/half.h"
 #include "engine/backend/kernels.h"
 #include "engine/weights/blocks.h"
 #include "engine/weights/quants.h"
@@ -144,10 +145,16 @@ class RandomData {
     return bytes;
   }
 
-  /// Activations that are whole multiples of a scale for each 32 columns, as products with quantised weights round
-  /// them.
-  Tensor rounded_tensor(const Shape& shape) {
+  /// Activations as products with weights of `dtype` may round them: whole multiples of a scale for each 32 columns, or
+  /// bf16.
+  Tensor rounded_tensor(DType dtype, const Shape& shape) {
     Tensor x = tensor(shape);
+    if (dtype == DType::kBF16) {
+      for (float& value : x.values<float>()) value = bf16_to_f32(f32_to_bf16(value));
+    }
+    if (!is_block_quantised(dtype)) {
+      return x;
+    }
     for (int64_t row = 0; row < shape[0]; ++row) {
       for (int64_t k = 0; k + 32 <= shape[1]; k += 32) {
         float* block = x.data<float>() + row * shape[1] + k;

@@ -6,8 +6,8 @@
 #include "engine/backend/cpu/cpu_attention.h"
 #include "engine/backend/cpu/cpu_roofline.h"
 #include "engine/backend/cpu/isa.h"
+#include "engine/backend/cpu/narrow_rows.h"
 #include "engine/backend/cpu/packed_layout.h"
-#include "engine/backend/cpu/quantised_rows.h"
 #include "engine/weights/blocks.h"
 
 namespace longship {
@@ -19,7 +19,8 @@ using cpu::Isa;
 using cpu::Layout;
 using cpu::LinearPart;
 using cpu::LinearTask;
-using cpu::QuantisedRows;
+using cpu::NarrowForms;
+using cpu::NarrowRows;
 
 static_assert(cpu::kChunkKeys == kPageTokens && cpu::kMaxHeadDim >= kMaxHeadDim);
 
@@ -77,7 +78,7 @@ class CpuKernels : public Kernels {
 
   std::string_view name() const override { return name_; }
 
-  std::string_view packing() const override { return exact_ ? "cpu exact 1" : "cpu 1"; }
+  std::string_view packing() const override { return exact_ ? "cpu exact 1" : "cpu 2"; }
 
   int64_t packed_bytes(DType dtype, int64_t rows, int64_t columns) const override {
     return cpu::row_blocks(rows) * cpu::row_block_bytes(layout(dtype), columns);
@@ -88,7 +89,7 @@ class CpuKernels : public Kernels {
   }
 
   int64_t scratch_bytes(int64_t max_rows, int64_t max_columns) const override {
-    return (exact_ ? 0 : 2 * QuantisedRows::bytes(max_rows, max_columns) + room_bytes(max_columns)) + partial_bytes();
+    return (exact_ ? 0 : 2 * input_.bytes(max_rows, max_columns) + room_bytes(max_columns)) + partial_bytes();
   }
 
   void reserve(int64_t max_rows, int64_t max_columns) override {
@@ -200,14 +201,27 @@ class CpuKernels : public Kernels {
   }
 
   Roofline measure_roofline(DType dtype) override {
-    return cpu::measure_roofline(isa_, pool_, cpu::is_quantised(layout(dtype)));
+    const NarrowForms forms = forms_of(layout(dtype));
+    return cpu::measure_roofline(isa_, pool_,
+                                 forms.int8    ? isa_.multiply_int8
+                                 : forms.pairs ? isa_.multiply_pairs
+                                               : isa_.multiply_f32);
   }
 
  private:
   Layout layout(DType dtype) const { return cpu::layout_of(dtype, exact_); }
 
-  bool any_quantised(std::span<const Weight> weights) const {
-    return std::ranges::any_of(weights, [&](const Weight& weight) { return cpu::is_quantised(layout(weight.dtype)); });
+  /// The forms of activations that products with `weights` take.
+  NarrowForms forms_of(std::span<const Weight> weights) const {
+    NarrowForms all;
+    for (const Weight& weight : weights) {
+      const NarrowForms forms = forms_of(layout(weight.dtype));
+      all = {.int8 = all.int8 || forms.int8, .pairs = all.pairs || forms.pairs};
+    }
+    return all;
+  }
+  static NarrowForms forms_of(Layout layout) {
+    return {.int8 = cpu::is_quantised(layout), .pairs = layout == Layout::kBF16Pairs};
   }
 
   int64_t partial_bytes() const { return Tensor::aligned_bytes(cpu::AttentionPlan::scratch_bytes(pool_.threads())); }
@@ -260,10 +274,13 @@ class CpuKernels : public Kernels {
     LinearTask task;
     std::span<const Weight> parts;
     const Tensor& y;
-    bool quantised;  ///< Whether y is, too.
+    bool narrowed;  ///< Whether y is, too.
   };
 
-  void quantise_input(const Tensor& x);
+  void narrow_input(const Tensor& x, NarrowForms forms);
+  void run_linear(const LinearTask& task, const LinearPart& part, int64_t begin, int64_t end) const {
+    (part.layout == Layout::kBF16Pairs ? isa_.linear_pairs : isa_.linear)(task, part, begin, end);
+  }
   void run_strip(const GateUp& work, Range tokens, Range blocks, float* room);
   LinearTask input_task(const Tensor& x, std::span<const Weight> parts, std::span<const GroupStep> steps);
 
@@ -271,20 +288,20 @@ class CpuKernels : public Kernels {
   std::string name_;
   bool exact_;
   ThreadPool pool_;
-  QuantisedRows input_;   // of the linear in the works
-  QuantisedRows output_;  // of the operation before, for the next linear
+  NarrowRows input_{isa_};   // of the linear in the works
+  NarrowRows output_{isa_};  // of the operation before, for the next linear
   std::vector<LinearPart> parts_;
   cpu::AttentionPlan attention_plan_;
   Tensor partials_;  // of attention
   Tensor rooms_;     // one for each thread, for unpacked weights
 };
 
-void CpuKernels::quantise_input(const Tensor& x) {
-  if (output_.complete(x)) {
+void CpuKernels::narrow_input(const Tensor& x, NarrowForms forms) {
+  if (output_.complete(x, forms)) {
     std::swap(input_, output_);
   } else {
-    input_.begin(x);
-    for_rows(x.dim(0), x.dim(1), [&](int64_t row) { input_.quantise(isa_, row_of(x, row), row, {0, x.dim(1)}); });
+    input_.begin(x, forms);
+    for_rows(x.dim(0), x.dim(1), [&](int64_t row) { input_.narrow(row_of(x, row), row, {0, x.dim(1)}); });
   }
 }
 
@@ -293,6 +310,7 @@ LinearTask CpuKernels::input_task(const Tensor& x, std::span<const Weight> parts
   LinearTask task{.x = x.data<float>(),
                   .quants = nullptr,
                   .blocks = nullptr,
+                  .pairs = nullptr,
                   .tokens = x.dim(0),
                   .columns = x.dim(1),
                   .steps = steps.data(),
@@ -301,10 +319,12 @@ LinearTask CpuKernels::input_task(const Tensor& x, std::span<const Weight> parts
                   .outputs = 0,
                   .room = nullptr,
                   .room_bytes = 0};
-  if (any_quantised(parts)) {
-    quantise_input(x);
-    task.quants = input_.quants(0);
-    task.blocks = input_.blocks(0);
+  if (const NarrowForms forms = forms_of(parts); forms.any()) {
+    LONGSHIP_CHECK(
+        !forms.pairs || std::ranges::all_of(steps, [](const GroupStep& step) { return step.begin % 2 == 0; }),
+        "a group that begins inside a pair of columns");
+    narrow_input(x, forms);
+    input_.set_activations(0, task);
   }
   output_.forget();
   return task;
@@ -335,7 +355,7 @@ void CpuKernels::linear(const Tensor& x, std::span<const Weight> parts, std::spa
       const int64_t from = std::clamp<int64_t>(begin - first, 0, count);
       const int64_t to = std::clamp<int64_t>(end - first, 0, count);
       if (from < to) {
-        isa_.linear(own_task, part, from, to);
+        run_linear(own_task, part, from, to);
       }
       first += count;
     }
@@ -344,11 +364,11 @@ void CpuKernels::linear(const Tensor& x, std::span<const Weight> parts, std::spa
 
 void CpuKernels::add_norm(const Tensor& x, Range rows, const AddNorm& then, std::span<const Weight> readers, Stream&) {
   const int64_t width = x.dim(1);
-  const bool quantised = any_quantised(readers);
-  if (!quantised) {
+  const NarrowForms forms = forms_of(readers);
+  if (!forms.any()) {
     output_.forget();
   } else if (rows.begin == 0) {
-    output_.begin(then.normed);
+    output_.begin(then.normed, forms);
   }
   const float* bias = then.bias.empty() ? nullptr : then.bias.data<float>();
   for_rows(rows.size(), width, [&](int64_t i) {
@@ -361,8 +381,8 @@ void CpuKernels::add_norm(const Tensor& x, Range rows, const AddNorm& then, std:
       isa_.add(row_of(x, row), bias, hidden, width, hidden);
       isa_.layer_norm(hidden, then.gain.data<float>(), then.norm_bias.data<float>(), then.eps, width, normed);
     }
-    if (quantised) {
-      output_.quantise(isa_, normed, row, {0, width});
+    if (forms.any()) {
+      output_.narrow(normed, row, {0, width});
     }
   });
 }
@@ -372,9 +392,8 @@ void CpuKernels::run_strip(const GateUp& work, Range tokens, Range blocks, float
   const int64_t width = std::min(work.y.dim(1), blocks.end * cpu::kLanes) - first;
   LinearTask task = with_room(work.task);
   task.x += tokens.begin * task.columns;
-  if (task.quants != nullptr) {
-    task.quants = input_.quants(tokens.begin);
-    task.blocks = input_.blocks(tokens.begin);
+  if (task.quants != nullptr || task.pairs != nullptr) {
+    input_.set_activations(tokens.begin, task);
   }
   task.tokens = tokens.size();
   task.nodes = room;
@@ -382,16 +401,16 @@ void CpuKernels::run_strip(const GateUp& work, Range tokens, Range blocks, float
   int64_t output = 0;
   for (const Weight& weight : work.parts) {
     const int64_t bytes = cpu::row_block_bytes(layout(weight.dtype), task.columns);
-    isa_.linear(task, {weight.data + blocks.begin * bytes, bytes, width, output, layout(weight.dtype)}, 0,
-                blocks.size());
+    run_linear(task, {weight.data + blocks.begin * bytes, bytes, width, output, layout(weight.dtype)}, 0,
+               blocks.size());
     output += width;
   }
   for (int64_t t = 0; t < tokens.size(); ++t) {
     const float* gate = room + t * 2 * width;
     float* y = row_of(work.y, tokens.begin + t);
     isa_.silu_mul(gate, gate + width, width, y + first);
-    if (work.quantised) {
-      output_.quantise(isa_, y, tokens.begin + t, {first, first + width});
+    if (work.narrowed) {
+      output_.narrow(y, tokens.begin + t, {first, first + width});
     }
   }
 }
@@ -399,9 +418,10 @@ void CpuKernels::run_strip(const GateUp& work, Range tokens, Range blocks, float
 // Strips of gate and up, so small that what stands between product and SiLU stays in the cache.
 void CpuKernels::linear_silu_mul(const Tensor& x, std::span<const Weight> parts, std::span<const GroupStep> steps,
                                  Tensor& gate_up, Tensor& y, std::span<const Weight> readers, Stream&) {
-  const GateUp work{input_task(x, parts, steps), parts, y, any_quantised(readers)};
-  if (work.quantised) {
-    output_.begin(y);
+  const NarrowForms forms = forms_of(readers);
+  const GateUp work{input_task(x, parts, steps), parts, y, forms.any()};
+  if (work.narrowed) {
+    output_.begin(y, forms);
   }
   const int64_t tokens = x.dim(0);
   const int64_t strip_tokens = std::min(tokens, kStripTokens);

@@ -6,8 +6,11 @@
 
 namespace longship::cpu {
 
+/// See Isa::multiply_int8.
+using MultiplyFunction = int64_t (*)(int64_t rounds);
+
 /// What the threads of `pool` reach together: memory read straight on from a buffer larger than the caches, and
-/// multiply-adds, of int8 values or of f32 values. The best of several tries of some milliseconds each.
-Roofline measure_roofline(const Isa& isa, ThreadPool& pool, bool int8);
+/// multiply-adds by `multiply`. The best of several tries.
+Roofline measure_roofline(const Isa& isa, ThreadPool& pool, MultiplyFunction multiply);
 
 }  // namespace longship::cpu

@@ -32,6 +32,10 @@ bool has_avx512() {
          __builtin_cpu_supports("avx512vnni");
 }
 
+bool has_avx512_bf16() {
+  return has_avx512() && __builtin_cpu_supports("avx512bf16") && bf16_products_are_two_fma();
+}
+
 }  // namespace
 
 const Isa& choose_isa() {
@@ -40,16 +44,25 @@ const Isa& choose_isa() {
   if (!has_avx2()) {
     throw Error(ErrorKind::kUsage, "this CPU has no AVX2, which the cpu backend needs", "Use --backend reference.");
   }
-  if (name == "avx2" || (name.empty() && !has_avx512())) {
-    return avx2_isa();
+  struct Choice {
+    std::string_view name;
+    bool (*available)();
+    const Isa& (*isa)();
+  };
+  constexpr Choice kBestFirst[] = {{"avx512_bf16", has_avx512_bf16, avx512_bf16_isa},
+                                   {"avx512", has_avx512, avx512_isa},
+                                   {"avx2", has_avx2, avx2_isa}};
+  for (const Choice& choice : kBestFirst) {
+    if (name.empty() ? choice.available() : name == choice.name) {
+      if (!choice.available()) {
+        throw Error(ErrorKind::kUsage, "LONGSHIP_ISA asks for " + name + ", which this CPU has not",
+                    "Set it to avx2, or unset it.");
+      }
+      return choice.isa();
+    }
   }
-  if (!name.empty() && name != "avx512") {
-    throw Error(ErrorKind::kUsage, "LONGSHIP_ISA is \"" + name + "\"", "Set it to avx2 or avx512, or unset it.");
-  }
-  if (!has_avx512()) {
-    throw Error(ErrorKind::kUsage, "LONGSHIP_ISA asks for avx512, which this CPU has not", "Set it to avx2.");
-  }
-  return avx512_isa();
+  throw Error(ErrorKind::kUsage, "LONGSHIP_ISA is \"" + name + "\"",
+              "Set it to avx2, avx512 or avx512_bf16, or unset it.");
 }
 
 void flush_denormals() {

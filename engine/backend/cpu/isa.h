@@ -30,6 +30,7 @@ inline constexpr int64_t kMaxQueries = 6;
 
 /// How a weight is packed: row blocks of kLanes rows; of each the columns in order, so that memory is read straight on.
 /// kF32, kF16, kBF16: for each column the 16 rows' values.
+/// kBF16Pairs: for each pair of columns, the last filled up with zeros, the 16 rows' pairs.
 /// The others hold unsigned integers and f16 scales for blocks of 32 columns (see BlockShape): for each run of blocks
 /// 64 bytes of scales, [blocks x scales of a block][16 rows], then the integers of each block, [steps][16 rows] words
 /// of 4 bytes. Bytes: step s has columns 4 s to 4 s + 3. Nibbles: the low ones of step s are columns 4 s to 4 s + 3,
@@ -40,6 +41,7 @@ enum class Layout : uint8_t {
   kF32,
   kF16,
   kBF16,
+  kBF16Pairs,  ///< For activations rounded to bf16, too.
   kByte,       ///< Q8_0, IQ4_NL: bytes offset by 128.
   kNibble,     ///< Q4_0: offset by 8.
   kNibbleMin,  ///< Q4_1, Q4_K: with a minimum.
@@ -99,10 +101,16 @@ constexpr int64_t unpack_room_bytes(int64_t columns) {
   return 2 * kLanes * columns < kMost ? 2 * kLanes * columns : kMost;
 }
 
+/// Of columns that a product adds two by two; the last may lack its second.
+constexpr int64_t pairs_of(int64_t columns) {
+  return (columns + 1) / 2;
+}
+
 struct LinearTask {
   const float* x;                 ///< [tokens, columns]
   const int8_t* quants;           ///< [tokens, columns], null if no part is quantised
   const ActivationBlock* blocks;  ///< [tokens, columns / 32]
+  const std::byte* pairs;         ///< [tokens, pairs_of(columns)] pairs, see Isa; null if no part is of kBF16Pairs
   int64_t tokens;
   int64_t columns;
   const GroupStep* steps;
@@ -121,10 +129,11 @@ struct LinearPart {
   Layout layout;
 };
 
-/// One row block of a matrix to pack, in the layout of its type: a block-quantised type with a layout of integers, or
-/// F32, F16 or BF16, then of 16 rows and whole blocks of 32 columns.
+/// One row block of a matrix to pack: a block-quantised type with the layout of integers that its type has, or F32, F16
+/// or BF16, then of 16 rows and whole blocks of 32 columns.
 struct PackTask {
   DType type;
+  Layout layout;
   const std::byte* rows[kLanes];  ///< Stored blocks of the first `row_count` rows.
   int row_count;
   int64_t block_bytes;
@@ -187,8 +196,13 @@ struct Isa {
   std::string_view name;
   void (*pack_row_block)(const PackTask& task, std::byte* row_block);
   void (*quantise)(const float* x, int64_t columns, int8_t* quants, ActivationBlock* blocks);
-  /// Row blocks [begin, end) of the part, all tokens.
+  /// Pairs of columns rounded to bf16, to the nearest, ties to even, as products with kBF16Pairs take them:
+  /// `pair_bytes` for two values. Where `columns` is odd, the last pair's second is zero.
+  void (*round_to_pairs)(const float* x, int64_t columns, std::byte* pairs);
+  int64_t pair_bytes;
+  /// Row blocks [begin, end) of the part, all tokens; linear_pairs: of a part of kBF16Pairs.
   void (*linear)(const LinearTask& task, const LinearPart& part, int64_t begin, int64_t end);
+  void (*linear_pairs)(const LinearTask& task, const LinearPart& part, int64_t begin, int64_t end);
   void (*attention)(const AttentionTask& task, const AttentionUnit& unit);
   /// The outputs of the queries of a split unit from its segments' partials, which have equal queries.
   void (*merge_segments)(const AttentionTask& task, const AttentionUnit* units, const SplitUnits& split);
@@ -204,13 +218,19 @@ struct Isa {
   void (*gelu_tanh)(const float* x, int64_t n, float* y);
   /// Reads a multiple of 1024 bytes; the result depends on all of them.
   int32_t (*read_bytes)(const std::byte* from, int64_t bytes);
-  /// Multiply-adds of int8 values, or of f32 values, on independent chains; returns the operations done.
+  /// Multiply-adds of int8 values, of f32 values or of pairs of bf16 values, on independent chains; returns the
+  /// operations done.
   int64_t (*multiply_int8)(int64_t rounds);
   int64_t (*multiply_f32)(int64_t rounds);
+  int64_t (*multiply_pairs)(int64_t rounds);
 };
 
 const Isa& avx2_isa();
 const Isa& avx512_isa();
+/// avx512_isa() with products of bf16 pairs in one instruction.
+const Isa& avx512_bf16_isa();
+/// Whether that instruction rounds on this machine as two multiply-adds do. Only where the machine has it.
+bool bf16_products_are_two_fma();
 
 /// The best instruction set of this machine, or the one that LONGSHIP_ISA names. Errors: kUsage if it is not there.
 const Isa& choose_isa();

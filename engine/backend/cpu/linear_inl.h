@@ -131,29 +131,8 @@ void run_rows(const cpu::LinearTask& task, const cpu::LinearPart& part, int64_t 
   }
 }
 
-inline void linear(const cpu::LinearTask& task, const cpu::LinearPart& part, int64_t begin, int64_t end) {
-  switch (part.layout) {
-    case cpu::Layout::kF32:
-      return run_rows<PlainFormat<cpu::Layout::kF32>>(task, part, begin, end);
-    case cpu::Layout::kF16:
-      return run_rows<PlainFormat<cpu::Layout::kF16>>(task, part, begin, end);
-    case cpu::Layout::kBF16:
-      return run_rows<PlainFormat<cpu::Layout::kBF16>>(task, part, begin, end);
-    case cpu::Layout::kByte:
-      return run_rows<BlockFormat<cpu::Layout::kByte>>(task, part, begin, end);
-    case cpu::Layout::kNibble:
-      return run_rows<BlockFormat<cpu::Layout::kNibble>>(task, part, begin, end);
-    case cpu::Layout::kNibbleMin:
-      return run_rows<BlockFormat<cpu::Layout::kNibbleMin>>(task, part, begin, end);
-    case cpu::Layout::kNibbleFp4:
-      return run_rows<BlockFormat<cpu::Layout::kNibbleFp4>>(task, part, begin, end);
-    case cpu::Layout::kFive:
-      return run_rows<BlockFormat<cpu::Layout::kFive>>(task, part, begin, end);
-    case cpu::Layout::kFiveMin:
-      return run_rows<BlockFormat<cpu::Layout::kFiveMin>>(task, part, begin, end);
-    case cpu::Layout::kSix:
-      return run_rows<BlockFormat<cpu::Layout::kSix>>(task, part, begin, end);
-  }
+inline void linear_pairs(const cpu::LinearTask& task, const cpu::LinearPart& part, int64_t begin, int64_t end) {
+  run_rows<PairFormat>(task, part, begin, end);
 }
 
 }  // namespace longship::LONGSHIP_CPU_NAMESPACE

@@ -413,8 +413,8 @@ void pack_quants_as(const cpu::PackTask& task, std::byte* row_block) {
   }
 }
 
-/// Whole blocks of 32 columns of 16 rows whose values, of kBytes bytes, stay as they are.
-template <int kBytes>
+/// Whole blocks of 32 columns of 16 rows whose values, of kBytes bytes, stay as they are; kPairs: see kBF16Pairs.
+template <int kBytes, bool kPairs = false>
 void pack_values(const cpu::PackTask& task, std::byte* row_block) {
   for (int64_t k = 0; k < task.columns; k += 32 / kBytes, row_block += int64_t{32} * cpu::kLanes) {
     StoredBlocks blocks;
@@ -425,7 +425,7 @@ void pack_values(const cpu::PackTask& task, std::byte* row_block) {
     load_words(blocks, 0, words);
 #pragma GCC unroll 8
     for (int i = 0; i < 8; ++i) {
-      if constexpr (kBytes == 4) {
+      if constexpr (kBytes == 4 || kPairs) {
         store_bytes(row_block + i * int64_t{64}, words[i]);
       } else {
         store_words(row_block + i * int64_t{64}, words[i]);  // a word holds the values of two columns
@@ -462,8 +462,9 @@ inline void pack_row_block(const cpu::PackTask& task, std::byte* row_block) {
       return pack_quants_as<DType::kQ3_K, Layout::kSix, 8>(task, row_block);
     case DType::kF32:
       return pack_values<4>(task, row_block);
-    default:
-      return pack_values<2>(task, row_block);  // F16, BF16
+    default:  // F16, BF16
+      return task.layout == Layout::kBF16Pairs ? pack_values<2, true>(task, row_block)
+                                               : pack_values<2>(task, row_block);
   }
 }
 

@@ -30,15 +30,18 @@ void pack_plain(const StoredMatrix& stored, int64_t row, int64_t k, Layout layou
     std::transform(dequantised, dequantised + columns.size(), halves, f32_to_f16);
     values = reinterpret_cast<const std::byte*>(halves);
   }
-  std::byte* to = row_block + (k * kLanes + lane) * bytes;
+  const int64_t run = layout == Layout::kBF16Pairs ? 2 : 1;  // columns of a row that stand side by side
+  std::byte* to = row_block + (k * kLanes + lane * run) * bytes;
   for (int64_t i = 0; i < columns.size(); ++i) {
-    std::memcpy(to + i * kLanes * bytes, values + i * bytes, static_cast<std::size_t>(bytes));
+    std::memcpy(to + (i / run * run * kLanes + i % run) * bytes, values + i * bytes, static_cast<std::size_t>(bytes));
   }
 }
 
 // One row block whose values, or integers, stay as they are.
-void pack_whole(const StoredMatrix& stored, int64_t first_row, int row_count, const Isa& isa, std::byte* row_block) {
+void pack_whole(const StoredMatrix& stored, int64_t first_row, int row_count, Layout layout, const Isa& isa,
+                std::byte* row_block) {
   PackTask task{.type = stored.dtype,
+                .layout = layout,
                 .rows = {},
                 .row_count = row_count,
                 .block_bytes = info(stored.dtype).block_bytes,
@@ -55,10 +58,10 @@ void pack_row_block(const StoredMatrix& stored, int64_t first_row, Layout layout
   const auto rows = static_cast<int>(std::min(kLanes, stored.rows - first_row));
   const bool stays = !is_block_quantised(stored.dtype) && bytes_of(stored.dtype, 1) == plain_value_bytes(layout);
   if (is_quantised(layout) || (stays && rows == kLanes && stored.columns % kBlock == 0)) {
-    pack_whole(stored, first_row, rows, isa, row_block);
+    pack_whole(stored, first_row, rows, layout, isa, row_block);
     return;
   }
-  if (rows < kLanes) {
+  if (rows < kLanes || stored.columns % 2 != 0) {
     std::memset(row_block, 0, static_cast<std::size_t>(row_block_bytes(layout, stored.columns)));
   }
   for (int64_t k = 0; k < stored.columns; k += kBlock) {
@@ -80,7 +83,7 @@ Layout layout_of(DType dtype, bool exact) {
     case DType::kQ2_K:  // a minimum for each 16 columns, as no other type has
       return Layout::kF16;
     case DType::kBF16:
-      return Layout::kBF16;
+      return exact ? Layout::kBF16 : Layout::kBF16Pairs;
     case DType::kQ8_0:
     case DType::kIQ4_NL:
       return Layout::kByte;
@@ -113,7 +116,8 @@ int64_t row_block_bytes(Layout layout, int64_t columns) {
     const int64_t blocks = columns / kBlock;
     return (blocks + shape.blocks_per_run() - 1) / shape.blocks_per_run() * shape.run_bytes();
   }
-  return columns * kLanes * plain_value_bytes(layout);
+  const int64_t stored_columns = layout == Layout::kBF16Pairs ? 2 * pairs_of(columns) : columns;
+  return stored_columns * kLanes * plain_value_bytes(layout);
 }
 
 void pack_rows(const StoredMatrix& stored, int64_t first_row, Layout layout, std::byte* data, const Isa& isa,

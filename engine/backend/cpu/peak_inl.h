@@ -74,6 +74,31 @@ inline int64_t multiply_int8(int64_t rounds) {
   return rounds * kChains * cpu::kLanes * 4 * 2;
 }
 
+inline int64_t multiply_pairs(int64_t rounds) {
+  F32 sums[kChains];
+#pragma GCC unroll 24
+  for (int i = 0; i < kChains; ++i) {
+    sums[i] = zero();
+    hide(sums[i]);
+  }
+  alignas(64) std::byte zeros[64] = {};
+  PairPart weights = weight_part(zeros, 0);
+  PairPart values = activation_part(zeros, 0);
+  for (int64_t round = 0; round < rounds * kPairParts; ++round) {
+    hide(weights);
+    hide(values);
+#pragma GCC unroll 24
+    for (int i = 0; i < kChains; ++i) {
+      sums[i] = add_pairs(weights, values, sums[i]);
+    }
+  }
+#pragma GCC unroll 24
+  for (int i = 0; i < kChains; ++i) {
+    hide(sums[i]);
+  }
+  return rounds * kChains * cpu::kLanes * 4;
+}
+
 inline int64_t multiply_f32(int64_t rounds) {
   F32 sums[kChains];
 #pragma GCC unroll 24

@@ -1,4 +1,4 @@
-// Activations to int8.
+// Activations to int8, and their rounding to bf16.
 
 namespace longship::LONGSHIP_CPU_NAMESPACE {
 
@@ -21,6 +21,18 @@ inline void quantise(const float* x, int64_t columns, int8_t* quants, cpu::Activ
     const float scale = vanishes ? 0.0F : largest / 127.0F;
     *blocks = {scale, scale * static_cast<float>(sums[0] + sums[1]), {sums[0], sums[1]}};
   }
+}
+
+/// Each value rounded to bf16; the bits of that are the high half of the lane.
+inline F32 round_to_bf16(F32 x) {
+  constexpr auto kHighHalf = static_cast<int32_t>(0xFFFF0000U);
+  const I32 bits = as_bits(x);
+  const I32 last = bits_and(shift_right(bits, 16), broadcast_i32(1));
+  const I32 rounded = add(bits, add(last, broadcast_i32(0x7FFF)));
+  // What is not finite stays so: its last bits are cut off.
+  const F32 truncated = as_floats(bits_and(bits, broadcast_i32(kHighHalf)));
+  return select_less(abs(x), broadcast(__builtin_inff()), as_floats(bits_and(rounded, broadcast_i32(kHighHalf))),
+                     truncated);
 }
 
 }  // namespace longship::LONGSHIP_CPU_NAMESPACE

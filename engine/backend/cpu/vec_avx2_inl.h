@@ -172,6 +172,17 @@ inline I32 max(I32 a, I32 b) {
 inline I32 as_bits(F32 a) {
   return {_mm256_castps_si256(a.low), _mm256_castps_si256(a.high)};
 }
+inline F32 as_floats(I32 a) {
+  return {_mm256_castsi256_ps(a.low), _mm256_castsi256_ps(a.high)};
+}
+/// The bf16 values in the low, or in the high, 16 bits of the lanes.
+inline F32 even_halves(I32 a) {
+  return {_mm256_castsi256_ps(_mm256_slli_epi32(a.low, 16)), _mm256_castsi256_ps(_mm256_slli_epi32(a.high, 16))};
+}
+inline F32 odd_halves(I32 a) {
+  const __m256i mask = _mm256_set1_epi32(static_cast<int>(0xFFFF0000U));
+  return {_mm256_castsi256_ps(_mm256_and_si256(a.low, mask)), _mm256_castsi256_ps(_mm256_and_si256(a.high, mask))};
+}
 inline I32 round_to_i32(F32 a) {
   return {_mm256_cvtps_epi32(a.low), _mm256_cvtps_epi32(a.high)};
 }
@@ -238,7 +249,7 @@ inline Bytes look_up(const uint8_t (&table)[16], Bytes nibbles) {
   return {_mm256_shuffle_epi8(entries, nibbles.low), _mm256_shuffle_epi8(entries, nibbles.high)};
 }
 /// 4 bytes from memory in every lane.
-inline Bytes broadcast_bytes(const int8_t* from) {
+inline Bytes broadcast_bytes(const void* from) {
   int32_t word;
   __builtin_memcpy(&word, from, sizeof(word));
   return broadcast_i32(word);

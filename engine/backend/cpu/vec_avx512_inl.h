@@ -140,6 +140,16 @@ inline I32 max(I32 a, I32 b) {
 inline I32 as_bits(F32 a) {
   return _mm512_castps_si512(a);
 }
+inline F32 as_floats(I32 a) {
+  return _mm512_castsi512_ps(a);
+}
+/// The bf16 values in the low, or in the high, 16 bits of the lanes.
+inline F32 even_halves(I32 a) {
+  return _mm512_castsi512_ps(_mm512_slli_epi32(a, 16));
+}
+inline F32 odd_halves(I32 a) {
+  return _mm512_castsi512_ps(_mm512_and_si512(a, _mm512_set1_epi32(static_cast<int>(0xFFFF0000U))));
+}
 inline I32 round_to_i32(F32 a) {
   return _mm512_cvtps_epi32(a);
 }
@@ -193,7 +203,7 @@ inline Bytes look_up(const uint8_t (&table)[16], Bytes nibbles) {
   return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(entries), nibbles);
 }
 /// 4 bytes from memory in every lane.
-inline Bytes broadcast_bytes(const int8_t* from) {
+inline Bytes broadcast_bytes(const void* from) {
   int32_t word;
   __builtin_memcpy(&word, from, sizeof(word));
   return _mm512_set1_epi32(word);

@@ -40,6 +40,7 @@ TEST(HeadGroups, SpanWholeBlocksOnlyWhereWeightsAreBlocked) {
   EXPECT_EQ(heads_per_group(100, true), 8);
   EXPECT_EQ(heads_per_group(33, true), 32);
   EXPECT_EQ(heads_per_group(80, false), 1);
+  EXPECT_EQ(heads_per_group(33, false), 2);
 }
 
 TEST(VocabularyUnit, IsABlockUnlessThatLeavesARankWithout) {
