@@ -63,10 +63,12 @@ struct EngineEvent {
 
   RequestId request = 0;  ///< 0 for a report, stats and activity.
   Kind kind = Kind::kToken;
-  int32_t token = 0;                              ///< kToken; kFinished: the one of stop_ids that ended it, or -1.
-  float logprob = 0;                              ///< Of `token`, if asked for.
-  std::vector<TokenLogprob> top_logprobs;         ///< In its place, if asked for: the most probable first.
-  double queued_s = 0;                            ///< With a token: how long the request waited before it ran.
+  int32_t token = 0;                       ///< kToken; kFinished: the one of stop_ids that ended it, or -1.
+  float logprob = 0;                       ///< Of `token`, if asked for.
+  std::vector<TokenLogprob> top_logprobs;  ///< In its place, if asked for: the most probable first.
+  double queued_s = 0;                     ///< With a token: how long the request waited before it ran.
+  /// With a token of an engine of this process: when it was there, which may be long before somebody takes the event.
+  std::chrono::steady_clock::time_point made{};
   int64_t first_position = 0;                     ///< kLogits, kPromptLogprobs
   std::vector<float> logits;                      ///< kLogits: rows of V values from first_position on.
   std::vector<PositionLogprobs> prompt_logprobs;  ///< kPromptLogprobs: of the tokens from first_position on.

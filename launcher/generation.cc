@@ -35,8 +35,8 @@ class Stream {
         last_(started_) {}
 
   /// False once the request has no more use.
-  bool push(int32_t id) {
-    last_ = Clock::now();
+  bool push(int32_t id, Clock::time_point made) {
+    last_ = made;
     if (reply_.ids.empty()) {
       first_ = last_;
     }
@@ -129,7 +129,7 @@ Reply generate(Engine& engine, const std::shared_ptr<const Tokenizer>& tokenizer
   for (;;) {
     const EngineEvent event = next_event_of(engine, id);
     if (event.kind == EngineEvent::Kind::kToken && useful) {
-      useful = stream.push(event.token);
+      useful = stream.push(event.token, event.made);
       if (!useful) {
         engine.cancel(id);
       }

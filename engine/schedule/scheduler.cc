@@ -266,6 +266,7 @@ bool Scheduler::append(Sequence& sequence, const RowChoice& choice) {
   event.kind = EngineEvent::Kind::kToken;
   event.queued_s = sequence.queued_s.value_or(0);
   event.cached_tokens = sequence.cached;
+  event.made = std::chrono::steady_clock::now();
   event.token = choice.token;
   event.logprob = choice.logprob;
   event.top_logprobs = choice.top;

@@ -169,20 +169,20 @@ class RunBench {
 
     void note(const EngineEvent& event) {
       if (event.kind == EngineEvent::Kind::kToken) {
-        note_token(event.request);
+        note_token(event.request, event.made);
       } else if (event.kind == EngineEvent::Kind::kFinished && running.erase(event.request) != 0) {
         cached_tokens += event.cached_tokens;
       }
     }
-    void note_token(RequestId stream) {
+    void note_token(RequestId stream, Clock::time_point made) {
       if (!waiting.empty()) {
         waiting.erase(stream);
-        all_begun = Clock::now();
+        all_begun = made;
       } else if (rounds_left > 0 && running.size() == streams && ++of_round == streams) {
         of_round = 0;
         --rounds_left;
         tokens += static_cast<int64_t>(streams);
-        last_round = Clock::now();
+        last_round = made;
       }
     }
   };

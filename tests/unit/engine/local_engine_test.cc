@@ -216,6 +216,28 @@ TEST(LocalEngine, TellsWhatItHasComeToBeforeARequestEnds) {
   run_job(2, front_end);
 }
 
+// Who measures speed may come late for the events.
+TEST(LocalEngine, TokensTellWhenTheyWereMade) {
+  constexpr milliseconds kStep(5);
+  constexpr int kTokens = 10;
+  const auto front_end = [&](Engine& engine) {
+    engine.submit(request({1, 2, 3}, kTokens));
+    std::this_thread::sleep_for(kTokens * 4 * kStep);
+    std::vector<Clock::time_point> made;
+    for (const auto& [id, events] : events_of(engine, 1)) {
+      for (const EngineEvent& event : events) {
+        if (event.kind == EngineEvent::Kind::kToken) {
+          made.push_back(event.made);
+        }
+      }
+    }
+    ASSERT_EQ(made.size(), static_cast<std::size_t>(kTokens));
+    EXPECT_GE(made.back() - made.front(), (kTokens - 1) * kStep);
+    EXPECT_LE(made.back(), Clock::now());
+  };
+  run_job(1, front_end, kStep);
+}
+
 TEST(LocalEngine, ABadRequestIsRefusedByAnEvent) {
   run_job(1, [](Engine& engine) {
     engine.submit(request({}, 1));
