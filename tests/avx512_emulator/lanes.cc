@@ -55,10 +55,19 @@ __m128 scalar(float a) {
   return _mm_set_ss(a);
 }
 
-template <class Narrow, std::size_t kCount = 16>
-std::array<Narrow, kCount> narrowed(const Integers& a) {
-  std::array<Narrow, kCount> out;
-  for (std::size_t i = 0; i < kCount; ++i) {
+float flushed(float a) {
+  const auto bits = std::bit_cast<uint32_t>(a);
+  return std::bit_cast<float>((bits & 0x7F800000U) == 0 ? bits & 0x80000000U : bits);
+}
+
+__m128 bf16(uint16_t half) {
+  return scalar(flushed(std::bit_cast<float>(uint32_t{half} << 16U)));
+}
+
+template <class Narrow>
+std::array<Narrow, 16> narrowed(const Integers& a) {
+  std::array<Narrow, 16> out;
+  for (std::size_t i = 0; i < out.size(); ++i) {
     out[i] = static_cast<Narrow>(lanes<uint32_t>(a)[i]);
   }
   return out;
@@ -293,6 +302,20 @@ Integers dpbusd_epi32(Integers sum, Integers a, Integers b) {
   return vector<Integers>(out);
 }
 
+// Of each lane the odd products are added first, then the even ones. The mode for small numbers counts for nothing: it
+// always takes them as zero.
+Floats dpbf16_ps(Floats sum, Integers a, Integers b) {
+  Lanes<float> out = lanes<float>(sum);
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    for (const std::size_t half : {2 * i + 1, 2 * i}) {
+      const __m128 product =
+          _mm_fmadd_ss(bf16(lanes<uint16_t>(a)[half]), bf16(lanes<uint16_t>(b)[half]), scalar(flushed(out[i])));
+      out[i] = flushed(_mm_cvtss_f32(product));
+    }
+  }
+  return vector<Floats>(out);
+}
+
 Floats cvtph_ps(__m256i a) {
   const auto from = std::bit_cast<std::array<uint16_t, 16>>(a);
   Lanes<float> out;
@@ -341,6 +364,15 @@ __m128i cvtepi32_epi8(Integers a) {
 
 __m256i cvtepi32_epi16(Integers a) {
   return vector<__m256i>(narrowed<uint16_t>(a));
+}
+
+void mask_cvtepi32_storeu_epi16(void* to, __mmask16 mask, Integers a) {
+  const std::array<uint16_t, 16> from = narrowed<uint16_t>(a);
+  for (std::size_t i = 0; i < from.size(); ++i) {
+    if (is_set(mask, i)) {
+      std::memcpy(static_cast<uint16_t*>(to) + i, &from[i], sizeof(uint16_t));
+    }
+  }
 }
 
 Floats castsi512_ps(Integers a) {

@@ -58,6 +58,7 @@ Integers slli_epi16(Integers a, unsigned count);
 Integers srli_epi16(Integers a, unsigned count);
 Integers shuffle_epi8(Integers a, Integers order);
 Integers dpbusd_epi32(Integers sum, Integers a, Integers b);
+Floats dpbf16_ps(Floats sum, Integers a, Integers b);
 
 Floats cvtph_ps(__m256i a);
 __m256i cvtps_ph(Floats a, int rounding);
@@ -67,6 +68,7 @@ Integers cvtepi8_epi32(__m128i a);
 Integers cvtepu16_epi32(__m256i a);
 __m128i cvtepi32_epi8(Integers a);
 __m256i cvtepi32_epi16(Integers a);
+void mask_cvtepi32_storeu_epi16(void* to, __mmask16 mask, Integers a);
 Floats castsi512_ps(Integers a);
 Integers castps_si512(Floats a);
 __m256 castps512_ps256(Floats a);

@@ -1,10 +1,11 @@
 #pragma once
 
-// Gives the functions of lanes.h the names that vec_avx512_inl.h calls.
+// Gives the functions of lanes.h the names that the kernels call.
 #include "tests/avx512_emulator/lanes.h"
 
 #define __m512 longship::avx512::Floats
 #define __m512i longship::avx512::Integers
+#define __m512bh longship::avx512::Integers
 #undef _mm512_setzero_ps
 #define _mm512_setzero_ps longship::avx512::setzero_ps
 #undef _mm512_set1_ps
@@ -83,6 +84,8 @@
 #define _mm512_shuffle_epi8 longship::avx512::shuffle_epi8
 #undef _mm512_dpbusd_epi32
 #define _mm512_dpbusd_epi32 longship::avx512::dpbusd_epi32
+#undef _mm512_dpbf16_ps
+#define _mm512_dpbf16_ps longship::avx512::dpbf16_ps
 #undef _mm512_cvtph_ps
 #define _mm512_cvtph_ps longship::avx512::cvtph_ps
 #undef _mm512_cvtps_ph
@@ -99,6 +102,8 @@
 #define _mm512_cvtepi32_epi8 longship::avx512::cvtepi32_epi8
 #undef _mm512_cvtepi32_epi16
 #define _mm512_cvtepi32_epi16 longship::avx512::cvtepi32_epi16
+#undef _mm512_mask_cvtepi32_storeu_epi16
+#define _mm512_mask_cvtepi32_storeu_epi16 longship::avx512::mask_cvtepi32_storeu_epi16
 #undef _mm512_castsi512_ps
 #define _mm512_castsi512_ps longship::avx512::castsi512_ps
 #undef _mm512_castps_si512

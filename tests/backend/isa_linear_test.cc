@@ -1,4 +1,6 @@
 // Packing, and products with packed weights of every layout.
+#include <algorithm>
+#include <bit>
 #include <set>
 
 #include "engine/backend/cpu/packed_layout.h"
@@ -21,12 +23,22 @@ struct Packed {
 
 class IsaLinearTest : public IsaTest {
  protected:
-  Packed pack(const Isa& isa, const StoredMatrix& stored) {
-    const Layout layout = layout_of(stored.dtype, false);
+  Packed pack(const Isa& isa, const StoredMatrix& stored, bool exact = false) {
+    const Layout layout = layout_of(stored.dtype, exact);
     Packed packed{layout, stored.rows, stored.columns, {}};
     packed.data.resize(static_cast<std::size_t>(row_blocks(stored.rows) * row_block_bytes(layout, stored.columns)));
     pack_rows(stored, 0, layout, packed.data.data(), isa, pool_);
     return packed;
+  }
+
+  static std::vector<std::byte> round_to_pairs(const Isa& isa, const std::vector<float>& x, int64_t rows,
+                                               int64_t columns) {
+    const int64_t bytes = pairs_of(columns) * isa.pair_bytes;
+    std::vector<std::byte> pairs(static_cast<std::size_t>(rows * bytes + kSpare), kUntouchedByte);
+    for (int64_t row = 0; row < rows; ++row) {
+      isa.round_to_pairs(x.data() + row * columns, columns, pairs.data() + row * bytes);
+    }
+    return pairs;
   }
 
   /// The nodes of products of `tokens` tokens with all row blocks, or with those of [begin, end).
@@ -41,15 +53,26 @@ class IsaLinearTest : public IsaTest {
                         activations.data() + t * columns / kBlock);
       }
     }
+    const auto pairs = round_to_pairs(isa, x, tokens, columns);
     const auto groups = static_cast<int32_t>((columns + kGroup - 1) / kGroup);
     const std::vector<GroupStep> steps = ReductionTree(groups, {0, groups}).steps(0, kGroup, columns);
     std::vector<std::byte> room(static_cast<std::size_t>(with_room ? unpack_room_bytes(columns) : 0));
     const int64_t outputs = kBefore + packed.rows + kBehind;
     std::vector<float> nodes = untouched(tokens * outputs);
-    const LinearTask task{x.data(), quants.data(), activations.data(), tokens,
-                          columns,  steps.data(),  std::ssize(steps),  nodes.data(),
-                          outputs,  room.data(),   std::ssize(room)};
-    isa.linear(task, packed.part(kBefore), blocks.begin, blocks.end);
+    const LinearTask task{.x = x.data(),
+                          .quants = quants.data(),
+                          .blocks = activations.data(),
+                          .pairs = pairs.data(),
+                          .tokens = tokens,
+                          .columns = columns,
+                          .steps = steps.data(),
+                          .step_count = std::ssize(steps),
+                          .nodes = nodes.data(),
+                          .outputs = outputs,
+                          .room = room.data(),
+                          .room_bytes = std::ssize(room)};
+    (packed.layout == Layout::kBF16Pairs ? isa.linear_pairs : isa.linear)(task, packed.part(kBefore), blocks.begin,
+                                                                          blocks.end);
     return nodes;
   }
 
@@ -75,6 +98,8 @@ class IsaLinearTest : public IsaTest {
   }
 
   static constexpr int64_t kGroup = 64;
+  static constexpr std::size_t kSpare = 16;
+  static constexpr std::byte kUntouchedByte{0x5A};
   static constexpr int64_t kBefore = 3;
   static constexpr int64_t kBehind = 5;
   RandomData data_{3};
@@ -83,8 +108,17 @@ class IsaLinearTest : public IsaTest {
 
 INSTANTIATE_TEST_SUITE_P(Isas, IsaLinearTest, testing::ValuesIn(kOtherIsas), [](const auto& i) { return i.param; });
 
-TEST_P(IsaLinearTest, Packs) {
+// BF16 weights are packed in another way where activations stay as they are.
+std::vector<std::pair<DType, bool>> types_and_exactness() {
+  std::vector<std::pair<DType, bool>> all = {{DType::kBF16, true}};
   for (const DType dtype : kWeightTypes) {
+    all.emplace_back(dtype, false);
+  }
+  return all;
+}
+
+TEST_P(IsaLinearTest, Packs) {
+  for (const auto& [dtype, exact] : types_and_exactness()) {
     for (int run = 0; run < 6; ++run) {
       const int64_t rows = run == 0 ? 32 : between(1, 40);
       const int64_t columns = 32 * between(1, 12);
@@ -95,27 +129,64 @@ TEST_P(IsaLinearTest, Packs) {
         set_scales_out_of_range(dtype, stored);
       }
       const StoredMatrix matrix{dtype, rows, columns, stored.data(), skip, bytes_of_blocks(dtype, whole)};
-      ASSERT_EQ(pack(other(), matrix).data, pack(avx2(), matrix).data)
+      ASSERT_EQ(pack(other(), matrix, exact).data, pack(avx2(), matrix, exact).data)
           << name(dtype) << ", " << rows << " x " << columns << ", skipped " << skip;
     }
   }
 }
 
+// Each instruction set has a form of its own for pairs: both as floats.
+TEST_P(IsaLinearTest, RoundsToPairs) {
+  const auto values = [](const Isa& isa, const std::vector<std::byte>& pairs) {
+    const std::size_t bytes = static_cast<std::size_t>(isa.pair_bytes) / 2;
+    std::vector<float> all;
+    for (std::size_t at = 0; at + kSpare < pairs.size(); at += bytes) {
+      uint32_t bits = 0;  // bf16 is the high half of a float
+      std::memcpy(reinterpret_cast<std::byte*>(&bits) + sizeof(bits) - bytes, &pairs[at], bytes);
+      all.push_back(std::bit_cast<float>(bits));
+    }
+    EXPECT_EQ(std::count(pairs.end() - kSpare, pairs.end(), kUntouchedByte), kSpare) << "wrote behind the end";
+    return all;
+  };
+  for (int64_t columns = 1; columns < 70; ++columns) {
+    const std::vector<float> x = any(columns);
+    expect_same(values(other(), round_to_pairs(other(), x, 1, columns)),
+                values(avx2(), round_to_pairs(avx2(), x, 1, columns)), std::to_string(columns) + " columns");
+  }
+}
+
 TEST_P(IsaLinearTest, Multiplies) {
-  std::set<Layout> seen;
-  for (const DType dtype : kWeightTypes) {
-    if (!seen.insert(layout_of(dtype, false)).second && dtype != DType::kIQ4_NL) {
+  std::set<std::pair<Layout, bool>> seen;
+  for (const auto& [dtype, exact] : types_and_exactness()) {
+    if (!seen.insert({layout_of(dtype, exact), dtype == DType::kIQ4_NL}).second) {
       continue;
     }
     SCOPED_TRACE(name(dtype));
-    const bool plain = !is_quantised(layout_of(dtype, false));
+    const bool plain = !is_quantised(layout_of(dtype, exact));
     for (const int64_t tokens : {1, 2, 3, 4, 5, 6, 7, 9, 15, 16, 21, 64, 130}) {
       const int64_t rows = tokens > 20 ? 37 : between(1, 100);
       const int64_t columns = plain ? between(1, 130) : 32 * between(1, 5);
       const std::vector<std::byte> stored = data_.stored(dtype, rows, columns);
-      const Packed packed = pack(avx2(), {dtype, rows, columns, stored.data()});
+      const Packed packed = pack(avx2(), {dtype, rows, columns, stored.data()}, exact);
       ASSERT_NO_FATAL_FAILURE(compare(packed, tokens, tokens % 2 == 0));
     }
+  }
+}
+
+// Small numbers count as zero, whatever the instruction thinks of the thread's mode.
+TEST_P(IsaLinearTest, MultipliesNumbersOfEverySizeByPairs) {
+  const std::vector<float> weights = any(21 * 96);
+  std::vector<std::byte> stored;
+  for (const float& weight : weights) {
+    const auto* value = reinterpret_cast<const std::byte*>(&weight);
+    stored.insert(stored.end(), value + 2, value + 4);
+  }
+  const Packed packed = pack(avx2(), {DType::kBF16, 21, 96, stored.data()});
+  for (const int64_t tokens : {1, 3, 30}) {
+    std::vector<float> x = any(tokens * 96, true);
+    for (float& value : x) value *= 1e-20F;
+    expect_same(multiply(other(), packed, x, tokens, {0, 2}, false), multiply(avx2(), packed, x, tokens, {0, 2}, false),
+                std::to_string(tokens) + " tokens");
   }
 }
 

@@ -122,7 +122,7 @@ TEST_P(IsaRowsTest, BytesRead) {
 
 // They count by themselves how much they do at once.
 TEST_P(IsaRowsTest, MultiplyAddsOfTheRoofline) {
-  for (const auto multiply : {other().multiply_int8, other().multiply_f32}) {
+  for (const auto multiply : {other().multiply_int8, other().multiply_f32, other().multiply_pairs}) {
     EXPECT_GT(multiply(1), 0);
     EXPECT_EQ(multiply(5), 5 * multiply(1));
   }

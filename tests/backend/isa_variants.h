@@ -17,12 +17,15 @@
 namespace longship::cpu {
 
 /// Instruction sets that are compared with avx2_isa(), function by function.
-inline constexpr const char* kOtherIsas[] = {"avx512_emulated", "avx512"};
+inline constexpr const char* kOtherIsas[] = {"avx512_emulated", "avx512_bf16_emulated", "avx512", "avx512_bf16"};
 
 /// Null where this CPU lacks it.
 inline const Isa* other_isa(const std::string& name) {
   if (name == "avx512_emulated") {
     return &emulated_avx512_isa();
+  }
+  if (name == "avx512_bf16_emulated") {
+    return &emulated_avx512_bf16_isa();
   }
   const char* before = std::getenv("LONGSHIP_ISA");
   const std::string kept = before == nullptr ? "" : before;
@@ -98,9 +101,6 @@ class IsaTest : public testing::TestWithParam<const char*> {
     for (std::byte& value : values) value = static_cast<std::byte>(between(0, 255));
     return values;
   }
-
-  /// f16 numbers that are neither huge nor infinite.
-  uint16_t half() { return static_cast<uint16_t>((between(0, 1) << 15) | (between(8, 17) << 10) | between(0, 1023)); }
 
  private:
   const Isa* other_ = nullptr;
