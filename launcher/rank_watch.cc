@@ -74,17 +74,19 @@ void RankWatch::meet(Transport& transport) {
   const std::lock_guard lock(mutex_);
   const float here = facts.hosts[static_cast<std::size_t>(transport.rank())];
   const auto first = static_cast<int>(std::ranges::find(facts.hosts, here) - facts.hosts.begin());
-  const bool watches_all = first == transport.rank();
+  watches_all_ = first == transport.rank();
   for (int rank = 0; rank < transport.size(); ++rank) {
     const int process = facts.processes[static_cast<std::size_t>(rank)];
     const bool other = rank != transport.rank() && facts.hosts[static_cast<std::size_t>(rank)] == here;
     const int descriptor =
-        other && (watches_all || rank == first) ? static_cast<int>(syscall(SYS_pidfd_open, process, 0)) : -1;
+        other && (watches_all_ || rank == first) ? static_cast<int>(syscall(SYS_pidfd_open, process, 0)) : -1;
     if (descriptor >= 0) {
       peers_.push_back({rank, process, descriptor});
     }
   }
   leads_ = transport.leads();
+  const auto second = std::find(facts.hosts.begin() + first + 1, facts.hosts.end(), here) - facts.hosts.begin();
+  speaks_for_leader_ = first == 0 && second == transport.rank();
   watch_hosts(transport, facts);
 }
 
@@ -158,7 +160,7 @@ std::optional<LostRank> RankWatch::news_of(Peer& peer, Loss how) {
     hosts_->tell(peer.rank, peer.process, how);
     return std::nullopt;
   }
-  return LostRank{.name = name_of(peer.rank, peer.process), .how = how, .said = true};
+  return LostRank{.name = name_of(peer.rank, peer.process), .how = how, .said = how == Loss::kEnded};
 }
 
 std::optional<LostRank> RankWatch::look_here(bool for_stuck) {
@@ -166,7 +168,10 @@ std::optional<LostRank> RankWatch::look_here(bool for_stuck) {
   while (Peer* peer = lost_peer()) {
     if (auto lost = news_of(*peer, Loss::kEnded)) return lost;
   }
-  const bool tells = leads_ || hosts_;
+  if (watches_all_ && launcher_.has_ended() && !told_.exchange(true)) {
+    return LostRank{.name = launcher_.name(), .how = Loss::kLauncher, .said = !leads_};
+  }
+  const bool tells = leads_ || hosts_ || speaks_for_leader_;
   Peer* peer = for_stuck && tells ? stuck_peer() : nullptr;
   return peer == nullptr ? std::nullopt : news_of(*peer, Loss::kStopped);
 }
@@ -188,6 +193,7 @@ std::optional<LostRank> RankWatch::wait(int end) {
     for (const Peer& peer : peers_) {
       news.push_back({.fd = peer.told ? -1 : peer.descriptor, .events = POLLIN, .revents = 0});
     }
+    news.push_back({.fd = watches_all_ ? launcher_.descriptor() : -1, .events = POLLIN, .revents = 0});
     if (hosts_) hosts_->add_news(news);
     poll(news.data(), news.size(), static_cast<int>(kLook.count()));
     if (news.front().revents != 0) {

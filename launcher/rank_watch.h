@@ -11,6 +11,7 @@
 
 #include "comm/transport.h"
 #include "launcher/host_watch.h"
+#include "launcher/launcher_process.h"
 #include "launcher/lost_rank.h"
 
 namespace longship {
@@ -18,7 +19,8 @@ namespace longship {
 /// Which rank has ended or stands still, for the leader of a job that a launcher started: the launcher ends every rank
 /// after the first, says why only later or not at all, and knows nothing of one that stands still, nor MPI of a host
 /// that the network has lost. The first rank of each other host watches the ranks there for the leader, and the leader;
-/// the others of a host watch the first one, so that none is left behind.
+/// the others of a host watch the first one, so that none is left behind. The first rank of a host watches what started
+/// its ranks, too.
 class RankWatch {
  public:
   RankWatch() = default;
@@ -32,7 +34,8 @@ class RankWatch {
   /// One of this host that has ended by now, unless somebody was told of one before. Any thread.
   std::optional<LostRank> take_lost();
   /// Waits for a loss that ends the job: in the leader, of a rank that has ended, was stopped for a second, or is
-  /// silent for two; in the first rank of another host, of the leader; else of the first rank of this host. Nothing
+  /// silent for two; in the first rank of another host, of the leader; else of the first rank of this host; in
+  /// the second of the leader's host also because it was stopped; in the first of a host also of the launcher. Nothing
   /// once the eventfd `end` can be read: ranks now end as they should. One thread, that began after meet().
   std::optional<LostRank> wait(int end);
   /// Tells the other hosts that the leader ends the job, and has said why. Any thread.
@@ -41,6 +44,7 @@ class RankWatch {
   void expect_end() { expects_end_ = true; }
   /// Kills the ranks of this host that this one watches. Any thread.
   void kill_watched() const;
+  const LauncherProcess& launcher() const { return launcher_; }
 
  private:
   struct Peer {
@@ -65,7 +69,10 @@ class RankWatch {
   std::mutex mutex_;  ///< A signal may come at any time.
   std::vector<Peer> peers_;
   std::unique_ptr<HostWatch> hosts_;
+  LauncherProcess launcher_;
   bool leads_ = false;
+  bool watches_all_ = false;        ///< Of this host.
+  bool speaks_for_leader_ = false;  ///< If that stands still.
   std::atomic<bool> told_ = false;
   std::atomic<bool> expects_end_ = false;
 };

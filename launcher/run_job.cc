@@ -86,9 +86,10 @@ MeshShape launched_mesh(const EngineFlags& flags, const Transport& transport) {
 }
 
 Error end_with(const LostRank& rank, AfterLoss after_loss) {
-  const std::string cause = rank.how == Loss::kEnded     ? " was lost"
-                            : rank.how == Loss::kStopped ? " was stopped"
-                                                         : " is silent (stopped, or cut off by the network)";
+  const std::string cause = rank.how == Loss::kEnded      ? " was lost"
+                            : rank.how == Loss::kStopped  ? " was stopped"
+                            : rank.how == Loss::kLauncher ? " has ended"
+                                                          : " is silent (stopped, or cut off by the network)";
   return {ErrorKind::kRank, rank.name + cause + ", and with it the job",
           after_loss == AfterLoss::kStartAgain ? "Without mpirun and srun longship starts lost ranks again and goes on."
                                                : "Start the job again."};
@@ -129,6 +130,8 @@ class JobEnd {
     watch_.say_ending();
     if (on_signal_ != nullptr) (*on_signal_)(SIGTERM);
     if (rank.how == Loss::kEnded) std::this_thread::sleep_for(kLauncherActs);
+    if (rank.how == Loss::kSilent) watch_.launcher().kill_after(kMpirunEnds);
+    remove_mapped_segments();
     _exit(error.exit_code());
   }
   // Without the leader there is no job. Who says so is its host's first rank, in case the launcher does not.
@@ -137,11 +140,14 @@ class JobEnd {
     if (rank.how == Loss::kEnded) std::this_thread::sleep_for(kLauncherActs);
     if (!rank.said) print_error(error);
     watch_.kill_watched();
+    remove_mapped_segments();
     _exit(error.exit_code());
   }
 
  private:
   static constexpr std::chrono::seconds kLauncherActs{1};
+  // It waits for ever for a host that the network has cut off.
+  static constexpr std::chrono::milliseconds kMpirunEnds{1500};
 
   RankWatch& watch_;
   const OnSignal* on_signal_;

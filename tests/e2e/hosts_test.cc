@@ -92,6 +92,15 @@ TEST_F(Hosts, AnotherHostIsSilent) {
   expect_loss(1, SIGSTOP, " is silent (stopped, or cut off by the network)", milliseconds(3000));
 }
 
+// As where the network has cut off a host: it waits for that one for ever.
+TEST_F(Hosts, ALauncherThatHangsBehindASilentHostIsKilled) {
+  blind_launcher();
+  kill(ranks_[1], SIGSTOP);
+  const Outcome outcome = server_.program().wait(std::chrono::seconds(6));
+  EXPECT_EQ(outcome.exit_code, 128 + SIGKILL);
+  kill(ranks_[1], SIGKILL);  // that host ends by itself
+}
+
 TEST_F(Hosts, NoRankOutlivesTheLeader) {
   blind_launcher();
   kill(ranks_[0], SIGKILL);

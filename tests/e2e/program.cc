@@ -224,6 +224,15 @@ bool is_running(pid_t process) {
   return after_name != std::string::npos && stat.size() > after_name + 2 && stat[after_name + 2] != 'Z';
 }
 
+std::vector<std::string> mapped_files(pid_t process, const std::string& text) {
+  std::ifstream maps("/proc/" + std::to_string(process) + "/maps");
+  std::set<std::string> files;
+  for (std::string line; std::getline(maps, line);) {
+    if (line.find(text) != std::string::npos) files.insert(line.substr(line.find('/')));
+  }
+  return {files.begin(), files.end()};
+}
+
 std::vector<std::string> leftovers() {
   std::vector<std::string> names;
   for (const std::string& name : longship_files()) {

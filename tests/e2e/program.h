@@ -59,6 +59,9 @@ bool is_running(pid_t process);
 /// The value of a variable in the environment that the process began with; empty if it has none.
 std::string variable_of(pid_t process, const std::string& name);
 
+/// Files that a process maps, by a text in their paths.
+std::vector<std::string> mapped_files(pid_t process, const std::string& text);
+
 /// Names in /dev/shm and the folder of temporary files that belong to jobs of this program.
 std::vector<std::string> leftovers();
 

@@ -344,6 +344,41 @@ TEST(Serve, StreamsEndWithAnErrorThoughTheLauncherSaysNothing) {
       << outcome.err;
 }
 
+TEST(Serve, UnderMpirunAFrontEndThatStandsStillEndsTheJob) {
+  Server server({}, mpirun(3, {}));
+  const std::vector<pid_t> ranks = ranks_of(server.program().pid(), 3);
+  ASSERT_EQ(ranks.size(), 3U);
+  kill(ranks[0], SIGSTOP);
+  const Outcome outcome = server.program().wait(std::chrono::seconds(4));
+  EXPECT_NE(outcome.exit_code, 0);
+  const std::string line = "rank 0 (process " + std::to_string(ranks[0]) + ") was stopped, and with it the job";
+  const auto place = outcome.err.find(line);
+  ASSERT_NE(place, std::string::npos) << outcome.err;
+  EXPECT_EQ(outcome.err.find(line, place + 1), std::string::npos) << "said twice";
+}
+
+TEST(Serve, StreamsEndWithAnErrorWhenMpirunIsKilled) {
+  Server server({}, mpirun(3, {}));
+  HttpConnection client(server.port());
+  client.send(http_text("POST", "/v1/completions",
+                        R"({"prompt":"a","max_tokens":16000,"ignore_eos":true,"temperature":1,"stream":true})"));
+  EXPECT_TRUE(server.wait_for_metric("longship:num_requests_running", 1));
+  const pid_t launcher = server.program().pid();
+  const std::vector<pid_t> ranks = ranks_of(launcher, 3);
+  ASSERT_EQ(ranks.size(), 3U);
+  const std::vector<std::string> segments = mapped_files(ranks[0], "vader_segment.");
+  EXPECT_EQ(segments.size(), 3U);
+  kill(launcher, SIGKILL);
+  const std::vector<std::string> events = events_of(client.reply().body);
+  ASSERT_FALSE(events.empty());
+  EXPECT_TRUE(at(parse(events.back()), {"error", "message"}).is_string()) << events.back();
+  for (const auto deadline = Clock::now() + std::chrono::seconds(3); is_running(ranks[2]) && Clock::now() < deadline;) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  for (const pid_t rank : ranks) EXPECT_FALSE(is_running(rank));
+  for (const std::string& file : segments) EXPECT_FALSE(std::filesystem::exists(file)) << file;
+}
+
 TEST(Serve, EndsWithItsRanksWhenItIsKilled) {
   Server server({"-tp", "2"});
   const std::vector<pid_t> ranks = ranks_of(server.program().pid(), 2);
