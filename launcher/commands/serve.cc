@@ -115,13 +115,18 @@ int run_command(ServeFlags flags) {
     if (signal == SIGHUP && server->reload()) {
       return true;
     }
-    if (launched_as_rank()) {  // the launcher is about to kill every rank
+    if (launched_as_rank()) {
+      if (signal == SIGUSR1 && server->drain()) {
+        return true;
+      }
+      // The launcher is about to kill every rank.
       server->abandon("the job is being ended");
       return false;
     }
     return signal != SIGHUP && server->drain();
   };
-  return run_job(flags.engine, prepare, on_signal, AfterLoss::kStartAgain);
+  constexpr std::chrono::seconds kToWrite(5);
+  return run_job(flags.engine, prepare, on_signal, AfterLoss::kStartAgain, flags.serve.drain_time + kToWrite);
 }
 
 CLI::Option* add_list(CLI::App& command, const char* name, std::vector<std::string>& list, const char* help) {
@@ -187,7 +192,8 @@ void add_limit_flags(CLI::App& command, ServeFlags& flags) {
   add_seconds("--body-timeout", limits.body_idle_time, "Between two pieces of a body, and before it must make 1 KiB/s");
   add_seconds("--send-timeout", limits.send_idle_time, "For a client that reads nothing");
   add_seconds("--keep-alive-timeout", limits.keep_alive, "Between two requests of a connection");
-  add_seconds("--drain-timeout", flags.serve.drain_time, "For open requests after SIGTERM or SIGINT", 0);
+  add_seconds("--drain-timeout", flags.serve.drain_time,
+              "For open requests after SIGTERM or SIGINT, of a launcher SIGUSR1", 0);
 }
 
 void add_log_flags(CLI::App& command, ServeFlags& flags) {

@@ -344,6 +344,21 @@ TEST(Serve, StreamsEndWithAnErrorThoughTheLauncherSaysNothing) {
       << outcome.err;
 }
 
+TEST(Serve, UnderMpirunSigusr1LetsOpenRequestsEnd) {
+  Server server({"--drain-timeout", "120"}, mpirun(3, {}));
+  HttpConnection client(server.port());
+  client.send(http_text("POST", "/v1/completions",
+                        R"({"prompt":"a","max_tokens":300,"ignore_eos":true,"temperature":1,"stream":true})"));
+  EXPECT_TRUE(server.wait_for_metric("longship:num_requests_running", 1));
+  kill(server.program().pid(), SIGUSR1);  // mpirun hands it on to every rank
+  const std::vector<std::string> events = events_of(client.reply().body);
+  ASSERT_FALSE(events.empty());
+  EXPECT_EQ(events.back(), "[DONE]");
+  const Outcome outcome = server.program().wait(std::chrono::seconds(4));
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_NE(outcome.err.find("ending: open requests have"), std::string::npos) << outcome.err;
+}
+
 TEST(Serve, UnderMpirunAFrontEndThatStandsStillEndsTheJob) {
   Server server({}, mpirun(3, {}));
   const std::vector<pid_t> ranks = ranks_of(server.program().pid(), 3);
