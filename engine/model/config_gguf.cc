@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "engine/model/architectures.h"
 #include "engine/model/config_parse.h"
 
 namespace longship {
@@ -84,14 +85,14 @@ ModelConfig parse_gguf_config(const GgufFile& file) {
   ModelConfig config;
   config.naming = Naming::kGguf;
   config.architecture = general.string("general.architecture");
-  constexpr std::string_view kKnown[] = {"llama", "qwen2", "qwen3", "gpt2"};
-  if (std::find(std::begin(kKnown), std::end(kKnown), config.architecture) == std::end(kKnown)) {
+  const ArchitectureFacts* facts = gguf_architecture(config.architecture);
+  if (facts == nullptr) {
     general.fail("general.architecture", "the architecture " + config.architecture.substr(0, 64) + " is not supported");
   }
   if (general.has("adapter.type")) {
     general.fail("adapter.type", "adapters are not supported");
   }
-  const bool gpt2 = config.architecture == "gpt2";
+  const bool gpt2 = facts->is_gpt2_like;
   const ConfigReader reader(file.path().string(), find, config.architecture + ".");
   if (reader.has("expert_count") && *reader.find("expert_count") != Json(0)) {
     reader.fail("expert_count", "mixtures of experts are not supported");
@@ -109,12 +110,11 @@ ModelConfig parse_gguf_config(const GgufFile& file) {
   } else {
     read_rope(reader, file, config);
   }
-  // The converter pairs neighbouring rows of q and k for this architecture only.
-  config.rotary_rows = config.architecture == "llama" ? RowOrder::kRotaryPairs : RowOrder::kAsStored;
+  config.rotary_rows = facts->gguf_rotary_rows;
   config.qkv_bias = gpt2 || file.find_tensor("blk.0.attn_q.bias") != nullptr;
   config.attention_output_bias = file.find_tensor("blk.0.attn_output.bias") != nullptr;
   config.ffn_bias = file.find_tensor("blk.0.ffn_up.bias") != nullptr;
-  config.qk_norm = config.architecture == "qwen3";
+  config.qk_norm = facts->has_qk_norm;
   config.tied_head = file.find_tensor("output.weight") == nullptr;
   return config;
 }

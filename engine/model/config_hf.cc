@@ -1,6 +1,6 @@
-#include <array>
 #include <cmath>
 
+#include "engine/model/architectures.h"
 #include "engine/model/config_parse.h"
 
 namespace longship {
@@ -11,18 +11,7 @@ ConfigReader reader_of(const std::filesystem::path& path, const Json& object) {
   return {path.string(), [&object](const std::string& key) { return object.find(key); }};
 }
 
-struct Architecture {
-  std::string_view model_class;
-  std::string_view name;
-};
-
-constexpr std::array kArchitectures = {
-    Architecture{"LlamaForCausalLM", "llama"}, Architecture{"MistralForCausalLM", "mistral"},
-    Architecture{"Qwen2ForCausalLM", "qwen2"}, Architecture{"Qwen3ForCausalLM", "qwen3"},
-    Architecture{"GPT2LMHeadModel", "gpt2"},
-};
-
-std::string architecture(const ConfigReader& reader) {
+const ArchitectureFacts& architecture(const ConfigReader& reader) {
   const Json* classes = reader.find("architectures");
   if (classes == nullptr) {
     reader.fail("architectures", "is missing");
@@ -31,10 +20,8 @@ std::string architecture(const ConfigReader& reader) {
     reader.fail("architectures", "must be a list of names");
   }
   const std::string& model_class = classes->as_array()[0].as_string();
-  for (const Architecture& known : kArchitectures) {
-    if (known.model_class == model_class) {
-      return std::string(known.name);
-    }
+  if (const ArchitectureFacts* known = hf_architecture(model_class)) {
+    return *known;
   }
   reader.fail("architectures", "the architecture " + model_class + " is not supported");
 }
@@ -66,6 +53,22 @@ void refuse_unsupported(const ConfigReader& reader) {
   }
   if (reader.positive("partial_rotary_factor", 1.0) != 1.0) {
     reader.fail("partial_rotary_factor", "partial rotary positions are not supported");
+  }
+}
+
+void read_yarn(const ConfigReader& rope, int64_t max_positions, RopeScaling& scaling) {
+  scaling.kind = RopeScaling::Kind::kYarn;
+  scaling.original_max_positions = rope.extent("original_max_position_embeddings", max_positions);
+  scaling.beta_fast = rope.positive("beta_fast", 32.0);
+  scaling.beta_slow = rope.positive("beta_slow", 1.0);
+  scaling.truncate = rope.boolean("truncate", true);
+  const auto magnitude = [&](double m) { return scaling.factor <= 1 ? 1.0 : 0.1 * m * std::log(scaling.factor) + 1.0; };
+  if (rope.has("attention_factor")) {
+    scaling.attention_factor = rope.positive("attention_factor");
+  } else if (rope.has("mscale") && rope.has("mscale_all_dim")) {
+    scaling.attention_factor = magnitude(rope.positive("mscale")) / magnitude(rope.positive("mscale_all_dim"));
+  } else {
+    scaling.attention_factor = magnitude(1.0);
   }
 }
 
@@ -104,31 +107,16 @@ void read_rope(const ConfigReader& top, ModelConfig& config) {
       rope.fail("high_freq_factor", "must be above low_freq_factor");
     }
   } else if (type == "yarn") {
-    scaling.kind = RopeScaling::Kind::kYarn;
-    scaling.original_max_positions = rope.extent("original_max_position_embeddings", config.max_positions);
-    scaling.beta_fast = rope.positive("beta_fast", 32.0);
-    scaling.beta_slow = rope.positive("beta_slow", 1.0);
-    scaling.truncate = rope.boolean("truncate", true);
-    const auto magnitude = [&](double m) {
-      return scaling.factor <= 1 ? 1.0 : 0.1 * m * std::log(scaling.factor) + 1.0;
-    };
-    if (rope.has("attention_factor")) {
-      scaling.attention_factor = rope.positive("attention_factor");
-    } else if (rope.has("mscale") && rope.has("mscale_all_dim")) {
-      scaling.attention_factor = magnitude(rope.positive("mscale")) / magnitude(rope.positive("mscale_all_dim"));
-    } else {
-      scaling.attention_factor = magnitude(1.0);
-    }
+    read_yarn(rope, config.max_positions, scaling);
   } else {
     rope.fail(type_key, "the scaling " + type + " is not supported");
   }
 }
 
-// Which layers slide: as "layer_types" says, else every layer (Mistral) or those from max_window_layers on (Qwen).
-void read_windows(const ConfigReader& reader, ModelConfig& config) {
+void read_windows(const ConfigReader& reader, SlidingLayers sliding, ModelConfig& config) {
   config.windows.assign(static_cast<std::size_t>(config.layers), 0);
-  const bool qwen = config.architecture == "qwen2" || config.architecture == "qwen3";
-  const bool slides = reader.has("sliding_window") && (!qwen || reader.boolean("use_sliding_window", false));
+  const bool by_number = sliding == SlidingLayers::kFromMaxWindowLayers;
+  const bool slides = reader.has("sliding_window") && (!by_number || reader.boolean("use_sliding_window", false));
   if (const Json* types = reader.find("layer_types")) {
     if (!types->is_array() || types->as_array().size() != config.windows.size()) {
       reader.fail("layer_types", "must name the type of each layer");
@@ -141,15 +129,15 @@ void read_windows(const ConfigReader& reader, ModelConfig& config) {
         reader.fail("layer_types", "must be full_attention or sliding_attention");
       }
     }
-  } else if (slides && config.architecture != "llama") {
-    const int64_t first = qwen ? reader.extent("max_window_layers", 28) : 0;
+  } else if (slides && sliding != SlidingLayers::kNone) {
+    const int64_t first = by_number ? reader.extent("max_window_layers", 28) : 0;
     for (int64_t layer = first; layer < config.layers; ++layer) {
       config.windows[static_cast<std::size_t>(layer)] = reader.extent("sliding_window");
     }
   }
 }
 
-void read_decoder(const ConfigReader& reader, ModelConfig& config) {
+void read_decoder(const ConfigReader& reader, const ArchitectureFacts& facts, ModelConfig& config) {
   config.layers = reader.extent("num_hidden_layers");
   config.width = reader.extent("hidden_size");
   config.heads = reader.extent("num_attention_heads");
@@ -168,10 +156,10 @@ void read_decoder(const ConfigReader& reader, ModelConfig& config) {
   }
   config.tied_head = reader.boolean("tie_word_embeddings", false);
   const bool attention_bias = reader.boolean("attention_bias", false);
-  config.qkv_bias = config.architecture == "qwen2" || attention_bias;
-  config.attention_output_bias = config.architecture != "qwen2" && attention_bias;
+  config.qkv_bias = facts.has_qkv_bias || attention_bias;
+  config.attention_output_bias = !facts.has_qkv_bias && attention_bias;
   config.ffn_bias = reader.boolean("mlp_bias", false);
-  config.qk_norm = config.architecture == "qwen3";
+  config.qk_norm = facts.has_qk_norm;
 }
 
 void read_gpt2(const ConfigReader& reader, ModelConfig& config) {
@@ -214,15 +202,16 @@ ModelConfig parse_hf_config(const std::filesystem::path& config_json) {
   ModelConfig config;
   config.naming = Naming::kHuggingFace;
   refuse_unsupported(reader);
-  config.architecture = architecture(reader);
-  const bool gpt2 = config.architecture == "gpt2";
-  gpt2 ? read_gpt2(reader, config) : read_decoder(reader, config);
+  const ArchitectureFacts& facts = architecture(reader);
+  config.architecture = facts.name;
+  const bool gpt2 = facts.is_gpt2_like;
+  gpt2 ? read_gpt2(reader, config) : read_decoder(reader, facts, config);
   check_config(config, reader, gpt2 ? "n_head" : "num_attention_heads", gpt2 ? "n_head" : "num_key_value_heads");
   if (gpt2) {
     config.windows.assign(static_cast<std::size_t>(config.layers), 0);
   } else {
     read_rope(reader, config);
-    read_windows(reader, config);
+    read_windows(reader, facts.sliding, config);
   }
   config.eos_ids = reader.token_ids("eos_token_id", config.vocab);
   const std::filesystem::path generation = config_json.parent_path() / "generation_config.json";
