@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "launcher/command_line.h"
+#include "launcher/parse_error.h"
 #include "launcher/settings_file.h"
 
 namespace longship {
@@ -115,14 +116,6 @@ std::string environment_name(std::string_view option) {
     name += c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   }
   return name;
-}
-
-std::string parse_error_text(const CLI::ParseError& error) {
-  std::string text = error.what();
-  while (!text.empty() && (text.back() == '.' || text.back() == '\n')) {
-    text.pop_back();
-  }
-  return text;
 }
 
 }  // namespace longship

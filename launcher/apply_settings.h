@@ -5,8 +5,7 @@
 
 namespace CLI {
 class App;
-class ParseError;
-}  // namespace CLI
+}
 
 namespace longship {
 
@@ -20,8 +19,5 @@ void apply_settings(CLI::App& program);
 
 /// "LONGSHIP_MAX_MODEL_LEN" for "max-model-len".
 std::string environment_name(std::string_view option);
-
-/// The parser's own sentence, begun and ended as ours are.
-std::string parse_error_text(const CLI::ParseError& error);
 
 }  // namespace longship

@@ -22,20 +22,23 @@ struct ForeignOption {
   std::string_view remedy;
 };
 
-constexpr std::string_view kNoGpu = "It computes on CPUs: leave the option out.";
+constexpr std::string_view kOneDevice =
+    "All layers of a rank are on one device, which --device chooses: leave the option out.";
+constexpr std::string_view kDeviceOfRank = "The ranks of a host take its GPUs in turn: use -tp and -pp.";
 constexpr std::string_view kOneReplica = "Use -tp and -pp: a job is one replica of the model.";
 constexpr std::string_view kLeaveOut = "Leave the option out.";
 constexpr std::string_view kAdapters =
     "Adapters of any rank are served as --lora-modules names them: leave the option out.";
+constexpr std::string_view kDraftModel = R"(Use --speculative-config '{"model": PATH, "num_speculative_tokens": 3}'.)";
 constexpr std::string_view kProxy = "Let a proxy before the server do that.";
 constexpr std::string_view kLocalFile = "Download the model and give its path.";
 
 constexpr ForeignOption kForeignOptions[] = {
-    {"-ngl", kNoGpu},
-    {"--gpu-layers", kNoGpu},
-    {"--n-gpu-layers", kNoGpu},
-    {"--tensor-split", kNoGpu},
-    {"--main-gpu", kNoGpu},
+    {"-ngl", kOneDevice},
+    {"--gpu-layers", kOneDevice},
+    {"--n-gpu-layers", kOneDevice},
+    {"--tensor-split", kDeviceOfRank},
+    {"--main-gpu", kDeviceOfRank},
     {"-dp", kOneReplica},
     {"--data-parallel-size", kOneReplica},
     {"--decode-context-parallel-size", kOneReplica},
@@ -82,7 +85,9 @@ constexpr ForeignOption kForeignOptions[] = {
     {"--lora-dtype", kAdapters},
     {"--fully-sharded-loras", kAdapters},
     {"--lora-scaled", "Use --lora-modules: the scale is the adapter's own."},
-    {"--model-draft", kLeaveOut},
+    {"-md", kDraftModel},
+    {"--model-draft", kDraftModel},
+    {"--lora", "Use --lora-modules NAME=PATH: requests ask for the adapter by its name."},
     {"--mirostat", "Use --temperature, --top-k, --top-p and --min-p."},
     {"--typical-p", "Use --temperature, --top-k, --top-p and --min-p."},
     {"--swap-space", kLeaveOut},
@@ -93,9 +98,19 @@ constexpr ForeignOption kForeignOptions[] = {
     {"--rpc", "Start longship under mpirun or srun."},
 };
 
-// What some servers have as well, but a client of theirs needs.
-bool is_of_bench_serve(const std::vector<std::string>& arguments, std::string_view name) {
-  return name == "--tokenizer" && arguments.size() > 1 && arguments[0] == "bench" && arguments[1] == "serve";
+// Options that one command has, though others have not.
+struct OwnOption {
+  std::string_view name;
+  std::vector<std::string_view> command;
+};
+
+const OwnOption kOwnOptions[] = {{"--tokenizer", {"bench", "serve"}}, {"--lora", {"run"}}};
+
+bool is_own(const std::vector<std::string>& arguments, std::string_view name) {
+  return std::any_of(std::begin(kOwnOptions), std::end(kOwnOptions), [&](const OwnOption& own) {
+    return own.name == name && arguments.size() >= own.command.size() &&
+           std::equal(own.command.begin(), own.command.end(), arguments.begin());
+  });
 }
 
 }  // namespace
@@ -122,7 +137,7 @@ std::vector<std::string> normalise_arguments(std::vector<std::string> arguments)
     if (std::find(kShortNames.begin(), kShortNames.end(), name) != kShortNames.end()) {
       argument = "-" + argument;
     }
-    if (!is_of_bench_serve(arguments, name)) refuse_foreign_option(name);
+    if (!is_own(arguments, name)) refuse_foreign_option(name);
     is_text = std::find(kTextOptions.begin(), kTextOptions.end(), argument) != kTextOptions.end();
   }
   return arguments;

@@ -9,6 +9,7 @@
 #include "launcher/apply_settings.h"
 #include "launcher/command_line.h"
 #include "launcher/commands/commands.h"
+#include "launcher/parse_error.h"
 #include "launcher/rank_environment.h"
 #include "launcher/report.h"
 
@@ -21,7 +22,11 @@ constexpr const char* kAbout =
     "Runs large language models on any tensor-parallel x pipeline-parallel mesh of MPI ranks.\n"
     "Alone it starts the ranks itself; under mpirun or srun it takes its rank from them.";
 
-// Shows the short names as they are typed: -tp, not --tp.
+constexpr const char* kSettings =
+    "Every option of a command is also an environment variable, such as LONGSHIP_MAX_MODEL_LEN=4096;\n"
+    "what the command line says wins over it, and it over the file of --config.\n";
+
+// Shows the names as they are typed: -tp, not --tp, and nothing behind that of a flag.
 class HelpFormatter : public CLI::Formatter {
  public:
   std::string make_option_name(const CLI::Option* option, bool positional) const override {
@@ -31,7 +36,11 @@ class HelpFormatter : public CLI::Formatter {
         name.erase(0, 1);
       }
     }
-    return name;
+    return name.substr(0, name.find("{false}"));
+  }
+
+  std::string make_footer(const CLI::App* command) const override {
+    return CLI::Formatter::make_footer(command) + kSettings;
   }
 };
 
@@ -42,9 +51,6 @@ void set_up(CLI::App& app, std::function<int()>& action) {
   app.set_help_flag("-h,--help", "Print this help and end");
   app.set_version_flag("--version", kVersion, "Print the version and end");
   app.require_subcommand(1);
-  app.footer(
-      "Every option of a command is also an environment variable, such as LONGSHIP_MAX_MODEL_LEN=4096;\n"
-      "what the command line says wins over it, and it over the file of --config.");
   add_run_command(app, action);
   add_serve_command(app, action);
   add_batch_command(app, action);
@@ -59,19 +65,6 @@ void set_up(CLI::App& app, std::function<int()>& action) {
   add_sweep_command(app, action);
 }
 
-std::string help_command(const CLI::App& app) {
-  const auto chosen = app.get_subcommands();
-  return "See longship " + (chosen.empty() ? std::string() : chosen.front()->get_name() + " ") + "--help.";
-}
-
-std::string cause_of(const CLI::ParseError& error) {
-  if (error.get_name() == "ExtrasError") {
-    const std::string text = error.what();
-    return "there is no option or argument " + text.substr(text.rfind(':') + 2);
-  }
-  return parse_error_text(error);
-}
-
 void parse(CLI::App& app, int argc, char** argv) {
   std::vector<std::string> arguments = normalise_arguments({argv + 1, argv + argc});
   std::reverse(arguments.begin(), arguments.end());  // the order in which CLI11 takes them
@@ -80,10 +73,7 @@ void parse(CLI::App& app, int argc, char** argv) {
   } catch (const CLI::Success&) {
     throw;
   } catch (const CLI::ParseError& error) {
-    const bool unknown_command =
-        error.get_name() == "RequiredError" && argc > 1 && argv[1][0] != '-' && app.get_subcommands().empty();
-    throw Error(ErrorKind::kUsage, unknown_command ? std::string("there is no command ") + argv[1] : cause_of(error),
-                help_command(app));
+    throw Error(ErrorKind::kUsage, parse_error_text(app, error), "See " + help_of_command(app) + ".");
   }
 }
 
@@ -104,8 +94,7 @@ int run_program(int argc, char** argv) {
 int fail(const Error& error) {
   if (environment_rank() == 0) {
     print_error(error);
-  }
-  if (environment_rank() != 0) {
+  } else {
     // The launcher ends the job with the first rank that fails: the one that prints goes first.
     std::this_thread::sleep_for(std::chrono::seconds(1));
   }

@@ -6,6 +6,7 @@
 #include "launcher/assemble.h"
 #include "launcher/commands/commands.h"
 #include "launcher/inspection.h"
+#include "launcher/mesh_options.h"
 #include "launcher/text_output.h"
 
 namespace longship {
@@ -14,8 +15,7 @@ namespace {
 
 struct InspectFlags {
   std::string path;
-  int tp = 0;
-  int pp = 0;
+  MeshRequest mesh;
   bool json = false;
   std::vector<MetadataOverride> overrides;
 };
@@ -113,15 +113,16 @@ Json report(const InspectFlags& flags, const Inspection& found) {
   if (found.weights != nullptr) {
     json.set("weights", weights_json(*found.weights));
   }
-  if (flags.tp != 0 || flags.pp != 0) {
+  if (flags.mesh.tp || flags.mesh.pp) {
     if (found.kind != "model") {
       throw Error(ErrorKind::kUsage, "a mesh needs a whole model, and " + flags.path + " is none",
                   "Give a model folder or a GGUF file, or leave -tp and -pp out.");
     }
+    const MeshShape mesh = resolve_mesh_alone(flags.mesh);
     EngineOptions options;
     options.model = flags.path;
-    options.tp = std::max(1, flags.tp);
-    options.pp = std::max(1, flags.pp);
+    options.tp = mesh.tp;
+    options.pp = mesh.pp;
     json.set("ranks", mesh_json(plan_memory(options, {flags.path, *found.config, found.weights, found.gguf})));
   }
   return json;
@@ -185,10 +186,10 @@ void add_inspect_command(CLI::App& app, std::function<int()>& action) {
   CLI::App* command = app.add_subcommand("inspect", "Check a model file and show what it holds");
   command->add_option("PATH", flags->path, "Model folder, GGUF, safetensors file, index, config.json or tokenizer.json")
       ->required();
-  command->add_option("--tp,--tensor-parallel-size", flags->tp, "With a mesh: bytes of each rank")
-      ->check(CLI::Range(1, 1024));
-  command->add_option("--pp,--pipeline-parallel-size", flags->pp, "Pipeline stages of that mesh")
-      ->check(CLI::Range(1, 1024));
+  command->add_option("--tp,--tensor-parallel-size,--tp-size", flags->mesh.tp, "With a mesh: bytes of each rank")
+      ->type_name("N");
+  command->add_option("--pp,--pipeline-parallel-size,--pp-size", flags->mesh.pp, "Pipeline stages of that mesh")
+      ->type_name("N");
   command->add_flag("--json", flags->json, "Print JSON");
   add_override_flag(*command, flags->overrides);
   command->callback([flags, &action] { action = [flags] { return inspect_command(*flags); }; });

@@ -216,7 +216,11 @@ void add_serve_command(CLI::App& app, std::function<int()>& action) {
   CLI::App* command = app.add_subcommand("serve", "Serve the OpenAI API over HTTP")->footer(kExamples);
   const char* group = "Server";
   command->add_option("--host", flags->serve.host, "Address to listen on")->capture_default_str()->group(group);
-  command->add_option("--port", flags->serve.port, "Port; 0 takes a free one")->capture_default_str()->group(group);
+  command->add_option("--port", flags->serve.port, "Port; 0 takes a free one")
+      ->type_name("N")
+      ->check(CLI::Range(0, 65535))
+      ->capture_default_str()
+      ->group(group);
   add_list(*command, "--served-model-name,--alias", flags->serve.api.served_names,
            "Name of the model in the API (repeatable; default: that of its file)")
       ->type_name("NAME")

@@ -33,10 +33,28 @@ TEST(CommandLine, OptionsOfOthersAreNamed) {
   }
 }
 
-TEST(CommandLine, BenchServeHasATokenizer) {
-  const Words words = {"bench", "serve", "--tokenizer", "model"};
-  EXPECT_EQ(normalise_arguments(words), words);
+TEST(CommandLine, RemediesAreWhatThisProgramHas) {
+  const std::pair<const char*, const char*> remedies[] = {{"-ngl", "--device"},
+                                                          {"--tensor-split", "-tp"},
+                                                          {"-md", "--speculative-config"},
+                                                          {"--model-draft", "--speculative-config"},
+                                                          {"--lora", "--lora-modules"}};
+  for (const auto& [option, remedy] : remedies) {
+    try {
+      normalise_arguments({"serve", "model", option, "x"});
+      FAIL() << option;
+    } catch (const Error& error) {
+      EXPECT_NE(error.remedy().find(remedy), std::string::npos) << option << ": " << error.remedy();
+    }
+  }
+}
+
+TEST(CommandLine, SomeCommandsHaveWhatOthersHaveNot) {
+  for (const Words& words : {Words{"bench", "serve", "--tokenizer", "model"}, Words{"run", "--lora", "folder"}}) {
+    EXPECT_EQ(normalise_arguments(words), words);
+  }
   EXPECT_THROW(normalise_arguments({"serve", "model", "--tokenizer", "model"}), Error);
+  EXPECT_THROW(normalise_arguments({"batch", "in", "out", "--lora", "folder"}), Error);
 }
 
 }  // namespace
