@@ -77,10 +77,8 @@ Inspection inspect_gguf(const fs::path& path, std::span<const MetadataOverride> 
 }  // namespace
 
 Inspection inspect_path(const fs::path& path, std::span<const MetadataOverride> overrides) {
-  if (!fs::exists(path)) {
-    throw model_file_error(path.string(), "", "there is no such file or folder");
-  }
-  if (fs::is_directory(path)) {
+  std::error_code unknown;
+  if (fs::is_directory(path, unknown) || !fs::exists(path, unknown)) {  // it says what is missing
     return inspect_model(path, overrides);
   }
   if (path.extension() == ".safetensors") {

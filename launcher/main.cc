@@ -2,6 +2,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <filesystem>
 #include <new>
 #include <thread>
 
@@ -109,6 +110,9 @@ int guarded_main(int argc, char** argv) {
   } catch (const std::bad_alloc&) {
     return fail(
         Error(ErrorKind::kDoesNotFit, "memory ran out", "Use more ranks (-tp, -pp), or a smaller --max-model-len."));
+  } catch (const std::filesystem::filesystem_error& error) {  // a name too long, a folder that may not be entered
+    return fail(Error(ErrorKind::kUsage, error.path1().string() + ": " + error.code().message(),
+                      "Give a path that this user can read."));
   } catch (const std::exception& error) {
     return fail(Error(ErrorKind::kInternal, error.what(), "This is a mistake in longship: please report it."));
   }

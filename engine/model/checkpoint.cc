@@ -25,6 +25,26 @@ std::shared_ptr<WeightSource> open_folder_weights(const std::filesystem::path& f
   throw model_file_error(folder.string(), "", "has neither model.safetensors nor model.safetensors.index.json");
 }
 
+// Adapters are often taken for models, and names of models on a hub for paths.
+void check_path(const std::filesystem::path& path) {
+  constexpr const char* kRemedy =
+      "Give the path of a GGUF file, or of a folder with config.json and safetensors; models are not downloaded.";
+  std::error_code unknown;
+  if (!std::filesystem::exists(path, unknown)) {
+    throw Error(ErrorKind::kModelFile,
+                path.string() + ": " + (unknown ? unknown.message() : "there is no such file or folder"), kRemedy);
+  }
+  if (!std::filesystem::is_directory(path) || is_file(path / "config.json")) {
+    return;
+  }
+  if (is_file(path / "adapter_config.json")) {
+    throw Error(
+        ErrorKind::kModelFile, path.string() + " is an adapter, which is no model by itself",
+        "Give the model that it was trained on, and this folder by --lora-modules NAME=PATH (run: --lora PATH).");
+  }
+  throw Error(ErrorKind::kModelFile, "the folder " + path.string() + " has no config.json", kRemedy);
+}
+
 bool has_quantised_matrix(const WeightSource& weights) {
   const auto tensors = weights.tensors();
   return std::any_of(tensors.begin(), tensors.end(),
@@ -34,13 +54,9 @@ bool has_quantised_matrix(const WeightSource& weights) {
 }  // namespace
 
 Checkpoint open_checkpoint(const std::filesystem::path& path, std::span<const MetadataOverride> overrides) {
+  check_path(path);
   Checkpoint checkpoint{.path = path, .config = {}, .weights = nullptr, .gguf = nullptr};
   if (std::filesystem::is_directory(path)) {
-    if (is_file(path / "adapter_config.json") && !is_file(path / "config.json")) {
-      throw Error(
-          ErrorKind::kModelFile, path.string() + " is an adapter, which is no model by itself",
-          "Give the model that it was trained on, and this folder by --lora-modules NAME=PATH (run: --lora PATH).");
-    }
     checkpoint.config = parse_hf_config(path / "config.json");
     checkpoint.weights = open_folder_weights(path);
   } else {
