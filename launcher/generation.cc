@@ -137,7 +137,7 @@ Reply generate(Engine& engine, const std::shared_ptr<const Tokenizer>& tokenizer
     if (event.kind == EngineEvent::Kind::kFinished) {
       cancel.disarm();
       if (event.reason >= FinishReason::kError) {
-        throw Error(ErrorKind::kUsage, event.error, "Use a shorter prompt, or a larger --max-model-len.");
+        throw Error(ErrorKind::kUsage, event.error, "Change the prompt, the grammar or --max-model-len.");
       }
       Reply reply = stream.finish(event, prompt_tokens);
       reply.cancelled = useful && event.reason == FinishReason::kCancelled;
