@@ -4,8 +4,10 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <thread>
 
+#include "core/error.h"
 #include "core/json.h"
 #include "tests/e2e/program.h"
 
@@ -54,6 +56,16 @@ TEST(Config, EveryPresetLoads) {
     EXPECT_EQ(of_plan.exit_code, 0) << of_plan.err;  // it knows the server's options without having them
   }
   EXPECT_GE(presets, 4);
+}
+
+TEST(Config, TheServiceIsNotStartedAgainWhereThatCannotHelp) {
+  std::ifstream unit(std::string(LONGSHIP_CONFIGS) + "/longship.service");
+  const std::string text{std::istreambuf_iterator<char>(unit), {}};
+  std::string codes;
+  for (const ErrorKind kind : {ErrorKind::kUsage, ErrorKind::kModelFile, ErrorKind::kDoesNotFit, ErrorKind::kAddress}) {
+    codes += " " + std::to_string(static_cast<int>(kind));
+  }
+  EXPECT_NE(text.find("RestartPreventExitStatus=" + codes.substr(1) + "\n"), std::string::npos) << text;
 }
 
 TEST(Config, FlagsWinOverTheEnvironmentAndThatOverTheFile) {
