@@ -133,16 +133,7 @@ Status launch_by_address(const void*, Dim3, Dim3, void**, std::size_t, bool, Str
   fail("kernels are launched by cuda/launch.h alone");
 }
 
-Api make_api() {
-  Api api = {};
-  api.name = "cuda-emulated";
-  api.error_string = error_string;
-  api.device_count = [](int* count) {
-    *count = devices();
-    return kSuccess;
-  };
-  api.set_device = set_device;
-  api.device_properties = device_properties;
+void add_memory(Api& api) {
   api.memory_info = [](std::size_t* free_bytes, std::size_t* total_bytes) {
     *free_bytes = memory().free_bytes();
     *total_bytes = memory().total_bytes();
@@ -165,6 +156,21 @@ Api make_api() {
   api.memset_async = [](void* address, int byte, std::size_t bytes, StreamHandle stream) {
     return fill_async(address, byte, bytes, stream_of(stream));
   };
+  api.ipc_get_handle = [](IpcHandle* handle, void* address) { return memory().export_handle(*handle, address); };
+  api.ipc_open_handle = [](void** address, const IpcHandle* handle) {
+    const Status status = memory().import_handle(address, *handle);
+    if (status == kSuccess) {
+      run_without_host();
+    }
+    return status;
+  };
+  api.ipc_close_handle = [](void* address) {
+    scheduler().synchronize_thread();
+    return memory().close_imported(address);
+  };
+}
+
+void add_streams_and_events(Api& api) {
   api.stream_create = [](StreamHandle* stream) {
     *stream = reinterpret_cast<StreamHandle>(scheduler().make_stream());
     return kSuccess;
@@ -188,6 +194,9 @@ Api make_api() {
   api.event_elapsed_ms = [](float* milliseconds, EventHandle begin, EventHandle end) {
     return scheduler().elapsed_ms(milliseconds, event_of(begin), event_of(end));
   };
+}
+
+void add_graphs(Api& api) {
   api.stream_begin_capture = [](StreamHandle stream) { return scheduler().begin_capture(stream_of(stream)); };
   api.stream_end_capture = end_capture;
   api.graph_instantiate = [](GraphExecHandle* exec, GraphHandle graph) {
@@ -203,18 +212,18 @@ Api make_api() {
     delete reinterpret_cast<ExecutableGraph*>(exec);
     return kSuccess;
   };
-  api.ipc_get_handle = [](IpcHandle* handle, void* address) { return memory().export_handle(*handle, address); };
-  api.ipc_open_handle = [](void** address, const IpcHandle* handle) {
-    const Status status = memory().import_handle(address, *handle);
-    if (status == kSuccess) {
-      run_without_host();
-    }
-    return status;
+}
+
+Api make_api() {
+  Api api = {};
+  api.name = "cuda-emulated";
+  api.error_string = error_string;
+  api.device_count = [](int* count) {
+    *count = devices();
+    return kSuccess;
   };
-  api.ipc_close_handle = [](void* address) {
-    scheduler().synchronize_thread();
-    return memory().close_imported(address);
-  };
+  api.set_device = set_device;
+  api.device_properties = device_properties;
   api.set_max_shared_bytes = [](const void*, int bytes) {
     return bytes < 0 || static_cast<std::size_t>(bytes) > kMaxSharedBytes ? kInvalidValue : kSuccess;
   };
@@ -223,6 +232,9 @@ Api make_api() {
     return encode(*map, memory, shape) ? kSuccess : kInvalidValue;
   };
   api.last_error = [] { return kSuccess; };
+  add_memory(api);
+  add_streams_and_events(api);
+  add_graphs(api);
   return api;
 }
 

@@ -53,6 +53,15 @@ while IFS= read -r file; do
   ((lines > most)) && complain "$file has $lines lines, more than $most"
 done < <(find core cuda parallel comm engine launcher tests -name '*.cc' -o -name '*.cu' -o -name '*.h')
 
+# Functions fit a screen. One ends with a line "}", in a class "  }", and begins with the last line that stands as far left.
+hits=$(find bench core cuda parallel comm engine launcher tests -name '*.cc' -o -name '*.cu' -o -name '*.h' | xargs awk -v most=60 '
+  FNR == 1 { in_class = 0 }
+  /^[^ \t#\/}]/ { top = FNR; in_class = /^(class|struct) / }
+  /^  [^ \/}#]/ { member = FNR }
+  /^}$/ && FNR - top >= most { print FILENAME ":" top ": " FNR - top + 1 " lines" }
+  /^  }$/ && in_class && FNR - member >= most { print FILENAME ":" member ": " FNR - member + 1 " lines" }')
+[[ -z $hits ]] || complain "functions of more than 60 lines:"$'\n'"$hits"
+
 # What is missing stands in the documents, not in marks.
 hits=$(grep -rnE '\b(TODO|FIXME|XXX)\b' --include='*.h' --include='*.cc' --include='*.cu' core cuda parallel comm engine launcher tests) && complain "marks:"$'\n'"$hits"
 

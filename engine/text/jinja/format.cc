@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <optional>
 
 #include "engine/text/jinja/runtime.h"
 #include "engine/text/jinja/strings.h"
@@ -234,6 +235,67 @@ std::string format_braces(Runtime& runtime, std::string_view format, const Argum
   return out;
 }
 
+namespace {
+
+// A field of a percent format, such as "%(name)-8.3f".
+struct PercentField {
+  std::optional<std::string> name;
+  Spec spec;
+};
+
+void read_percent_flags(std::string_view format, std::size_t& at, Spec& spec) {
+  for (; at < format.size() && std::string_view("-+ 0#").find(format[at]) != std::string_view::npos; ++at) {
+    if (format[at] == '-') {
+      spec.align = '<';
+    } else if (format[at] == '0' && spec.align == '\0') {
+      spec.fill = "0";
+      spec.align = '=';
+    } else if (format[at] == '#') {
+      spec.alternate = true;
+    } else if (format[at] != '0') {
+      spec.sign = format[at];
+    }
+  }
+}
+
+// Reads from behind the '%' at `at` on, and leaves `at` at the letter that ends the field.
+PercentField read_percent_field(std::string_view format, std::size_t& at) {
+  PercentField field;
+  if (++at < format.size() && format[at] == '(') {
+    const std::size_t end = std::min(format.find(')', at), format.size());
+    field.name = format.substr(at + 1, end - at - 1);
+    at = end + 1;
+  }
+  read_percent_flags(format, at, field.spec);
+  field.spec.width = read_number(format, at);
+  if (at < format.size() && format[at] == '.') {
+    field.spec.precision = read_number(format, ++at);
+  }
+  if (at >= format.size()) {
+    throw TemplateError("incomplete format");
+  }
+  field.spec.type = format[at];
+  return field;
+}
+
+std::string format_percent_value(Value value, Spec spec) {
+  if (spec.type == 's' || spec.type == 'r') {
+    value = Value(spec.type == 'r' ? repr(value) : to_string(value));
+    spec.type = 's';
+    spec.align = spec.align == '<' ? '<' : '>';
+    spec.fill = " ";
+  } else if (!value.is_number()) {
+    throw TemplateError(std::string("%") + spec.type + " format: a number is required, not " + value.type_name());
+  } else if (spec.type == 'd' || spec.type == 'i' || spec.type == 'u') {
+    value =
+        value.is_float() ? Value(static_cast<Int>(std::clamp(value.as_double(), -1e30, 1e30))) : Value(value.as_int());
+    spec.type = 'd';
+  }
+  return format_value(value, spec);
+}
+
+}  // namespace
+
 std::string format_percent(Runtime& runtime, std::string_view format, const Value& values) {
   const bool tuple = values.is_sequence(SequenceKind::kTuple);
   const Items items = tuple ? values.as_sequence().items : Items{values};
@@ -244,58 +306,16 @@ std::string format_percent(Runtime& runtime, std::string_view format, const Valu
       out.push_back(format[at]);
       continue;
     }
-    Value value = Undefined{};
-    bool named = false;
-    Spec spec;
-    if (++at < format.size() && format[at] == '(') {
-      const std::size_t end = std::min(format.find(')', at), format.size());
-      value = item(runtime, values, Value(format.substr(at + 1, end - at - 1)));
-      named = true;
-      at = end + 1;
-    }
-    for (; at < format.size() && std::string_view("-+ 0#").find(format[at]) != std::string_view::npos; ++at) {
-      if (format[at] == '-') {
-        spec.align = '<';
-      } else if (format[at] == '0' && spec.align == '\0') {
-        spec.fill = "0";
-        spec.align = '=';
-      } else if (format[at] == '#') {
-        spec.alternate = true;
-      } else if (format[at] != '0') {
-        spec.sign = format[at];
-      }
-    }
-    spec.width = read_number(format, at);
-    if (at < format.size() && format[at] == '.') {
-      spec.precision = read_number(format, ++at);
-    }
-    if (at >= format.size()) {
-      throw TemplateError("incomplete format");
-    }
-    spec.type = format[at];
-    if (spec.type == '%') {
+    PercentField field = read_percent_field(format, at);
+    Value named = field.name ? item(runtime, values, Value(*field.name)) : Value(Undefined{});
+    if (field.spec.type == '%') {
       out.push_back('%');
       continue;
     }
-    if (!named) {
-      if (used >= items.size()) {
-        throw TemplateError("not enough arguments for format string");
-      }
-      value = items[used++];
+    if (!field.name && used >= items.size()) {
+      throw TemplateError("not enough arguments for format string");
     }
-    if (spec.type == 's' || spec.type == 'r') {
-      value = Value(spec.type == 'r' ? repr(value) : to_string(value));
-      spec.type = 's';
-      spec.align = spec.align == '<' ? '<' : '>';
-      spec.fill = " ";
-    } else if (!value.is_number()) {
-      throw TemplateError(std::string("%") + spec.type + " format: a number is required, not " + value.type_name());
-    } else if (spec.type == 'd' || spec.type == 'i' || spec.type == 'u') {
-      value = value.is_float() ? Value(static_cast<Int>(std::clamp(value.as_double(), -1e30, 1e30)))
-                               : Value(value.as_int());
-      spec.type = 'd';
-    }
-    out += format_value(value, spec);
+    out += format_percent_value(field.name ? std::move(named) : items[used++], std::move(field.spec));
     runtime.check_size(0);
   }
   if (tuple && used < items.size()) {
