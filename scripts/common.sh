@@ -9,6 +9,14 @@ model_file=$model_cache/SmolLM2-135M-Instruct.Q4_1.gguf
 
 say() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; }
 die() { say "error: $*"; exit 1; }
+# What stands at the top of the script, and an end with this code.
+usage() { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"; exit "$1"; }
+# Before a script does anything: with --help it only says what it is.
+answer_help() {
+  case "${1:-}" in
+    -h | --help) usage 0 ;;
+  esac
+}
 
 # One compiler per core, as far as there are 1.5 GB of memory for each.
 build_jobs() {

@@ -70,5 +70,10 @@ for script in scripts/demo scripts/test scripts/setup scripts/build scripts/fetc
   [[ -x $script ]] || complain "$script is missing or not executable"
 done
 
+# Scripts say what they are before they do anything. The others hand --help on to a program.
+for script in build check-schemas compare-llama-cpp demo fetch-model fuzz gpu-check lint setup test test-long; do
+  grep -q '^answer_help "\$@"$' "scripts/$script" && [[ -n $("scripts/$script" --help) ]] || complain "scripts/$script has no --help"
+done
+
 ((failures == 0)) && echo "all rules hold"
 exit $((failures > 0))
