@@ -4,6 +4,7 @@
 #include <fstream>
 #include <functional>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -38,12 +39,15 @@ inline std::filesystem::path cached_default_model() {
   return std::filesystem::exists(path) ? path : std::filesystem::path();
 }
 
-/// The values of a file of one JSON value a line.
+/// The values of a file of one JSON value a line. Throws if there are none, so that no test passes for want of cases.
 inline std::vector<Json> read_jsonl(const std::filesystem::path& path) {
   std::ifstream file(path);
   std::vector<Json> lines;
   for (std::string line; std::getline(file, line);) {
     lines.push_back(std::get<Json>(parse_json(line)));
+  }
+  if (lines.empty()) {
+    throw std::runtime_error(path.string() + " has no cases");
   }
   return lines;
 }
