@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <fstream>
-#include <iterator>
 
 #include "core/error.h"
+#include "engine/model/config_reader.h"
 #include "engine/text/chat_template.h"
 #include "engine/text/chat_template_source.h"
 
@@ -37,13 +37,6 @@ std::string gguf_token(const GgufFile& file, const Tokenizer& tokenizer, const s
   return valid ? std::string(tokenizer.bytes_of(static_cast<int32_t>(id->as_int()))) : std::string();
 }
 
-Json read_object(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
-  auto parsed = parse_json(text);
-  return std::holds_alternative<Json>(parsed) ? std::get<Json>(std::move(parsed)) : Json();
-}
-
 // A string, or an object of it and flags.
 std::string config_token(const Json& config, const char* name) {
   const Json* token = config.find(name);
@@ -52,7 +45,8 @@ std::string config_token(const Json& config, const char* name) {
 }
 
 Json special_tokens(const Checkpoint& checkpoint, const Tokenizer& tokenizer) {
-  const Json config = checkpoint.gguf ? Json() : read_object(checkpoint.path / "tokenizer_config.json");
+  const fs::path file = checkpoint.path / "tokenizer_config.json";
+  const Json config = !checkpoint.gguf && fs::is_regular_file(file) ? read_json_object(file) : Json();
   Json context;
   for (const char* name : kTokenNames) {
     context.set(name, checkpoint.gguf ? gguf_token(*checkpoint.gguf, tokenizer, name) : config_token(config, name));

@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <filesystem>
+#include <fstream>
 #include <thread>
 
 #include "tests/e2e/program.h"
@@ -95,6 +97,19 @@ TEST(Launcher, WithoutAModelSaysHowToGetOne) {
   const Outcome outcome = run(longship({"run", "-p", "x"}), "", {{"XDG_CACHE_HOME", "/nonexistent"}});
   EXPECT_EQ(outcome.exit_code, 2);
   EXPECT_NE(outcome.err.find("scripts/fetch-model"), std::string::npos) << outcome.err;
+}
+
+// Without it the template would render other texts than the model was trained on.
+TEST(Launcher, ABrokenFileOfSpecialTokensIsNamed) {
+  const std::filesystem::path folder = std::filesystem::path(testing::TempDir()) / "broken-tokens";
+  std::filesystem::create_directories(folder);
+  using Options = std::filesystem::copy_options;
+  std::filesystem::copy(kModel, folder, Options::recursive | Options::overwrite_existing);
+  std::ofstream(folder / "chat_template.jinja") << "{{ bos_token }}{{ messages[0].content }}";
+  std::ofstream(folder / "tokenizer_config.json") << "{\"bos_token\": ";
+  const Outcome outcome = run(longship({"run", folder, "-p", "x", "-n", "1"}));
+  EXPECT_EQ(outcome.exit_code, 3) << outcome.err;
+  EXPECT_NE(outcome.err.find("tokenizer_config.json: offset "), std::string::npos) << outcome.err;
 }
 
 // A reply that goes on until it is ended.
