@@ -28,6 +28,18 @@ const ArchitectureFacts* find(const Matches& matches) {
   return found == kArchitectures.end() ? nullptr : &*found;
 }
 
+// Names from files may have any length.
+std::string unknown(std::string_view name, std::string_view (*known_name)(const ArchitectureFacts&)) {
+  constexpr std::size_t kMostShown = 64;
+  std::string known;
+  for (const ArchitectureFacts& facts : kArchitectures) {
+    if (const std::string_view one = known_name(facts); !one.empty()) {
+      known += (known.empty() ? "" : ", ") + std::string(one);
+    }
+  }
+  return "the architecture " + std::string(name.substr(0, kMostShown)) + " is not supported (there are " + known + ")";
+}
+
 }  // namespace
 
 const ArchitectureFacts* gguf_architecture(std::string_view name) {
@@ -36,6 +48,14 @@ const ArchitectureFacts* gguf_architecture(std::string_view name) {
 
 const ArchitectureFacts* hf_architecture(std::string_view model_class) {
   return find([&](const ArchitectureFacts& facts) { return facts.model_class == model_class; });
+}
+
+std::string unknown_gguf_architecture(std::string_view name) {
+  return unknown(name, [](const ArchitectureFacts& facts) { return facts.in_gguf ? facts.name : ""; });
+}
+
+std::string unknown_hf_architecture(std::string_view model_class) {
+  return unknown(model_class, [](const ArchitectureFacts& facts) { return facts.model_class; });
 }
 
 }  // namespace longship

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "parallel/shard.h"
@@ -30,5 +31,9 @@ struct ArchitectureFacts {
 /// The architecture of a GGUF file, or of a class of transformers; null if it is not known.
 const ArchitectureFacts* gguf_architecture(std::string_view name);
 const ArchitectureFacts* hf_architecture(std::string_view model_class);
+
+/// That of the two functions above the one with this name found nothing, and what they know.
+std::string unknown_gguf_architecture(std::string_view name);
+std::string unknown_hf_architecture(std::string_view model_class);
 
 }  // namespace longship

@@ -87,7 +87,7 @@ ModelConfig parse_gguf_config(const GgufFile& file) {
   config.architecture = general.string("general.architecture");
   const ArchitectureFacts* facts = gguf_architecture(config.architecture);
   if (facts == nullptr) {
-    general.fail("general.architecture", "the architecture " + config.architecture.substr(0, 64) + " is not supported");
+    general.fail("general.architecture", unknown_gguf_architecture(config.architecture));
   }
   if (general.has("adapter.type")) {
     general.fail("adapter.type", "adapters are not supported");

@@ -23,7 +23,7 @@ const ArchitectureFacts& architecture(const ConfigReader& reader) {
   if (const ArchitectureFacts* known = hf_architecture(model_class)) {
     return *known;
   }
-  reader.fail("architectures", "the architecture " + model_class + " is not supported");
+  reader.fail("architectures", unknown_hf_architecture(model_class));
 }
 
 // FP8 weights load as they are, with the scales beside them; activations are not quantised.

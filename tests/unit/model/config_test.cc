@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "engine/model/architectures.h"
 #include "engine/model/config_parse.h"
 #include "tests/support/fixtures.h"
 
@@ -84,6 +85,26 @@ TEST(ModelConfig, RefusesHeadsWiderThanTheBackendsTake) {
     EXPECT_EQ(error.exit_code(), 3);
     EXPECT_NE(std::string(error.what()).find("514"), std::string::npos) << error.what();
   }
+}
+
+TEST(ModelConfig, TellsWhichArchitecturesThereAre) {
+  std::ifstream llama(testing::data_path("models/llama/config.json"));
+  std::string text{std::istreambuf_iterator<char>(llama), {}};
+  const std::string model_class = "LlamaForCausalLM";
+  ASSERT_NE(text.find(model_class), std::string::npos);
+  text.replace(text.find(model_class), model_class.size(), "DbrxForCausalLM");
+  const std::filesystem::path path = std::filesystem::path(::testing::TempDir()) / "unknown-config.json";
+  std::ofstream(path) << text;
+  try {
+    parse_hf_config(path);
+    ADD_FAILURE() << "loaded";
+  } catch (const Error& error) {
+    const std::string what = error.what();
+    EXPECT_NE(what.find("DbrxForCausalLM is not supported (there are LlamaForCausalLM, Mistral"), std::string::npos)
+        << what;
+  }
+  EXPECT_NE(unknown_gguf_architecture("dbrx").find("dbrx is not supported (there are llama, qwen2,"), std::string::npos)
+      << "Mistral's files say llama";
 }
 
 }  // namespace
