@@ -84,6 +84,28 @@ struct BatchSlice {
   std::vector<int32_t> pages;  ///< Page p of the sequence holds keys [64 p, 64 p + 64).
 };
 
+/// Places for rows of a batch, each in a group (an adapter, an expert) or in none. Tensors are in the device's memory,
+/// so that a recorded step may be repeated with other rows and groups. Places of a group stand side by side.
+struct RowGroups {
+  Tensor rows{};    ///< [n] i32: the row at each place.
+  Tensor groups{};  ///< [n] i32: its group; negative: none.
+
+  int64_t places() const { return rows.dim(0); }
+};
+
+/// What grouped products multiply rows of one group with. Points to what outlives them.
+struct GroupProduct {
+  const Weight* weight = nullptr;  ///< Null: the group has none.
+  std::span<const GroupStep> steps{};
+  float scale = 1.0F;
+};
+
+/// Memory that grouped products take where the device's memory is the host's; else empty.
+struct GroupRoom {
+  Tensor input{};   ///< Of places x columns values ...
+  Tensor output{};  ///< ... and of nodes x places x outputs values.
+};
+
 /// Rows of a batch whose sequences use one adapter of the model.
 struct AdaptedRows {
   std::size_t adapter = 0;
@@ -232,6 +254,18 @@ class Kernels {
   /// Columns [column, column + N) of rows `rows` [n] i32 of y, each row once, += scale x; x [n, N]. Only for devices
   /// whose memory is the host's.
   virtual void add_to_rows(const Tensor& x, float scale, const Tensor& rows, int64_t column, Tensor& y, Stream&);
+
+  // Grouped products: of rows of several groups, each with a weight of its own. What a row gets is what linear() gives
+  // for it and its group's weight alone.
+  /// nodes [n, places, N]: for each finished node, as many in every group, the partial sums of the row of x [T, K] at
+  /// each place; zero from the outputs of its group's weight on, N or fewer, and for places of no group. A row may have
+  /// several places.
+  virtual void grouped_linear(const Tensor& x, const RowGroups& to, std::span<const GroupProduct> products,
+                              GroupRoom& room, Tensor& nodes, Stream&);
+  /// Columns [column, column + outputs) of the row of y [T, ..] at each place += scale times the product of x [places,
+  /// K] with its group's weight, which has K columns or fewer and one node. No row has two places.
+  virtual void grouped_linear_add(const Tensor& x, const RowGroups& to, std::span<const GroupProduct> products,
+                                  int64_t column, GroupRoom& room, Tensor& y, Stream&);
 
   /// For each of `draws` the token that it chooses; null where the device cannot. logits [R, V]. Up to kMostDrawn
   /// results are kept at a time; the kernels outlive them.

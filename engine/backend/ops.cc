@@ -57,6 +57,24 @@ void check_kv_write(const char* op, const HeadsView& keys, const HeadsView& valu
   check(pages_hold(batch, kv), op, "pages for every token");
 }
 
+// Tensors of the host are looked at: every row lies below `rows`, and every group below `groups`.
+void check_groups(const char* op, const RowGroups& to, int64_t rows, std::size_t groups, bool in_host_memory) {
+  check(is_i32_vector(to.rows) && is_i32_vector(to.groups) && to.rows.shape() == to.groups.shape(), op,
+        "rows, groups [places] i32");
+  if (in_host_memory) {
+    check(std::ranges::all_of(to.rows.values<int32_t>(), [&](int32_t row) { return row >= 0 && row < rows; }), op,
+          "a row outside its tensor");
+    check(std::ranges::all_of(to.groups.values<int32_t>(),
+                              [&](int32_t group) { return group < static_cast<int64_t>(groups); }),
+          op, "a group that has no product");
+  }
+}
+
+void check_room(const char* op, const GroupRoom& room, int64_t input, int64_t output, bool in_host_memory) {
+  check(!in_host_memory || (room.input.elements() >= input && room.output.elements() >= output), op,
+        "room for the rows of a group and their products");
+}
+
 }  // namespace
 
 void Ops::embed(const StoredMatrix& table, const Tensor& ids, Tensor& out, Stream& stream) {
@@ -209,6 +227,51 @@ void Ops::add_to_rows(const Tensor& x, float scale, const Tensor& rows, int64_t 
   if (!x.empty()) {
     const ScopedSpan span(spans_, "add_to_rows", SpanKind::kOp, x.dim(0));
     kernels_.add_to_rows(x, scale, rows, column, y, stream);
+  }
+}
+
+void Ops::grouped_linear(const Tensor& x, const RowGroups& to, std::span<const GroupProduct> products, GroupRoom& room,
+                         Tensor& nodes, Stream& stream) {
+  check(is_f32_matrix(x) && nodes.dtype() == DType::kF32 && nodes.ndim() == 3 && nodes.dim(1) == to.places(),
+        "grouped_linear", "x [T, K], nodes [n, places, N] f32");
+  check_groups("grouped_linear", to, x.dim(0), products.size(), kernels_.in_host_memory());
+  int64_t most_outputs = 0;
+  for (const GroupProduct& product : products) {
+    if (product.weight != nullptr) {
+      check(product.weight->columns == x.dim(1) && product.weight->rows <= nodes.dim(2) &&
+                std::ranges::count(product.steps, true, &GroupStep::ends_node) == nodes.dim(0) &&
+                (product.steps.empty() || product.steps.back().end <= x.dim(1)),
+            "grouped_linear", "every weight has the columns of x and the nodes, and N rows or fewer");
+      most_outputs = std::max(most_outputs, product.weight->rows);
+    }
+  }
+  if (!nodes.empty()) {
+    check_room("grouped_linear", room, to.places() * x.dim(1), nodes.dim(0) * to.places() * most_outputs,
+               kernels_.in_host_memory());
+    const ScopedSpan span(spans_, "grouped_linear", SpanKind::kOp, to.places());
+    kernels_.grouped_linear(x, to, products, room, nodes, stream);
+  }
+}
+
+void Ops::grouped_linear_add(const Tensor& x, const RowGroups& to, std::span<const GroupProduct> products,
+                             int64_t column, GroupRoom& room, Tensor& y, Stream& stream) {
+  check(is_f32_matrix(x) && is_f32_matrix(y) && x.dim(0) == to.places() && column >= 0, "grouped_linear_add",
+        "x [places, K], y [T, ..] f32");
+  check_groups("grouped_linear_add", to, y.dim(0), products.size(), kernels_.in_host_memory());
+  int64_t most_outputs = 0;
+  for (const GroupProduct& product : products) {
+    if (product.weight != nullptr) {
+      check(product.weight->columns <= x.dim(1) && column + product.weight->rows <= y.dim(1) &&
+                std::ranges::count(product.steps, true, &GroupStep::ends_node) == 1 &&
+                product.steps.back().end <= product.weight->columns,
+            "grouped_linear_add", "every weight has K columns or fewer, one node, and rows for columns of y");
+      most_outputs = std::max(most_outputs, product.weight->rows);
+    }
+  }
+  if (!x.empty() && most_outputs > 0) {
+    check_room("grouped_linear_add", room, x.elements(), to.places() * most_outputs, kernels_.in_host_memory());
+    const ScopedSpan span(spans_, "grouped_linear_add", SpanKind::kOp, to.places());
+    kernels_.grouped_linear_add(x, to, products, column, room, y, stream);
   }
 }
 

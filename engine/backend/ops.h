@@ -32,6 +32,10 @@ class Ops {
   void gelu_tanh(const Tensor& x, Tensor& y, Stream& stream);
   void gather_rows(const Tensor& x, const Tensor& rows, Tensor& y, Stream& stream);
   void add_to_rows(const Tensor& x, float scale, const Tensor& rows, int64_t column, Tensor& y, Stream& stream);
+  void grouped_linear(const Tensor& x, const RowGroups& to, std::span<const GroupProduct> products, GroupRoom& room,
+                      Tensor& nodes, Stream& stream);
+  void grouped_linear_add(const Tensor& x, const RowGroups& to, std::span<const GroupProduct> products, int64_t column,
+                          GroupRoom& room, Tensor& y, Stream& stream);
   void kv_write(const HeadsView& keys, const HeadsView& values, const Batch& batch, KvLayer& kv, Stream& stream);
   void rope_kv_write(const HeadsView& query, const HeadsView& keys, const HeadsView& values, const Tensor& cos,
                      const Tensor& sin, const Batch& batch, KvLayer& kv, Stream& stream);

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "engine/backend/kv_page.h"
+#include "grouped.h"
 #include "variants.h"
 
 namespace longship {
@@ -60,6 +61,7 @@ class EveryOp {
         embed(dtype);
       }
     }
+    grouped();
     elementwise();
     norms();
     rope();
@@ -136,6 +138,42 @@ class EveryOp {
     Tensor y = output({sizes_.tokens, sizes_.outputs});
     kernels_.linear_silu_mul(x, parts, steps, room, y, {}, stream_);
     keep("linear_silu_mul " + std::string(name(dtype)), y, plain || exact_ ? 1e-5 : 2 * kQuantisedTolerance);
+  }
+
+  // Groups of all types that adapters have, one of no weight, in the way of a low-rank update: down to few values, up.
+  void grouped() {
+    const int64_t columns = sizes_.plain_columns;
+    const auto leaves = static_cast<int32_t>((columns + sizes_.plain_group - 1) / sizes_.plain_group);
+    const std::vector<GroupStep> steps = ReductionTree(leaves, {0, leaves}).steps(0, sizes_.plain_group, columns);
+    std::vector<GroupedMatrix> down;
+    for (const DType dtype : {DType::kF32, DType::kF16, DType::kBF16}) {
+      down.push_back({dtype, grouped_data_.between(1, 40)});
+    }
+    down.emplace_back();
+    const GroupedWeights inner(kernels_, grouped_data_, down, columns, steps);
+    std::vector<GroupedWeights> outer;
+    std::vector<GroupProduct> products;
+    for (std::size_t i = 0; i + 1 < down.size(); ++i) {
+      const int64_t rank = down[i].rows;
+      outer.emplace_back(kernels_, grouped_data_, std::vector<GroupedMatrix>{{down[i].dtype, sizes_.outputs}}, rank,
+                         one_node(rank), 0.5F + static_cast<float>(i));
+      products.push_back(outer.back().products()[0]);
+    }
+    products.emplace_back();
+    const PlacedRows places = PlacedRows::random(grouped_data_, sizes_.tokens, static_cast<int32_t>(down.size()));
+    const RowGroups to = places.to_device(kernels_, stream_);
+    GroupRoom room = inner.room(kernels_, places.size());
+    Tensor few = output({1, places.size(), 40});
+    kernels_.grouped_linear(to_device(grouped_data_.tensor({sizes_.tokens, columns})), to, inner.products(), room, few,
+                            stream_);
+    keep("grouped_linear", few, 1e-5);
+    Tensor y = to_device(grouped_data_.tensor({sizes_.tokens, sizes_.outputs + 3}));
+    GroupRoom outer_room{};
+    if (kernels_.in_host_memory()) {
+      outer_room = {output({places.size() * 40}), output({places.size() * sizes_.outputs})};
+    }
+    kernels_.grouped_linear_add(few.reshape({places.size(), 40}), to, products, 2, outer_room, y, stream_);
+    keep("grouped_linear_add", y, 1e-5);
   }
 
   void embed(DType dtype) {
@@ -262,6 +300,7 @@ class EveryOp {
   bool exact_;
   RandomData data_{7};
   RandomData fused_data_{8};
+  RandomData grouped_data_{9};
   std::unique_ptr<Stream> stream_owner_;
   Stream& stream_ = *stream_owner_;
   std::vector<Outcome> outcomes_;

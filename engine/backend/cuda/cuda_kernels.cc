@@ -10,6 +10,7 @@
 #include "engine/backend/cuda/cuda_roofline.h"
 #include "engine/backend/cuda/cuda_stream.h"
 #include "engine/backend/cuda/decode_graphs.h"
+#include "engine/backend/cuda/grouped_weights.h"
 #include "engine/backend/cuda/kernels/attention.h"
 #include "engine/backend/cuda/kernels/decode_attention.h"
 #include "engine/backend/cuda/kernels/embed.h"
@@ -85,6 +86,7 @@ class CudaKernels : public Kernels {
         replays_(options.graphs),
         pool_(options.threads),
         step_(fast_ ? kTensorRows : INT64_MAX),
+        grouped_weights_(options.exact),
         tensor_product_(device_) {
     if (device >= 0) {
       staging_ = std::make_unique<Staging>();
@@ -230,6 +232,26 @@ class CudaKernels : public Kernels {
                        handle_of(stream));
   }
 
+  void grouped_linear(const Tensor& x, const RowGroups& to, std::span<const GroupProduct> products, GroupRoom&,
+                      Tensor& nodes, Stream& stream) override {
+    GroupedLinearArguments arguments = arguments_of(x, to, products, stream);
+    arguments.x_rows = to.rows.data<int32_t>();
+    arguments.out = nodes.data<float>();
+    arguments.nodes = static_cast<int>(nodes.dim(0));
+    arguments.out_columns = static_cast<int>(nodes.dim(2));
+    launch_grouped_linear(arguments, handle_of(stream));
+  }
+
+  void grouped_linear_add(const Tensor& x, const RowGroups& to, std::span<const GroupProduct> products, int64_t column,
+                          GroupRoom&, Tensor& y, Stream& stream) override {
+    GroupedLinearArguments arguments = arguments_of(x, to, products, stream);
+    arguments.out = y.data<float>() + column;
+    arguments.nodes = 1;
+    arguments.out_columns = static_cast<int>(y.dim(1));
+    arguments.out_rows = to.rows.data<int32_t>();
+    launch_grouped_linear(arguments, handle_of(stream));
+  }
+
   std::unique_ptr<DrawnTokens> draw_tokens(const Tensor& logits, std::span<const TokenDraw> draws,
                                            Stream& stream) override {
     return drawer_.draw(logits, draws, *staging_, stream);
@@ -297,6 +319,21 @@ class CudaKernels : public Kernels {
             .depth = program.depth};
   }
 
+  // Without outputs.
+  GroupedLinearArguments arguments_of(const Tensor& x, const RowGroups& to, std::span<const GroupProduct> products,
+                                      Stream& stream) {
+    finish_packing();
+    const GroupedWeights::Table& table = grouped_weights_.get(products, programs_, *staging_, handle_of(stream));
+    return {.x = x.data<float>(),
+            .x_columns = static_cast<int>(x.dim(1)),
+            .groups = to.groups.data<int32_t>(),
+            .places = static_cast<int>(to.places()),
+            .weights = table.data(),
+            .most_runs = table.most_runs,
+            .most_rows = table.most_rows,
+            .depth = table.depth};
+  }
+
   // linear_silu_mul() by one kernel; its products by cuBLASLt with results of bf16. False where that cannot be.
   bool gated_linear(const Tensor& x, std::span<const Weight> parts, std::span<const GroupStep> steps, Tensor& y,
                     Stream& stream);
@@ -321,6 +358,7 @@ class CudaKernels : public Kernels {
   bool packing_ = false;
   StepTables step_;
   LinearPrograms programs_;
+  GroupedWeights grouped_weights_;
   AttentionPlans attention_plans_;
   std::unique_ptr<BlasLinear> blas_;  // null where not wanted or not there
   NarrowActivations activations_;     // of it

@@ -57,6 +57,32 @@ class ReferenceKernels : public Kernels {
     }
   }
 
+  void grouped_linear(const Tensor& x, const RowGroups& to, std::span<const GroupProduct> products, GroupRoom&,
+                      Tensor& nodes, Stream&) override {
+    std::fill_n(nodes.data<float>(), nodes.elements(), 0.0F);
+    for (int64_t place = 0; place < to.places(); ++place) {
+      const float* row = x.data<float>() + to.rows.data<int32_t>()[place] * x.dim(1);
+      const std::vector<float> sums = sums_of_group(row, to.groups.data<int32_t>()[place], products, nodes.dim(0));
+      const int64_t outputs = std::ssize(sums) / nodes.dim(0);
+      for (int64_t node = 0; node < nodes.dim(0); ++node) {
+        std::copy_n(sums.data() + node * outputs, outputs,
+                    nodes.data<float>() + (node * to.places() + place) * nodes.dim(2));
+      }
+    }
+  }
+
+  void grouped_linear_add(const Tensor& x, const RowGroups& to, std::span<const GroupProduct> products, int64_t column,
+                          GroupRoom&, Tensor& y, Stream&) override {
+    for (int64_t place = 0; place < to.places(); ++place) {
+      const int32_t group = to.groups.data<int32_t>()[place];
+      const std::vector<float> sums = sums_of_group(x.data<float>() + place * x.dim(1), group, products, 1);
+      float* out = y.data<float>() + to.rows.data<int32_t>()[place] * y.dim(1) + column;
+      for (const float sum : sums) {
+        *out++ += products[static_cast<std::size_t>(group)].scale * sum;
+      }
+    }
+  }
+
   void add(const Tensor& x, const Tensor& bias, const Tensor& residual, Tensor& y, Stream&) override {
     const int64_t width = x.dim(1);
     for (int64_t i = 0; i < x.elements(); ++i) {
@@ -190,6 +216,21 @@ class ReferenceKernels : public Kernels {
         out += stride;
       }
     }
+  }
+
+  // [nodes, outputs] of one row; nothing where its group has no weight.
+  static std::vector<float> sums_of_group(const float* x, int32_t group, std::span<const GroupProduct> products,
+                                          int64_t nodes) {
+    const Weight* weight = group < 0 ? nullptr : products[static_cast<std::size_t>(group)].weight;
+    if (weight == nullptr) {
+      return {};
+    }
+    std::vector<float> sums(static_cast<std::size_t>(nodes * weight->rows));
+    for (int64_t n = 0; n < weight->rows; ++n) {
+      sum_groups(reinterpret_cast<const float*>(weight->data) + n * weight->columns, x,
+                 products[static_cast<std::size_t>(group)].steps, sums.data() + n, weight->rows);
+    }
+    return sums;
   }
 
   static void normalise_rms(const float* x, const Tensor& gain, float eps, float* y) {

@@ -1,0 +1,42 @@
+#pragma once
+
+#include "engine/backend/cuda/kernels/linear.h"
+
+namespace longship::cuda {
+
+/// What the rows of one group are multiplied with; in memory of the device.
+struct GroupedWeight {
+  const std::byte* data = nullptr;  ///< Null: nothing.
+  const LinearRun* runs = nullptr;  ///< Of the device.
+  int64_t row_block_bytes = 0;
+  int32_t run_count = 0;
+  int32_t rows = 0;
+  int32_t columns = 0;
+  float scale = 1.0F;
+  WeightLayout layout = WeightLayout::kF32;
+};
+
+/// Products of rows at `places`, each of a group or of none. What differs from step to step stands in memory of the
+/// device.
+struct GroupedLinearArguments {
+  const float* x = nullptr;
+  int x_columns = 0;                ///< From row to row.
+  const int32_t* x_rows = nullptr;  ///< The row of x at each place; null: as many as places, in order.
+  const int32_t* groups = nullptr;  ///< Of each place; negative: none.
+  int places = 0;
+  const GroupedWeight* weights = nullptr;  ///< By group.
+  int most_runs = 0;                       ///< Of a weight.
+  int most_rows = 0;
+  int depth = 1;
+  float* out = nullptr;  ///< [nodes, places, out_columns], or what is added to
+  int nodes = 0;
+  int out_columns = 0;
+  const int32_t* out_rows = nullptr;  ///< The row of `out` to which each place adds scale times its sum; null: written.
+};
+
+/// See Kernels::grouped_linear and grouped_linear_add: one launch for weights of all groups, which are of plain
+/// layouts. The bits are those of launch_linear() for the group's weight alone, times its scale in f32 where rows are
+/// added to.
+void launch_grouped_linear(const GroupedLinearArguments& arguments, StreamHandle stream);
+
+}  // namespace longship::cuda
