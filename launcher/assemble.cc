@@ -81,12 +81,8 @@ std::optional<Checkpoint> open_draft(const EngineOptions& options, const ModelCo
   return draft;
 }
 
-// Errors: kModelFile for an adapter that cannot be used with this model, kUsage for a device that has none.
-std::vector<Adapter> open_adapters(const EngineOptions& options, const ModelConfig& config, const Kernels& kernels) {
-  if (!options.adapters.empty() && !kernels.in_host_memory()) {
-    throw Error(ErrorKind::kUsage, "adapters cannot be used on GPUs",
-                "Use --device cpu, or merge the adapter into its model and serve that.");
-  }
+// Errors: kModelFile for an adapter that cannot be used with this model.
+std::vector<Adapter> open_adapters(const EngineOptions& options, const ModelConfig& config) {
   std::vector<Adapter> adapters;
   for (const AdapterOption& option : options.adapters) {
     adapters.push_back(Adapter::open(option.path));
@@ -176,7 +172,7 @@ class Rank {
       if (draft_ && transport_.leads()) check_draft_vocabulary(*checkpoint_, options_.overrides, *draft_);
       device_.emplace(options_, all_have_devices, transport_.host_place());
       kernels_ = device_->make_kernels();
-      adapters_ = open_adapters(options_, checkpoint_->config, *kernels_);
+      adapters_ = open_adapters(options_, checkpoint_->config);
     });
     phase(control, "plan", [&] { choose_sizes(); });
     const int64_t affordable = smallest_over_ranks(memory().affordable_pages());
@@ -429,7 +425,7 @@ MemoryPlan plan_memory(const EngineOptions& options, const Checkpoint& checkpoin
   KvSize kv = usual_kv_size(options, checkpoint.config);
   const std::optional<Checkpoint> draft = open_draft(options, checkpoint.config);
   if (draft) check_draft_vocabulary(checkpoint, options.overrides, *draft);
-  const std::vector<Adapter> adapters = open_adapters(options, checkpoint.config, *kernels);
+  const std::vector<Adapter> adapters = open_adapters(options, checkpoint.config);
   const auto models_of = [&](const Coord& me) {
     return RankModels(options, checkpoint, adapters, draft ? &*draft : nullptr, *kernels, mesh, me, kv.pages);
   };

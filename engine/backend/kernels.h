@@ -106,10 +106,12 @@ struct GroupRoom {
   Tensor output{};  ///< ... and of nodes x places x outputs values.
 };
 
-/// Rows of a batch whose sequences use one adapter of the model.
+/// Rows of a batch whose sequences use adapters of the model, which are the groups.
 struct AdaptedRows {
-  std::size_t adapter = 0;
-  Tensor rows;  ///< [n] i32, of the device
+  RowGroups groups{};
+  std::vector<std::size_t> adapters{};  ///< No other has rows.
+
+  bool empty() const { return adapters.empty(); }
 };
 
 /// The tokens of one step. Tensors are in the device's memory, slices in the host's. Rows behind those of the slices
@@ -118,7 +120,7 @@ struct Batch {
   Tensor tokens;     ///< [T] i32; only the first stage looks at it.
   Tensor positions;  ///< [T] i32
   std::vector<BatchSlice> slices;
-  std::vector<AdaptedRows> adapted{};  ///< By adapter; only the model's products look at it.
+  AdaptedRows adapted{};  ///< Only the model's products look at it.
 
   int64_t rows() const { return positions.dim(0); }
 };
@@ -143,6 +145,7 @@ struct StepKey {
   const void* owner = nullptr;  ///< Whose tensors and weights they are.
   int64_t rows = 0;
   int64_t logit_rows = 0;
+  bool adapted = false;  ///< Some rows have adapters.
 
   friend bool operator==(const StepKey&, const StepKey&) = default;
 };

@@ -215,21 +215,6 @@ void Ops::gather_rows(const Tensor& x, const Tensor& rows, Tensor& y, Stream& st
   }
 }
 
-void Ops::add_to_rows(const Tensor& x, float scale, const Tensor& rows, int64_t column, Tensor& y, Stream& stream) {
-  check(is_f32_matrix(x) && is_f32_matrix(y) && is_i32_vector(rows) && rows.dim(0) == x.dim(0) && column >= 0 &&
-            column + x.dim(1) <= y.dim(1),
-        "add_to_rows", "x [n, N], y [T, column + N or more] f32, rows [n] i32");
-  if (kernels_.in_host_memory()) {
-    for (const int32_t row : rows.values<int32_t>()) {
-      check(row >= 0 && row < y.dim(0), "add_to_rows", "a row outside y");
-    }
-  }
-  if (!x.empty()) {
-    const ScopedSpan span(spans_, "add_to_rows", SpanKind::kOp, x.dim(0));
-    kernels_.add_to_rows(x, scale, rows, column, y, stream);
-  }
-}
-
 void Ops::grouped_linear(const Tensor& x, const RowGroups& to, std::span<const GroupProduct> products, GroupRoom& room,
                          Tensor& nodes, Stream& stream) {
   check(is_f32_matrix(x) && nodes.dtype() == DType::kF32 && nodes.ndim() == 3 && nodes.dim(1) == to.places(),

@@ -31,7 +31,6 @@ class Ops {
                        Tensor& gate_up, Tensor& y, std::span<const Weight> readers, Stream& stream);
   void gelu_tanh(const Tensor& x, Tensor& y, Stream& stream);
   void gather_rows(const Tensor& x, const Tensor& rows, Tensor& y, Stream& stream);
-  void add_to_rows(const Tensor& x, float scale, const Tensor& rows, int64_t column, Tensor& y, Stream& stream);
   void grouped_linear(const Tensor& x, const RowGroups& to, std::span<const GroupProduct> products, GroupRoom& room,
                       Tensor& nodes, Stream& stream);
   void grouped_linear_add(const Tensor& x, const RowGroups& to, std::span<const GroupProduct> products, int64_t column,

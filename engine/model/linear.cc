@@ -35,29 +35,23 @@ void Linear::adapt(ParamTable& params, Workspace& workspace, const Adapter& adap
   const std::size_t segments = weight_->spec.shard.segments.size();
   LONGSHIP_CHECK(modules.size() == segments || modules.size() == 1, "a module for each segment, or one for all");
   const std::size_t each = segments / modules.size();
-  std::vector<LowRankUpdate>& updates = updates_.emplace_back();
   for (std::size_t i = 0; i < modules.size(); ++i) {
-    if (const AdaptedModule* module = adapter.find(modules[i])) {
-      updates.emplace_back(params, workspace, *module, product(), i * each, each);
+    if (updates_.size() == i) {
+      updates_.emplace_back(i * each, each);
+    }
+    updates_[i].add(params, workspace, adapter.find(modules[i]), product());
+  }
+}
+
+void Linear::add_adapted(const Tensor& x, Tensor& y, const AdaptedRows& adapted, RankContext& ctx) const {
+  for (const LowRankUpdate& update : updates_) {
+    if (update.is_changed_by(adapted.adapters)) {
+      update.add_to(y, x, adapted.groups, product(), ctx);
     }
   }
 }
 
-void Linear::add_adapted(const Tensor& x, Tensor& y, Adapted adapted, RankContext& ctx) const {
-  for (const AdaptedRows& part : adapted) {
-    const std::vector<LowRankUpdate>& updates = updates_[part.adapter];
-    if (updates.empty()) {
-      continue;
-    }
-    Tensor input = ctx.workspace.take(Slot::kAdaptedInput, {part.rows.dim(0), x.dim(1)});
-    ctx.ops.gather_rows(x, part.rows, input, ctx.stream);
-    for (const LowRankUpdate& update : updates) {
-      update.add_to(y, input, part.rows, product(), ctx);
-    }
-  }
-}
-
-void Linear::forward(const Tensor& x, Tensor& y, Adapted adapted, RankContext& ctx) const {
+void Linear::forward(const Tensor& x, Tensor& y, const AdaptedRows& adapted, RankContext& ctx) const {
   Tensor root = y.reshape({1, x.dim(0), rows()});
   ctx.ops.linear(x, weight_->parts, steps_, root, ctx.stream);
   if (bias_ != nullptr) {
@@ -66,7 +60,7 @@ void Linear::forward(const Tensor& x, Tensor& y, Adapted adapted, RankContext& c
   add_adapted(x, y, adapted, ctx);
 }
 
-void Linear::forward_gated(const Tensor& x, Tensor& y, std::span<const Weight> readers, Adapted adapted,
+void Linear::forward_gated(const Tensor& x, Tensor& y, std::span<const Weight> readers, const AdaptedRows& adapted,
                            RankContext& ctx) const {
   Tensor gate_up = ctx.workspace.take(Slot::kGateUp, {x.dim(0), rows()});
   if (bias_ == nullptr && adapted.empty()) {
@@ -77,8 +71,8 @@ void Linear::forward_gated(const Tensor& x, Tensor& y, std::span<const Weight> r
   ctx.ops.silu_mul(gate_up, y, ctx.stream);
 }
 
-void Linear::forward_into(Tensor& hidden, Tensor& normed, const NextNorm& next, const Tensor& x, Adapted adapted,
-                          RankContext& ctx) const {
+void Linear::forward_into(Tensor& hidden, Tensor& normed, const NextNorm& next, const Tensor& x,
+                          const AdaptedRows& adapted, RankContext& ctx) const {
   Tensor nodes = ctx.workspace.take(Slot::kNodes, {tree_.node_count(ctx.tp.rank()), x.dim(0), rows()});
   // A rank that has the whole tree has its root.
   Tensor root = tree_.ranks() == 1 ? nodes.reshape(hidden.shape()) : ctx.workspace.take(Slot::kReduced, hidden.shape());

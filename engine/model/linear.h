@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "core/reduction_tree.h"
@@ -17,9 +18,6 @@ namespace longship {
 /// it adds; what the others get does not depend on it.
 class Linear {
  public:
-  /// Batch::adapted.
-  using Adapted = std::span<const AdaptedRows>;
-
   /// `bias` is of the same rows, cut alike, or replicated if the weight contracts.
   Linear(ParamTable& params, Workspace& workspace, ParamSpec weight, std::optional<ParamSpec> bias);
 
@@ -30,26 +28,26 @@ class Linear {
   int64_t rows() const { return weight_->local[0]; }
   std::span<const Weight> weights() const { return weight_->parts; }
   /// x [T, K], y [T, N]; of a weight that does not contract.
-  void forward(const Tensor& x, Tensor& y, Adapted adapted, RankContext& ctx) const;
+  void forward(const Tensor& x, Tensor& y, const AdaptedRows& adapted, RankContext& ctx) const;
   /// y [T, N / 2] = silu(g) * u of x W^T + bias = [g | u]; of a weight that does not contract. `readers`: the weights
   /// that multiply y next, before it changes.
-  void forward_gated(const Tensor& x, Tensor& y, std::span<const Weight> readers, Adapted adapted,
+  void forward_gated(const Tensor& x, Tensor& y, std::span<const Weight> readers, const AdaptedRows& adapted,
                      RankContext& ctx) const;
   /// hidden [T, N] += y, then normed [T, N] = the norm that is next, if any; of a weight that contracts. x [T, columns
   /// of this rank]; normed may be what x was computed from. Collective over tp.
-  void forward_into(Tensor& hidden, Tensor& normed, const NextNorm& next, const Tensor& x, Adapted adapted,
+  void forward_into(Tensor& hidden, Tensor& normed, const NextNorm& next, const Tensor& x, const AdaptedRows& adapted,
                     RankContext& ctx) const;
 
  private:
   const Tensor& bias() const;
   AdaptedProduct product() const { return {weight_->spec, tree_, steps_}; }
-  void add_adapted(const Tensor& x, Tensor& y, Adapted adapted, RankContext& ctx) const;
+  void add_adapted(const Tensor& x, Tensor& y, const AdaptedRows& adapted, RankContext& ctx) const;
 
   Param* weight_;
   Param* bias_ = nullptr;
   ReductionTree tree_;
   std::vector<GroupStep> steps_;
-  std::vector<std::vector<LowRankUpdate>> updates_;  ///< By adapter.
+  std::vector<LowRankUpdate> updates_;  ///< For each module; none without adapters.
 };
 
 }  // namespace longship

@@ -49,31 +49,56 @@ std::vector<GroupStep> whole_columns(int64_t columns) {
   return ReductionTree(groups, {0, groups}).steps(0, kPlainGroup, columns);
 }
 
-LowRankUpdate::LowRankUpdate(ParamTable& params, Workspace& workspace, const AdaptedModule& module,
-                             const AdaptedProduct& product, std::size_t first, std::size_t count)
-    : a_(params.declare(inner_spec(module, product.spec))),
-      scale_(module.scale),
-      outer_steps_(whole_columns(module.rank)) {
+void LowRankUpdate::add(ParamTable& params, Workspace& workspace, const AdaptedModule* module,
+                        const AdaptedProduct& product) {
   const std::vector<Slice> all = slices(product.spec, params.tp(), params.tp_rank());
-  const std::span<const Slice> owned = std::span(all).subspan(first, count);
-  b_ = params.declare(outer_spec(module, product.spec, owned));
-  column_ = product.spec.shard.contracts ? 0 : owned.front().local_begin;
+  const std::span<const Slice> owned = std::span(all).subspan(first_, count_);
+  if (inner_.empty()) {
+    outer_.resize(count_);
+    for (const Slice& slice : owned) {
+      columns_.push_back(product.spec.shard.contracts ? 0 : slice.local_begin);
+    }
+  }
+  GroupProduct& inner = inner_.emplace_back();
+  for (std::vector<GroupProduct>& outer : outer_) {
+    outer.emplace_back();
+  }
+  if (module == nullptr) {
+    return;
+  }
+  const Param* a = params.declare(inner_spec(*module, product.spec));
+  const Param* b = params.declare(outer_spec(*module, product.spec, owned));
+  inner.weight = &a->parts.front();
+  inner.steps = product.steps;
+  const std::vector<GroupStep>& steps = outer_steps_.emplace_back(whole_columns(module->rank));
+  for (std::size_t i = 0; i < count_; ++i) {
+    outer_[i].back() = {.weight = &b->parts[i], .steps = steps, .scale = module->scale};
+    outer_rows_ = std::max(outer_rows_, b->parts[i].rows);
+  }
+  rank_ = std::max(rank_, module->rank);
   const int64_t rows = workspace.limits().rows;
   const int64_t nodes = product.spec.shard.contracts ? product.tree.node_count(params.tp_rank()) : 1;
-  workspace.declare(Slot::kAdaptedRows, rows);
-  workspace.declare(Slot::kAdaptedInput, rows * a_->local[1]);
-  workspace.declare(Slot::kAdapterNodes, rows * nodes * module.rank);
-  workspace.declare(Slot::kAdapterInner, rows * module.rank);
-  workspace.declare(Slot::kAdapterDelta, rows * b_->local[0]);
+  workspace.declare(Slot::kAdapterNodes, rows * nodes * rank_);
+  workspace.declare(Slot::kAdapterInner, rows * rank_);
+  if (workspace.in_host_memory()) {
+    workspace.declare(Slot::kGroupInput, rows * std::max(a->local[1], rank_));
+    workspace.declare(Slot::kGroupOutput, rows * std::max(nodes * rank_, outer_rows_));
+  }
 }
 
-// A x, on every rank.
-Tensor LowRankUpdate::inner(const Tensor& x, const AdaptedProduct& product, RankContext& ctx) const {
-  const Shape shape = {x.dim(0), a_->local[0]};
+bool LowRankUpdate::is_changed_by(std::span<const std::size_t> adapters) const {
+  return std::ranges::any_of(adapters, [&](std::size_t adapter) { return inner_[adapter].weight != nullptr; });
+}
+
+// A x at each place, on every rank.
+Tensor LowRankUpdate::inner(const Tensor& x, const RowGroups& rows, const AdaptedProduct& product,
+                            RankContext& ctx) const {
+  const Shape shape = {rows.places(), rank_};
   const bool cut = product.spec.shard.contracts;
   const int64_t count = cut ? product.tree.node_count(ctx.tp.rank()) : 1;
   Tensor nodes = ctx.workspace.take(Slot::kAdapterNodes, {count, shape[0], shape[1]});
-  ctx.ops.linear(x, a_->parts, product.steps, nodes, ctx.stream);
+  GroupRoom room = ctx.workspace.room_for_groups(rows.places() * x.dim(1), nodes.elements());
+  ctx.ops.grouped_linear(x, rows, inner_, room, nodes, ctx.stream);
   if (!cut || product.tree.ranks() == 1) {
     return nodes.reshape(shape);
   }
@@ -82,12 +107,13 @@ Tensor LowRankUpdate::inner(const Tensor& x, const AdaptedProduct& product, Rank
   return root;
 }
 
-void LowRankUpdate::add_to(Tensor& y, const Tensor& x, const Tensor& rows, const AdaptedProduct& product,
+void LowRankUpdate::add_to(Tensor& y, const Tensor& x, const RowGroups& rows, const AdaptedProduct& product,
                            RankContext& ctx) const {
-  const Tensor reduced = inner(x, product, ctx);
-  Tensor delta = ctx.workspace.take(Slot::kAdapterDelta, {1, x.dim(0), b_->local[0]});
-  ctx.ops.linear(reduced, b_->parts, outer_steps_, delta, ctx.stream);
-  ctx.ops.add_to_rows(delta.reshape({x.dim(0), b_->local[0]}), scale_, rows, column_, y, ctx.stream);
+  const Tensor reduced = inner(x, rows, product, ctx);
+  GroupRoom room = ctx.workspace.room_for_groups(reduced.elements(), rows.places() * outer_rows_);
+  for (std::size_t i = 0; i < count_; ++i) {
+    ctx.ops.grouped_linear_add(reduced, rows, outer_[i], columns_[i], room, y, ctx.stream);
+  }
 }
 
 }  // namespace longship

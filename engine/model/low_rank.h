@@ -1,6 +1,6 @@
 #pragma once
 
-#include <optional>
+#include <cstddef>
 #include <span>
 #include <string>
 #include <vector>
@@ -22,27 +22,40 @@ struct AdaptedProduct {
   const std::vector<GroupStep>& steps;  ///< ... and how this rank's columns of a weight are added up.
 };
 
-/// What one adapter adds to some of the outputs of a product: y += scale B (A x). Where the product's columns are cut
-/// over tp, A's are cut alike and A x is reduced along the same tree; else A is whole on every rank. B has the rows of
-/// the product that the rank has. So no layout changes a bit of it.
+/// What the adapters of a model add to some of the outputs of a product: y += scale B (A x), for all rows of a step by
+/// one product of groups with A and one with B. Where the product's columns are cut over tp, A's are cut alike and A x
+/// is reduced along the same tree; else A is whole on every rank. B has the rows of the product that the rank has. So
+/// no layout changes a bit of it.
 class LowRankUpdate {
  public:
-  /// Declares the matrices of `module` for the segments [first, first + count) of the product's weight.
-  LowRankUpdate(ParamTable& params, Workspace& workspace, const AdaptedModule& module, const AdaptedProduct& product,
-                std::size_t first, std::size_t count);
+  /// For the segments [first, first + count) of the product's weight.
+  LowRankUpdate(std::size_t first, std::size_t count) : first_(first), count_(count) {}
+  LowRankUpdate(LowRankUpdate&&) = default;  // what products point to stays where it is
+  LowRankUpdate(const LowRankUpdate&) = delete;
+  LowRankUpdate& operator=(const LowRankUpdate&) = delete;
 
-  /// x [n, columns of this rank]: the rows `rows` [n] i32 of the product's input; y [T, N] its output. Collective over
-  /// tp where the product's weight contracts.
-  void add_to(Tensor& y, const Tensor& x, const Tensor& rows, const AdaptedProduct& product, RankContext& ctx) const;
+  /// Declares what the next adapter has for the segments; null for nothing. `product` is the same of all adapters, its
+  /// steps outlive the object.
+  void add(ParamTable& params, Workspace& workspace, const AdaptedModule* module, const AdaptedProduct& product);
+
+  /// Whether one of these adapters changes the segments.
+  bool is_changed_by(std::span<const std::size_t> adapters) const;
+
+  /// x [T, columns of this rank] and y [T, N]: input and output of the product. Collective over tp where the product's
+  /// weight contracts.
+  void add_to(Tensor& y, const Tensor& x, const RowGroups& rows, const AdaptedProduct& product, RankContext& ctx) const;
 
  private:
-  Tensor inner(const Tensor& x, const AdaptedProduct& product, RankContext& ctx) const;
+  Tensor inner(const Tensor& x, const RowGroups& rows, const AdaptedProduct& product, RankContext& ctx) const;
 
-  Param* a_;
-  Param* b_;
-  float scale_;
-  int64_t column_;  ///< Of y, where its outputs begin.
-  std::vector<GroupStep> outer_steps_;
+  std::size_t first_;
+  std::size_t count_;
+  int64_t rank_ = 0;                              ///< The largest of the adapters.
+  int64_t outer_rows_ = 0;                        ///< Most of a part of B.
+  std::vector<GroupProduct> inner_;               ///< With A, by adapter ...
+  std::vector<std::vector<GroupProduct>> outer_;  ///< ... and with B, for each segment of which the rank has a part.
+  std::vector<int64_t> columns_;                  ///< Of y, where the outputs of each begin.
+  std::vector<std::vector<GroupStep>> outer_steps_;
 };
 
 }  // namespace longship

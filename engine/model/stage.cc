@@ -58,6 +58,10 @@ Stage::Stage(const ModelConfig& config, const ModelFamily& family, WeightSource&
 }
 
 void Stage::adapt(const ModelFamily& family, std::span<const Adapter> adapters, int64_t first_layer) {
+  if (!adapters.empty()) {
+    workspace_.declare(Slot::kAdaptedRows, limits_.step.rows);
+    workspace_.declare(Slot::kAdaptedGroups, limits_.step.rows);
+  }
   for (const Adapter& adapter : adapters) {
     ParamTable& params = adapter_params_.emplace_back(adapter.weights(), kernels_, params_.tp(), params_.tp_rank());
     for (std::size_t i = 0; i < blocks_.size(); ++i) {
@@ -163,11 +167,12 @@ StepKey Stage::key_of(const StepPlan& plan, bool replayed) const {
   const int64_t logit_rows = plan.logit_rows();
   return {.owner = this,
           .rows = rounded(std::ssize(plan.tokens), limits_.step.rows),
-          .logit_rows = logit_rows == 0 ? 0 : rounded(logit_rows, limits_.step.logit_rows)};
+          .logit_rows = logit_rows == 0 ? 0 : rounded(logit_rows, limits_.step.logit_rows),
+          .adapted = std::ranges::any_of(plan.slices, [](const PlanSlice& slice) { return slice.adapter != 0; })};
 }
 
 // Rows behind those of the plan look like the first token of a sequence.
-Batch Stage::make_batch(const StepPlan& plan, int64_t rows, Stream& stream) {
+Batch Stage::make_batch(const StepPlan& plan, int64_t rows, bool replayed, Stream& stream) {
   for (const int32_t token : plan.tokens) {
     LONGSHIP_CHECK(token >= 0 && token < config_.vocab, "every token of a plan is in the vocabulary");
   }
@@ -188,7 +193,7 @@ Batch Stage::make_batch(const StepPlan& plan, int64_t rows, Stream& stream) {
   positions_.resize(static_cast<std::size_t>(rows));
   kernels_.write(tokens_.data(), batch.tokens, stream);
   kernels_.write(positions_.data(), batch.positions, stream);
-  batch.adapted = adapted_rows(plan, stream);
+  batch.adapted = adapted_rows(plan, rows, replayed, stream);
   kernels_.begin_step(batch, stream);
   return batch;
 }
@@ -215,32 +220,44 @@ std::span<const int32_t> Stage::read_tokens(int64_t rows, RankContext& ctx) {
   return tokens_;
 }
 
-// The rows of each adapter that a sequence of the step has; none where no sequence has one.
-std::vector<AdaptedRows> Stage::adapted_rows(const StepPlan& plan, Stream& stream) {
-  std::map<int32_t, std::vector<int32_t>> rows_of;
-  int64_t end = 0;
+// Those that have an adapter, by adapter; none where no sequence has one. A step that is repeated with others has
+// places for all of its `rows` rows, and every adapter may come.
+AdaptedRows Stage::adapted_rows(const StepPlan& plan, int64_t rows, bool replayed, Stream& stream) {
+  const int64_t adapters = std::ssize(adapter_params_);
+  std::vector<std::vector<int32_t>> rows_of(static_cast<std::size_t>(adapters) + 1);  // the first have none
+  int32_t row = 0;
   for (const PlanSlice& slice : plan.slices) {
-    for (int64_t row = end; row < end + slice.rows && slice.adapter != 0; ++row) {
-      rows_of[slice.adapter].push_back(static_cast<int32_t>(row));
+    LONGSHIP_CHECK(slice.adapter >= 0 && slice.adapter <= adapters, "every adapter of a plan is the model's");
+    for (int64_t i = 0; i < slice.rows; ++i) {
+      rows_of[static_cast<std::size_t>(slice.adapter)].push_back(row++);
     }
-    end += slice.rows;
   }
-  adapted_rows_.clear();
-  std::vector<AdaptedRows> adapted;
-  if (rows_of.empty()) {
+  for (; row < rows; ++row) {
+    rows_of[0].push_back(row);
+  }
+  AdaptedRows adapted;
+  if (std::ssize(rows_of[0]) == rows) {
     return adapted;
   }
-  for (const auto& [adapter, rows] : rows_of) {
-    LONGSHIP_CHECK(adapter > 0 && adapter <= std::ssize(adapter_params_), "every adapter of a plan is the model's");
-    adapted_rows_.insert(adapted_rows_.end(), rows.begin(), rows.end());
+  const bool all = replayed && !kernels_.in_host_memory();
+  adapted_rows_.clear();
+  row_adapters_.clear();
+  for (int32_t adapter = 0; adapter < adapters; ++adapter) {
+    const std::vector<int32_t>& own = rows_of[static_cast<std::size_t>(adapter) + 1];
+    if (all || !own.empty()) {
+      adapted.adapters.push_back(static_cast<std::size_t>(adapter));
+    }
+    adapted_rows_.insert(adapted_rows_.end(), own.begin(), own.end());
+    row_adapters_.resize(adapted_rows_.size(), adapter);
   }
-  Tensor all = workspace_.take(Slot::kAdaptedRows, {std::ssize(adapted_rows_)}, DType::kI32);
-  kernels_.write(adapted_rows_.data(), all, stream);
-  int64_t begin = 0;
-  for (const auto& [adapter, rows] : rows_of) {
-    adapted.push_back({static_cast<std::size_t>(adapter - 1), all.slice(begin, begin + std::ssize(rows))});
-    begin += std::ssize(rows);
+  if (all) {
+    adapted_rows_.insert(adapted_rows_.end(), rows_of[0].begin(), rows_of[0].end());
+    row_adapters_.resize(adapted_rows_.size(), -1);
   }
+  adapted.groups = {workspace_.take(Slot::kAdaptedRows, {std::ssize(adapted_rows_)}, DType::kI32),
+                    workspace_.take(Slot::kAdaptedGroups, {std::ssize(adapted_rows_)}, DType::kI32)};
+  kernels_.write(adapted_rows_.data(), adapted.groups.rows, stream);
+  kernels_.write(row_adapters_.data(), adapted.groups.groups, stream);
   return adapted;
 }
 
@@ -280,7 +297,7 @@ NextNorm Stage::entry(std::size_t block) const {
 Tensor Stage::execute(const StepPlan& plan, RankContext& ctx, bool behind, DrawnTokens* drawn) {
   const bool replayed = can_be_replayed(plan, ctx);
   const StepKey key = key_of(plan, replayed);
-  const Batch batch = make_batch(plan, key.rows, ctx.stream);
+  const Batch batch = make_batch(plan, key.rows, replayed, ctx.stream);
   if (behind) {
     pass_tokens(batch.tokens.slice(0, std::ssize(plan.tokens)), ctx, drawn);
   }

@@ -79,11 +79,11 @@ class Stage {
 
   std::vector<SharedSum> sums_of_layer() const;
   void adapt(const ModelFamily& family, std::span<const Adapter> adapters, int64_t first_layer);
-  std::vector<AdaptedRows> adapted_rows(const StepPlan& plan, Stream& stream);
+  AdaptedRows adapted_rows(const StepPlan& plan, int64_t rows, bool replayed, Stream& stream);
   bool can_be_replayed(const StepPlan& plan, const RankContext& ctx) const;
   StepKey key_of(const StepPlan& plan, bool replayed) const;
   Tensor execute(const StepPlan& plan, RankContext& ctx, bool behind, DrawnTokens* drawn);
-  Batch make_batch(const StepPlan& plan, int64_t rows, Stream& stream);
+  Batch make_batch(const StepPlan& plan, int64_t rows, bool replayed, Stream& stream);
   void pass_tokens(Tensor tokens, RankContext& ctx, DrawnTokens* drawn) const;
   Tensor logit_rows(const StepPlan& plan, int64_t count, Stream& stream);
   RotaryAngles angles(Stream& stream);
@@ -109,6 +109,7 @@ class Stage {
   std::vector<int32_t> positions_;
   std::vector<int32_t> logit_rows_;
   std::vector<int32_t> adapted_rows_;
+  std::vector<int32_t> row_adapters_;  // of each of these
   std::vector<float> cos_;
   std::vector<float> sin_;
 };

@@ -30,4 +30,9 @@ Tensor Workspace::take(Slot slot, Shape shape, DType dtype) const {
   return Tensor::wrap(dtype, std::move(shape), memory.data<void>());
 }
 
+GroupRoom Workspace::room_for_groups(int64_t input, int64_t output) const {
+  return in_host_memory() ? GroupRoom{take(Slot::kGroupInput, {input}), take(Slot::kGroupOutput, {output})}
+                          : GroupRoom{};
+}
+
 }  // namespace longship

@@ -31,11 +31,12 @@ enum class Slot : uint8_t {
   kSelected,   ///< [R, D], rows that want logits
   kLogits,     ///< [R, V of this rank]
   // For rows with adapters:
-  kAdaptedRows,   ///< [n], their places
-  kAdaptedInput,  ///< [n, K], those rows of a product's input
-  kAdapterNodes,  ///< [nodes, n, r], sums of A x ...
-  kAdapterInner,  ///< ... [n, r], reduced
-  kAdapterDelta,  ///< [n, N], what the output gets more
+  kAdaptedRows,    ///< [n], which they are ...
+  kAdaptedGroups,  ///< ... [n], and of which adapter
+  kAdapterNodes,   ///< [nodes, n, r], sums of A x ...
+  kAdapterInner,   ///< ... [n, r], reduced
+  kGroupInput,     ///< See GroupRoom.
+  kGroupOutput,
   kCount,
 };
 
@@ -53,6 +54,9 @@ class Workspace {
   int64_t bytes() const;
   void allocate();
   Tensor take(Slot slot, Shape shape, DType dtype = DType::kF32) const;
+  bool in_host_memory() const { return kernels_.in_host_memory(); }
+  /// Room for products of groups, of so many values; none where the device needs none.
+  GroupRoom room_for_groups(int64_t input, int64_t output) const;
 
  private:
   static constexpr std::size_t kSlots = static_cast<std::size_t>(Slot::kCount);

@@ -18,6 +18,7 @@ namespace longship::testing {
 struct Rows {
   int sequence = 0;
   int64_t rows = 1;
+  int32_t adapter = 0;  ///< As plans have it.
 };
 
 /// A small model on the first device, to which a test gives steps. The tokens of a sequence are a function of its
@@ -28,15 +29,15 @@ class DecodeModel {
       : DecodeModel(name, make_cuda_kernels({.name = "cuda", .deterministic = true, .graphs = graphs}, 0)) {}
   DecodeModel(const std::string& name, std::shared_ptr<Kernels> kernels)
       : DecodeModel(name, std::move(kernels), nullptr, DeviceWire::kAuto) {}
-  /// A rank of those of `transport`, which share the layers of so many stages; null: alone.
+  /// A rank of those of `transport`, which share the layers of so many stages; null: alone. Adapters outlive it.
   DecodeModel(const std::string& name, std::shared_ptr<Kernels> kernels, Transport* transport, DeviceWire wire,
-              int stages = 1)
+              int stages = 1, std::span<const Adapter> adapters = {})
       : kernels_(std::move(kernels)),
         checkpoint_(open_checkpoint(data_path(name))),
         mesh_(1, stages, 1, transport == nullptr ? 1 : transport->size() / stages),
         me_(mesh_.coord(transport == nullptr ? 0 : transport->rank())),
         stage_(checkpoint_.config, family_of(checkpoint_.config), *checkpoint_.weights, *kernels_, mesh_, me_,
-               {.step = {.rows = 160, .logit_rows = 12}, .kv_pages = kPages, .kv_dtype = DType::kF16}),
+               {.step = {.rows = 160, .logit_rows = 12}, .kv_pages = kPages, .kv_dtype = DType::kF16}, adapters),
         tp_(make_group(transport, wire, me_.pp, me_.tp)),
         pp_(make_group(transport, wire, me_.tp, me_.pp)) {
     stage_.allocate();
@@ -106,7 +107,7 @@ class DecodeModel {
       sequence.pages.push_back(free_.back());
       free_.pop_back();
     }
-    return {.begin = begin, .rows = rows.rows, .logit_rows = 1, .pages = sequence.pages};
+    return {.begin = begin, .rows = rows.rows, .logit_rows = 1, .adapter = rows.adapter, .pages = sequence.pages};
   }
 
   int32_t token(int sequence, int64_t position) const {

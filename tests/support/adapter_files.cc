@@ -10,6 +10,7 @@
 #include <random>
 
 #include "core/error.h"
+#include "core/half.h"
 
 namespace longship::testing {
 
@@ -137,6 +138,18 @@ std::vector<StoredTensor> adapter_tensors(const std::vector<AdapterModule>& modu
                    matrix(module.rank, module.columns, 1.0 / std::sqrt(static_cast<double>(module.columns)))));
     tensors.push_back(
         f32_tensor(stem + ".lora_B.weight", {module.rows, module.rank}, matrix(module.rows, module.rank, 0.4)));
+  }
+  return tensors;
+}
+
+std::vector<StoredTensor> narrowed(std::vector<StoredTensor> tensors, const std::string& dtype) {
+  for (StoredTensor& tensor : tensors) {
+    std::vector<uint16_t> values;
+    for (const float value : f32_values(tensor)) {
+      values.push_back(dtype == "F16" ? f32_to_f16(value) : f32_to_bf16(value));
+    }
+    tensor.dtype = dtype;
+    tensor.bytes.assign(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(uint16_t));
   }
   return tensors;
 }

@@ -54,6 +54,8 @@ std::vector<AdapterModule> modules_of(const std::filesystem::path& model, const 
 Json adapter_config(const std::vector<std::string>& targets, int64_t rank, double alpha);
 /// Random matrices, the same for the same seed, large enough to change every answer.
 std::vector<StoredTensor> adapter_tensors(const std::vector<AdapterModule>& modules, unsigned seed);
+/// The same tensors of F16 or BF16.
+std::vector<StoredTensor> narrowed(std::vector<StoredTensor> tensors, const std::string& dtype);
 /// Writes an adapter's folder as PEFT does.
 void write_adapter(const std::filesystem::path& folder, const Json& config, const std::vector<StoredTensor>& tensors);
 
