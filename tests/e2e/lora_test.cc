@@ -63,9 +63,10 @@ std::string body_of(const std::string& model, int tokens) {
 }
 
 // What `longship run` says on one rank; no adapter where `lora` is empty.
-std::string text_of_run(const std::string& lora, int tokens) {
+std::string text_of_run(const std::string& lora, int tokens, const std::vector<std::string>& more = {}) {
   std::vector<std::string> words = {"run", served_model(), "--raw", "--greedy",
                                     "-p",  kPrompt,        "-n",    std::to_string(tokens)};
+  words.insert(words.end(), more.begin(), more.end());
   if (!lora.empty()) {
     words.insert(words.end(), {"--lora", lora});
   }
@@ -110,6 +111,39 @@ TEST(Lora, EachRequestHasTheAdapterOfItsModelOnEveryMesh) {
     EXPECT_EQ(at(models, {"data", "1", "root"}), Json(adapters.path("captain")));
     const Json unknown = server.post("/v1/completions", body_of("pilot", 1), 404);
     EXPECT_EQ(at(unknown, {"error", "code"}), Json("model_not_found"));
+  }
+}
+
+// Devices of the emulator, which share layers or are stages.
+TEST(Lora, DevicesAnswerAsCpusDo) {
+  constexpr int kTokens = 6;
+  const Adapters adapters;
+  std::map<std::string, std::string> expected = {
+      {"", text_of_run("", kTokens, {"--exact"})},
+      {"captain", text_of_run(adapters.path("captain"), kTokens, {"--exact"})},
+      {"cook", text_of_run(adapters.path("cook"), kTokens, {"--exact"})}};
+  EXPECT_NE(expected[""], expected["captain"]);
+  EXPECT_NE(expected[""], expected["cook"]);
+  EXPECT_EQ(text_of_run(adapters.path("cook"), kTokens, {"--exact", "--device", "cuda-emulated"}), expected["cook"]);
+  const std::vector<std::pair<std::vector<std::string>, std::vector<std::string>>> starts = {
+      {mpirun(2, {}), {"-tp", "2", "--comm", "ipc"}}, {mpirun(4, {}), {"-tp", "2", "-pp", "2", "--comm", "nccl"}}};
+  for (const auto& [start, mesh] : starts) {
+    std::vector<std::string> more = mesh;
+    more.insert(more.end(), {"--device", "cuda-emulated", "--exact", "--max-num-seqs", "6"});
+    for (const std::string& flag : adapters.flags()) more.push_back(flag);
+    const Server server(more, start);
+    std::vector<std::pair<std::string, std::future<Json>>> answers;
+    for (const std::string model : {"", "captain", "cook"}) {
+      answers.emplace_back(model, std::async(std::launch::async, [&server, model] {
+                             return server.post("/v1/completions", body_of(model, kTokens));
+                           }));
+    }
+    for (auto& [model, future] : answers) {
+      const Json answer = future.get();
+      for (const char* choice : {"0", "1"}) {
+        EXPECT_EQ(at(answer, {"choices", choice, "text"}).as_string() + "\n", expected[model]) << model;
+      }
+    }
   }
 }
 
