@@ -24,6 +24,9 @@ constexpr std::size_t kLongestParent = 40;  // the address of a socket has at mo
 
 constexpr const char* kMark = "in-use";
 
+// A folder gets its mark at once.
+constexpr std::chrono::minutes kUnmarked(1);
+
 // Pauses before an orphan's folders are removed, and again.
 constexpr std::chrono::milliseconds kLooks[] = {std::chrono::milliseconds(0), std::chrono::milliseconds(200),
                                                 std::chrono::milliseconds(1000)};
@@ -46,6 +49,8 @@ void sweep(const fs::path& parent) {
     if (const int lock = ours ? hold(entry.path() / kMark, 0) : -1; lock >= 0) {
       fs::remove_all(entry.path(), ignored);
       close(lock);
+    } else if (ours && fs::file_time_type::clock::now() - entry.last_write_time(ignored) > kUnmarked) {
+      fs::remove(entry.path(), ignored);  // of one that was killed before it held a mark, or after; if it is empty
     }
   }
 }

@@ -424,5 +424,15 @@ TEST(Serve, TheNextRemovesWhatAllKilledProcessesLeft) {
   EXPECT_FALSE(std::filesystem::exists(folder) || std::filesystem::exists(shared_memory));
 }
 
+TEST(Serve, TheNextRemovesOldFoldersThatNobodyMarked) {
+  const std::filesystem::path old = "/dev/shm/longship-old-of-test";
+  const std::filesystem::path fresh = "/dev/shm/longship-new-of-test";
+  for (const auto& folder : {old, fresh}) std::filesystem::create_directory(folder);
+  std::filesystem::last_write_time(old, std::filesystem::file_time_type::clock::now() - std::chrono::minutes(2));
+  EXPECT_EQ(run(longship({"run", served_model(), "--raw", "-p", "a", "-n", "1", "-tp", "2"})).exit_code, 0);
+  EXPECT_FALSE(std::filesystem::remove(old));
+  EXPECT_TRUE(std::filesystem::remove(fresh)) << "its process may be about to mark it";
+}
+
 }  // namespace
 }  // namespace longship
