@@ -276,19 +276,9 @@ void Api::models(const HttpRequest&, const std::shared_ptr<HttpExchange>& exchan
 void Api::model(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange) {
   require_engine();
   const std::string name = unescaped(request.path).substr(std::string_view("/v1/models/").size());
-  const auto& names = options_.served_names;
-  const auto adapter = std::ranges::find(options_.adapters, name, &AdapterOption::name);
-  if (adapter != options_.adapters.end()) {
-    exchange->respond(ok(adapter_json(*adapter)));
-    return;
-  }
-  if (std::find(names.begin(), names.end(), name) == names.end()) {
-    throw ApiError{.status = 404,
-                   .message = "the model \"" + name.substr(0, 200) + "\" does not exist here",
-                   .param = "model",
-                   .code = "model_not_found"};
-  }
-  exchange->respond(ok(model_json(name)));
+  const int32_t adapter = parser_->adapter_named(name);
+  exchange->respond(
+      ok(adapter == 0 ? model_json(name) : adapter_json(options_.adapters[static_cast<std::size_t>(adapter - 1)])));
 }
 
 void Api::load(const HttpRequest&, const std::shared_ptr<HttpExchange>& exchange) {

@@ -203,21 +203,24 @@ void CompletionParser::read_prompt_logprobs(const Fields& fields, CompletionRequ
       std::max(wanted.value_or(-1), request.echo_logprobs() ? request.generation.logprobs : -1);
 }
 
-// Which adapter a body asks for by its model, as GenerationRequest says it.
-int32_t CompletionParser::adapter_of(const Json& body) const {
-  const std::optional<std::string> model = Fields(body).text("model");
-  if (!model || std::find(served_names_.begin(), served_names_.end(), *model) != served_names_.end()) {
+int32_t CompletionParser::adapter_named(const std::string& model) const {
+  if (std::find(served_names_.begin(), served_names_.end(), model) != served_names_.end()) {
     return 0;
   }
-  const auto adapter = std::find(adapters_.begin(), adapters_.end(), *model);
+  const auto adapter = std::find(adapters_.begin(), adapters_.end(), model);
   if (adapter == adapters_.end()) {
     throw ApiError{.status = 404,
-                   .message = "the model \"" + model->substr(0, 200) + "\" does not exist here; this server has " +
+                   .message = "the model \"" + model.substr(0, 200) + "\" does not exist here; this server has " +
                               quoted_names(served_names_.front(), adapters_),
                    .param = "model",
                    .code = "model_not_found"};
   }
   return static_cast<int32_t>(adapter - adapters_.begin()) + 1;
+}
+
+int32_t CompletionParser::adapter_of(const Json& body) const {
+  const std::optional<std::string> model = Fields(body).text("model");
+  return model ? adapter_named(*model) : 0;
 }
 
 void CompletionParser::check_length(const CompletionRequest& request) const {

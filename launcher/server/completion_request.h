@@ -57,6 +57,8 @@ class CompletionParser {
   const ChatPrompt& chat_prompt() const { return chat_prompt_; }
   /// Errors: ApiError, 404 for a body that names a model which is not served here.
   void check_model(const Json& body) const { adapter_of(body); }
+  /// Which adapter is meant by the name of a model, as GenerationRequest says it. Errors: as of check_model().
+  int32_t adapter_named(const std::string& model) const;
 
  private:
   int32_t adapter_of(const Json& body) const;
