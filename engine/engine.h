@@ -67,7 +67,7 @@ struct EngineEvent {
   float logprob = 0;                       ///< Of `token`, if asked for.
   std::vector<TokenLogprob> top_logprobs;  ///< In its place, if asked for: the most probable first.
   double queued_s = 0;                     ///< With a token: how long the request waited before it ran.
-  /// With a token of an engine of this process: when it was there, which may be long before somebody takes the event.
+  /// With a token: when the engine, of this host, had it, which may be long before somebody takes the event.
   std::chrono::steady_clock::time_point made{};
   int64_t first_position = 0;                     ///< kLogits, kPromptLogprobs
   std::vector<float> logits;                      ///< kLogits: rows of V values from first_position on.

@@ -135,6 +135,7 @@ Bytes encode(const EngineEvent& event) {
   writer.put_string(event.error);
   writer.put(event.cached_tokens);
   writer.put(event.queued_s);
+  writer.put(event.made.time_since_epoch().count());  // of one host, whose processes have one clock
   writer.put(static_cast<uint64_t>(event.reports.size()));
   for (const RankReport& report : event.reports) {
     writer.put_span(std::span<const std::byte>(report.serialize()));
@@ -169,6 +170,8 @@ EngineEvent decode_event(std::span<const std::byte> payload) {
     event.error = reader.get_string();
     event.cached_tokens = reader.get<int64_t>();
     event.queued_s = reader.get<double>();
+    using Time = std::chrono::steady_clock::time_point;
+    event.made = Time(Time::duration(reader.get<Time::rep>()));
     const auto reports = reader.get<uint64_t>();
     for (uint64_t i = 0; i < reports; ++i) {
       event.reports.push_back(RankReport::parse(reader.get_vector<std::byte>()));

@@ -283,6 +283,12 @@ TEST(FrameSocketTest, APeerWithoutHeartbeatsIsSilent) {
   EXPECT_GE(Clock::now() - begin, milliseconds(150));
 }
 
+TEST(EngineWire, CarriesWhenATokenWasMade) {
+  EngineEvent event;
+  event.made = std::chrono::steady_clock::now();
+  EXPECT_EQ(decode_event(encode(event)).made, event.made);
+}
+
 TEST(EngineWire, CarriesTheLogprobsOfAPrompt) {
   EngineEvent event;
   event.kind = EngineEvent::Kind::kPromptLogprobs;
