@@ -7,7 +7,7 @@ namespace longship {
 int64_t ffn_group_columns(int64_t columns, DType weight) {
   constexpr int64_t kFewestGroups = 24;
   constexpr int64_t kLargest = 256;
-  const int64_t least = is_block_quantised(weight) ? 32 : (weight == DType::kBF16 ? 2 : 1);
+  const int64_t least = is_block_quantised(weight) ? 32 : 2;
   int64_t size = kLargest;
   while (size > least && (columns + size - 1) / size < kFewestGroups) {
     size /= 2;

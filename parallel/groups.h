@@ -9,8 +9,8 @@ namespace longship {
 /// The fixed groups in which contracted dimensions are summed: a function of the model, never of the layout.
 
 /// Columns in a group of a feed-forward contraction over `columns`: the largest power of two <= 256 that
-/// leaves 24 groups or more, but at least 32 for block-quantised weights, 2 for BF16 and 1 otherwise; where
-/// even that leaves fewer than 24, that least size.
+/// leaves 24 groups or more, but at least 32 for block-quantised weights, else 2, as products of BF16 weights, an
+/// adapter's too, add up pairs; where even that leaves fewer than 24, that least size.
 int64_t ffn_group_columns(int64_t columns, DType weight);
 
 /// Query heads in a group of the attention output's contraction: the smallest number of heads whose columns are a

@@ -74,32 +74,33 @@ TEST(CpuBackend, ProductsOfBf16InOneInstructionGiveTheSameBits) {
 
 // Against a product of rounded activations, each pair's odd column first, written out.
 TEST(CpuBackend, ProductsOfBf16AddPairs) {
-  constexpr int64_t kColumns = 107;
   constexpr int64_t kRows = 21;
   const auto kernels = make_kernels({.name = "cpu"});
   RandomData data(5);
-  const std::vector<std::byte> bytes = data.stored(DType::kBF16, kRows, kColumns);
-  const StoredMatrix stored{DType::kBF16, kRows, kColumns, bytes.data()};
-  const PackedWeight packed = pack(*kernels, stored);
-  const Tensor x = data.tensor({1, kColumns});
-  Tensor out = Tensor::allocate(DType::kF32, {1, 1, kRows});
-  kernels->reserve(1, kColumns);
   Stream stream;
-  const GroupStep whole{0, kColumns, 0, true};
-  kernels->linear(x, {&packed.weight, 1}, {&whole, 1}, out, stream);
-  for (int64_t row = 0; row < kRows; ++row) {
-    std::vector<float> weights(kColumns);
-    stored.dequantise(row, {0, kColumns}, weights.data());
-    float sum = 0;
-    for (int64_t k = 0; k < kColumns; k += 2) {
-      for (const int64_t column : {k + 1, k}) {
-        if (column < kColumns) {
-          sum = std::fma(weights[static_cast<std::size_t>(column)], bf16_to_f32(f32_to_bf16(x.data<float>()[column])),
-                         sum);
+  for (const int64_t columns : {1, 2, 107}) {
+    const std::vector<std::byte> bytes = data.stored(DType::kBF16, kRows, columns);
+    const StoredMatrix stored{DType::kBF16, kRows, columns, bytes.data()};
+    const PackedWeight packed = pack(*kernels, stored);
+    const Tensor x = data.tensor({1, columns});
+    Tensor out = Tensor::allocate(DType::kF32, {1, 1, kRows});
+    kernels->reserve(1, columns);
+    const GroupStep whole{0, columns, 0, true};
+    kernels->linear(x, {&packed.weight, 1}, {&whole, 1}, out, stream);
+    for (int64_t row = 0; row < kRows; ++row) {
+      std::vector<float> weights(static_cast<std::size_t>(columns));
+      stored.dequantise(row, {0, columns}, weights.data());
+      float sum = 0;
+      for (int64_t k = 0; k < columns; k += 2) {
+        for (const int64_t column : {k + 1, k}) {
+          if (column < columns) {
+            sum = std::fma(weights[static_cast<std::size_t>(column)], bf16_to_f32(f32_to_bf16(x.data<float>()[column])),
+                           sum);
+          }
         }
       }
+      EXPECT_EQ(out.data<float>()[row], sum) << row << " of " << columns;
     }
-    EXPECT_EQ(out.data<float>()[row], sum) << row;
   }
 }
 

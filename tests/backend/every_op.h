@@ -143,8 +143,9 @@ class EveryOp {
   // Groups of all types that adapters have, one of no weight, in the way of a low-rank update: down to few values, up.
   void grouped() {
     const int64_t columns = sizes_.plain_columns;
-    const auto leaves = static_cast<int32_t>((columns + sizes_.plain_group - 1) / sizes_.plain_group);
-    const std::vector<GroupStep> steps = ReductionTree(leaves, {0, leaves}).steps(0, sizes_.plain_group, columns);
+    const int64_t group = group_of(DType::kBF16);
+    const auto leaves = static_cast<int32_t>((columns + group - 1) / group);
+    const std::vector<GroupStep> steps = ReductionTree(leaves, {0, leaves}).steps(0, group, columns);
     std::vector<GroupedMatrix> down;
     for (const DType dtype : {DType::kF32, DType::kF16, DType::kBF16}) {
       down.push_back({dtype, grouped_data_.between(1, 40)});
@@ -164,15 +165,17 @@ class EveryOp {
     const RowGroups to = places.to_device(kernels_, stream_);
     GroupRoom room = inner.room(kernels_, places.size());
     Tensor few = output({1, places.size(), 40});
-    kernels_.grouped_linear(to_device(grouped_data_.tensor({sizes_.tokens, columns})), to, inner.products(), room, few,
-                            stream_);
+    const auto rounded = [&](const Shape& shape) {
+      return to_device(grouped_data_.rounded_tensor(DType::kBF16, shape));
+    };
+    kernels_.grouped_linear(rounded({sizes_.tokens, columns}), to, inner.products(), room, few, stream_);
     keep("grouped_linear", few, 1e-5);
     Tensor y = to_device(grouped_data_.tensor({sizes_.tokens, sizes_.outputs + 3}));
     GroupRoom outer_room{};
     if (kernels_.in_host_memory()) {
       outer_room = {output({places.size() * 40}), output({places.size() * sizes_.outputs})};
     }
-    kernels_.grouped_linear_add(few.reshape({places.size(), 40}), to, products, 2, outer_room, y, stream_);
+    kernels_.grouped_linear_add(rounded({places.size(), 40}), to, products, 2, outer_room, y, stream_);
     keep("grouped_linear_add", y, 1e-5);
   }
 

@@ -70,7 +70,7 @@ void run_tile_of(const TileSource& source, int64_t tokens) {
 template <class Format, int R>
 void run_tokens(TileSource source, int64_t begin, int64_t end) {
   constexpr int kTileTokens = Format::kTileTokens;
-  const int64_t units = source.task.columns / Format::kUnit;
+  const int64_t units = (source.task.columns + Format::kUnit - 1) / Format::kUnit;
   const int64_t tiles = (end - begin + kTileTokens - 1) / kTileTokens;
   const int64_t lines = R * source.part.row_block_bytes / cpu::kCacheLine;
   const std::byte* ahead_end = source.rows(2 * R);

