@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <vector>
 
 #include "core/span_log.h"
 #include "core/tensor.h"
@@ -10,12 +11,13 @@ namespace longship::cpu {
 
 namespace {
 
-constexpr int kTries = 5;
 // Larger than the last cache of a core complex, many of which hold 32 MiB.
 constexpr int64_t kBufferBytes = int64_t{192} << 20;
 constexpr int64_t kPieceBytes = int64_t{1} << 20;
 constexpr int64_t kRounds = 40000;
-// Tries take less than a millisecond: for some, other processes have some of the cores.
+// A try takes some milliseconds of reading, or less than one of multiplying: for some, other processes have some of the
+// cores.
+constexpr double kReadSeconds = 0.2;
 constexpr double kMultiplySeconds = 0.1;
 
 double seconds_since(int64_t begin_ns) {
@@ -27,15 +29,17 @@ double measure_reading(const Isa& isa, ThreadPool& pool) {
   auto* bytes = buffer.data<std::byte>();
   std::fill_n(bytes, kBufferBytes, std::byte{1});  // a page that was never written is read from the cache
   std::atomic<int32_t> sink = 0;
-  double best = 0;
-  for (int i = 0; i < kTries; ++i) {
+  std::vector<double> rates;
+  for (const int64_t start = now_ns(); seconds_since(start) < kReadSeconds;) {
     const int64_t begin = now_ns();
     pool.parallel_for(kBufferBytes / kPieceBytes, 1, [&](int64_t first, int64_t last) {
       sink += isa.read_bytes(bytes + first * kPieceBytes, (last - first) * kPieceBytes);
     });
-    best = std::max(best, static_cast<double>(kBufferBytes) / seconds_since(begin));
+    rates.push_back(static_cast<double>(kBufferBytes) / seconds_since(begin));
   }
-  return best;
+  const auto middle = rates.begin() + std::ssize(rates) / 2;
+  std::ranges::nth_element(rates, middle);
+  return *middle;
 }
 
 double measure_multiplying(MultiplyFunction multiply, ThreadPool& pool) {

@@ -10,7 +10,8 @@ namespace longship::cpu {
 using MultiplyFunction = int64_t (*)(int64_t rounds);
 
 /// What the threads of `pool` reach together: memory read straight on from a buffer larger than the caches, and
-/// multiply-adds by `multiply`. The best of several tries.
+/// multiply-adds by `multiply`. Of reading the median of the tries of 0.2 s, as other jobs of the host take of the same
+/// bandwidth now and then; of multiplying the best of 0.1 s.
 Roofline measure_roofline(const Isa& isa, ThreadPool& pool, MultiplyFunction multiply);
 
 }  // namespace longship::cpu

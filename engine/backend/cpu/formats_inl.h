@@ -33,7 +33,7 @@ struct TileSource {
 template <cpu::Layout kLayout>
 struct PlainFormat {
   static constexpr int64_t kUnit = 1;
-  static constexpr int64_t kFewTokens = 1;  // see BlockFormat
+  static constexpr int64_t kFewTokens = kRegisters >= 32 ? 1 : 0;  // see BlockFormat
   // Tiles that fill the registers with sums and convert each weight as seldom as they can.
   static constexpr int kTileRows = kRegisters >= 32 ? 4 : 1;
   static constexpr int kTileTokens = kRegisters >= 32 ? 4 : 6;
