@@ -307,7 +307,7 @@ std::string format_percent(Runtime& runtime, std::string_view format, const Valu
       continue;
     }
     PercentField field = read_percent_field(format, at);
-    Value named = field.name ? item(runtime, values, Value(*field.name)) : Value(Undefined{});
+    const Value named = field.name ? item(runtime, values, Value(*field.name)) : Value(Undefined{});
     if (field.spec.type == '%') {
       out.push_back('%');
       continue;
@@ -315,7 +315,7 @@ std::string format_percent(Runtime& runtime, std::string_view format, const Valu
     if (!field.name && used >= items.size()) {
       throw TemplateError("not enough arguments for format string");
     }
-    out += format_percent_value(field.name ? std::move(named) : items[used++], std::move(field.spec));
+    out += format_percent_value(field.name ? named : items[used++], field.spec);
     runtime.check_size(0);
   }
   if (tuple && used < items.size()) {
