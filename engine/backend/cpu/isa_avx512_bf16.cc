@@ -1,32 +1,13 @@
 // Everything here may use AVX-512 F, BW, DQ, VL, VNNI and BF16.
 #define LONGSHIP_CPU_NAMESPACE cpu_avx512_bf16
-#include "engine/backend/cpu/isa.h"
 #include "engine/backend/cpu/vec_avx512_inl.h"
 //
-#include "engine/backend/cpu/math_inl.h"
-//
-#include "engine/backend/cpu/formats_inl.h"
-#include "engine/backend/cpu/quantise_inl.h"
-//
-#include "engine/backend/cpu/pairs_dpbf16_inl.h"
-//
-#include "engine/backend/cpu/pair_format_inl.h"
-//
-#include "engine/backend/cpu/linear_inl.h"
-#include "engine/backend/cpu/peak_inl.h"
+#include "engine/backend/cpu/isa_bf16_inl.h"
 
 namespace longship::cpu {
 
 const Isa& avx512_bf16_isa() {
-  static const Isa kIsa = [] {
-    Isa isa = avx512_isa();
-    isa.name = "avx512_bf16";
-    isa.round_to_pairs = cpu_avx512_bf16::round_to_pairs;
-    isa.pair_bytes = cpu_avx512_bf16::kPairBytes;
-    isa.linear_pairs = cpu_avx512_bf16::linear_pairs;
-    isa.multiply_pairs = cpu_avx512_bf16::multiply_pairs;
-    return isa;
-  }();
+  static const Isa kIsa = cpu_avx512_bf16::with_bf16_products(avx512_isa(), "avx512_bf16");
   return kIsa;
 }
 

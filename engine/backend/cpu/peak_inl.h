@@ -74,52 +74,38 @@ inline int64_t multiply_int8(int64_t rounds) {
   return rounds * kChains * cpu::kLanes * 4 * 2;
 }
 
-inline int64_t multiply_pairs(int64_t rounds) {
+/// rounds x kChains times sum = add_product(a, b, sum).
+template <class Operand, class AddProduct>
+LONGSHIP_INLINE void run_chains(int64_t rounds, Operand a, Operand b, const AddProduct& add_product) {
   F32 sums[kChains];
 #pragma GCC unroll 24
   for (int i = 0; i < kChains; ++i) {
     sums[i] = zero();
     hide(sums[i]);
   }
-  alignas(64) std::byte zeros[64] = {};
-  PairPart weights = weight_part(zeros, 0);
-  PairPart values = activation_part(zeros, 0);
-  for (int64_t round = 0; round < rounds * kPairParts; ++round) {
-    hide(weights);
-    hide(values);
-#pragma GCC unroll 24
-    for (int i = 0; i < kChains; ++i) {
-      sums[i] = add_pairs(weights, values, sums[i]);
-    }
-  }
-#pragma GCC unroll 24
-  for (int i = 0; i < kChains; ++i) {
-    hide(sums[i]);
-  }
-  return rounds * kChains * cpu::kLanes * 4;
-}
-
-inline int64_t multiply_f32(int64_t rounds) {
-  F32 sums[kChains];
-#pragma GCC unroll 24
-  for (int i = 0; i < kChains; ++i) {
-    sums[i] = zero();
-    hide(sums[i]);
-  }
-  F32 a = broadcast(0.5F);
-  F32 b = broadcast(0.5F);
   for (int64_t round = 0; round < rounds; ++round) {
     hide(a);
     hide(b);
 #pragma GCC unroll 24
     for (int i = 0; i < kChains; ++i) {
-      sums[i] = fma(a, b, sums[i]);
+      sums[i] = add_product(a, b, sums[i]);
     }
   }
 #pragma GCC unroll 24
   for (int i = 0; i < kChains; ++i) {
     hide(sums[i]);
   }
+}
+
+inline int64_t multiply_pairs(int64_t rounds) {
+  alignas(64) const std::byte zeros[64] = {};
+  run_chains(rounds * kPairParts, weight_part(zeros, 0), activation_part(zeros, 0),
+             [](PairPart a, PairPart b, F32 sum) { return add_pairs(a, b, sum); });
+  return rounds * kChains * cpu::kLanes * 4;
+}
+
+inline int64_t multiply_f32(int64_t rounds) {
+  run_chains(rounds, broadcast(0.5F), broadcast(0.5F), [](F32 a, F32 b, F32 sum) { return fma(a, b, sum); });
   return rounds * kChains * cpu::kLanes * 2;
 }
 

@@ -1,0 +1,26 @@
+// What a CPU with VDPBF16PS does in another way than one without; included once after the vector functions of AVX-512.
+#include "engine/backend/cpu/isa.h"
+#include "engine/backend/cpu/math_inl.h"
+//
+#include "engine/backend/cpu/formats_inl.h"
+#include "engine/backend/cpu/quantise_inl.h"
+//
+#include "engine/backend/cpu/pairs_dpbf16_inl.h"
+//
+#include "engine/backend/cpu/pair_format_inl.h"
+//
+#include "engine/backend/cpu/linear_inl.h"
+#include "engine/backend/cpu/peak_inl.h"
+
+namespace longship::LONGSHIP_CPU_NAMESPACE {
+
+inline cpu::Isa with_bf16_products(cpu::Isa isa, std::string_view name) {
+  isa.name = name;
+  isa.round_to_pairs = round_to_pairs;
+  isa.pair_bytes = kPairBytes;
+  isa.linear_pairs = linear_pairs;
+  isa.multiply_pairs = multiply_pairs;
+  return isa;
+}
+
+}  // namespace longship::LONGSHIP_CPU_NAMESPACE
