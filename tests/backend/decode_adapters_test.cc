@@ -5,14 +5,14 @@
 #include <algorithm>
 #include <cmath>
 
-#include "decode_model.h"
-#include "engine/model/edges.h"
+#include "decode_job.h"
 #include "tests/support/adapter_files.h"
 
 namespace longship {
 namespace {
 
 using testing::AdapterModule;
+using testing::DecodeJob;
 using testing::DecodeModel;
 using testing::Rows;
 
@@ -155,21 +155,6 @@ TEST(FastAdapters, AreNearTheDeterministicOnes) {
   }
 }
 
-// Columns `share` of rows of `vocab` values.
-std::vector<float> part_of(const std::vector<float>& rows, int64_t vocab, const Range& share) {
-  std::vector<float> part;
-  for (auto row = rows.begin(); row != rows.end(); row += vocab) {
-    part.insert(part.end(), row + share.begin, row + share.end);
-  }
-  return part;
-}
-
-struct Job {
-  const char* wire;
-  int ranks;  // of a stage
-  int stages = 1;
-};
-
 const Logits& logits_of_one_rank() {
   static const Logits logits = [] {
     const Adapters adapters(kGpt2);
@@ -178,22 +163,16 @@ const Logits& logits_of_one_rank() {
   return logits;
 }
 
-class DecodeAdaptersOfRanks : public ::testing::TestWithParam<Job> {};
+class DecodeAdaptersOfRanks : public ::testing::TestWithParam<DecodeJob> {};
 
 TEST_P(DecodeAdaptersOfRanks, GiveTheBitsOfOne) {
-  const Job job = GetParam();
+  const DecodeJob& job = GetParam();
   const Logits& expected = logits_of_one_rank();
   run_thread_ranks(job.ranks * job.stages, [&](Transport& transport) {
     const Adapters own(kGpt2);  // files are read by one thread
     DecodeModel model(kGpt2.model, kernels_of_rank(true), &transport, device_wire_of(job.wire), job.stages, own.get());
-    const std::vector<Range> shares = vocabulary_shares(model.config(), job.ranks);
-    const Range& share = shares[static_cast<std::size_t>(model.context().me.tp)];
-    const Logits logits = run_all(model);
-    for (std::size_t i = 0; i < logits.size() && model.is_last_stage(); ++i) {
-      EXPECT_EQ(logits[i], part_of(expected[i], model.config().vocab, share))
-          << "step " << i << " of rank " << transport.rank();
-    }
-    if (job.ranks > 1 && std::string_view(job.wire) == "host") {
+    testing::expect_parts_of(expected, run_all(model), job, model);
+    if (job.copies_by_host()) {
       EXPECT_EQ(model.replayed(), 0) << "the host copies between the ranks of a stage";
     } else {
       EXPECT_EQ(model.replayed(), 6);
@@ -202,12 +181,9 @@ TEST_P(DecodeAdaptersOfRanks, GiveTheBitsOfOne) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Wires, DecodeAdaptersOfRanks,
-                         ::testing::Values(Job{"ipc", 2}, Job{"nccl", 3}, Job{"host", 2}, Job{"ipc", 2, 2},
-                                           Job{"nccl", 2, 2}),
-                         [](const auto& job) {
-                           return std::string(job.param.wire) + "_ranks_" + std::to_string(job.param.ranks) +
-                                  "_stages_" + std::to_string(job.param.stages);
-                         });
+                         ::testing::Values(DecodeJob{"ipc", 2}, DecodeJob{"nccl", 3}, DecodeJob{"host", 2},
+                                           DecodeJob{"ipc", 2, 2}, DecodeJob{"nccl", 2, 2}),
+                         testing::job_name);
 
 }  // namespace
 }  // namespace longship
