@@ -4,6 +4,12 @@ namespace longship::LONGSHIP_CPU_NAMESPACE {
 
 #define LONGSHIP_INLINE inline __attribute__((always_inline))
 
+LONGSHIP_INLINE void prefetch_second_cache(const std::byte* from) {
+  constexpr int kReading = 0;
+  constexpr int kSecondCache = 2;
+  __builtin_prefetch(from, kReading, kSecondCache);
+}
+
 /// Sums of a tile: one lane an output row.
 template <int R, int T>
 struct Tile {
@@ -25,7 +31,7 @@ struct TileSource {
 
   LONGSHIP_INLINE void prefetch(int64_t unit) const {
     for (int64_t i = 0; i < ahead_bytes; i += cpu::kCacheLine) {
-      __builtin_prefetch(ahead + unit * ahead_bytes + i);
+      prefetch_second_cache(ahead + unit * ahead_bytes + i);
     }
   }
 };
@@ -94,16 +100,29 @@ struct BlockFormat {
   // Up to so many tokens memory, read straight on, is the limit: they take single row blocks.
   static constexpr int64_t kFewTokens = kNibbles ? 4 : 2;
   static constexpr int kTileRows = kRegisters >= 32 ? 2 : 1;
-  static constexpr int kTileTokens = 4;
+  static constexpr int kTileTokens = kRegisters >= 32 ? 6 : 4;
   static constexpr int64_t kPairTokens = 0;
   // From so many tokens on integers are unpacked once for all tiles instead of once for each, where that takes long.
   static constexpr int64_t kUnpackTokens = kUnpacked || kShape.bits == 8 ? INT64_MAX
                                            : kShape.bits > 4             ? 16
                                            : kShape.table                ? 64
                                                                          : INT64_MAX;
-  // How far ahead of its use a pass over single row blocks, which memory limits, asks for nibbles. Bytes take longer to
-  // arrive than to compute with: there the machine's own prefetching keeps up.
-  static constexpr int64_t kPrefetchBytes = 6144;
+  // How far ahead of its use a pass over single row blocks, which memory limits, asks for weights. With wide registers
+  // into the second cache, and into the first when it is nearly their turn. Else only nibbles: bytes take longer to
+  // arrive than to compute with, so that the machine's own prefetching keeps up.
+  static constexpr int64_t kFarBytes = kRegisters >= 32 ? 12288 : 6144;
+  static constexpr int64_t kNearBytes = 2048;
+
+  static LONGSHIP_INLINE void prefetch_block(const std::byte* quants) {
+    for (int64_t line = 0; line < kQuantBytes + kScaleBytes; line += cpu::kCacheLine) {
+      if constexpr (kRegisters >= 32) {
+        prefetch_second_cache(quants + kFarBytes + line);
+        __builtin_prefetch(quants + kNearBytes + line);
+      } else if constexpr (kNibbles) {
+        __builtin_prefetch(quants + kFarBytes + line);
+      }
+    }
+  }
 
   static int64_t scales_offset(int64_t b) { return b / kRun * kRunBytes + b % kRun * kScaleBytes; }
   static int64_t quants_offset(int64_t b) { return b / kRun * kRunBytes + kVector + b % kRun * kQuantBytes; }
@@ -213,10 +232,8 @@ struct BlockFormat {
       }
       if constexpr (R > 1 || kUnpacked) {
         source.prefetch(b);
-      } else if constexpr (kNibbles) {
-        for (int64_t line = 0; line < kQuantBytes + kScaleBytes; line += cpu::kCacheLine) {
-          __builtin_prefetch(w[0] + kPrefetchBytes + line);
-        }
+      } else {
+        prefetch_block(w[0]);
       }
       dot_block(w, x + b * cpu::kBlock, columns, dots);
 #pragma GCC unroll 8
