@@ -164,13 +164,15 @@ class Rank {
   void start() {
     ControlChannel& control = transport_.control();
     std::string why;
-    const bool all_have_devices = options_.device == "auto" && smallest_over_ranks(has_cuda_device(why) ? 1 : 0) == 1;
+    const CommonMeans common{
+        .cuda = options_.device == "auto" && smallest_over_ranks(has_cuda_device(why) ? 1 : 0) == 1,
+        .bf16_tiles = smallest_over_ranks(has_bf16_tiles() ? 1 : 0) == 1};
     phase(control, "configuration", [&] {
       checkpoint_ = open_model(options_);
       check_options(options_, checkpoint_->config);
       draft_ = open_draft(options_, checkpoint_->config);
       if (draft_ && transport_.leads()) check_draft_vocabulary(*checkpoint_, options_.overrides, *draft_);
-      device_.emplace(options_, all_have_devices, transport_.host_place());
+      device_.emplace(options_, common, transport_.host_place());
       kernels_ = device_->make_kernels();
       adapters_ = open_adapters(options_, checkpoint_->config);
     });

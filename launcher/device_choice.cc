@@ -28,11 +28,12 @@ bool has_cuda_device(std::string& why) {
   }
 }
 
-DeviceChoice::DeviceChoice(const EngineOptions& options, bool auto_is_cuda)
-    : backend_{.name = backend_name(options, auto_is_cuda),
+DeviceChoice::DeviceChoice(const EngineOptions& options, const CommonMeans& common)
+    : backend_{.name = backend_name(options, common.cuda),
                .threads = options.threads,
                .exact = options.exact,
                .deterministic = options.deterministic || options.exact,
+               .bf16_tiles = common.bf16_tiles,
                .device = -1},
       wire_(is_device_wire(options.comm) || options.comm == "auto" ? options.comm : "host") {
   if (is_cpu() && is_device_wire(options.comm)) {
@@ -45,8 +46,8 @@ DeviceChoice::DeviceChoice(const EngineOptions& options, bool auto_is_cuda)
   }
 }
 
-DeviceChoice::DeviceChoice(const EngineOptions& options, bool auto_is_cuda, const HostPlace& place)
-    : DeviceChoice(options, auto_is_cuda) {
+DeviceChoice::DeviceChoice(const EngineOptions& options, const CommonMeans& common, const HostPlace& place)
+    : DeviceChoice(options, common) {
   if (is_cpu()) {
     return;
   }
@@ -57,7 +58,7 @@ DeviceChoice::DeviceChoice(const EngineOptions& options, bool auto_is_cuda, cons
 }
 
 DeviceChoice DeviceChoice::for_plan(const EngineOptions& options, bool auto_is_cuda) {
-  DeviceChoice choice(options, auto_is_cuda);
+  DeviceChoice choice(options, {.cuda = auto_is_cuda, .bf16_tiles = false});
   if (!choice.is_cpu()) {
     std::string why;
     choice.backend_.device = cuda_plugin(choice.is_emulated(), -1).device_count(why) > 0 ? 0 : -1;
@@ -90,7 +91,7 @@ std::optional<KvBudget> budget_here(const EngineOptions& options, int ranks) {
   if (options.device == "cuda" && !has_cuda_device(why)) {
     return std::nullopt;
   }
-  const DeviceChoice choice(options, auto_is_cuda, {.index = 0, .count = ranks});
+  const DeviceChoice choice(options, {.cuda = auto_is_cuda, .bf16_tiles = false}, {.index = 0, .count = ranks});
   const std::unique_ptr<Kernels> kernels = choice.make_kernels();
   return KvBudget::of_device(options, kernels->device_memory().value(), choice.sharers());
 }

@@ -15,11 +15,17 @@ namespace longship {
 /// Whether this process can compute on a GPU; if not, `why` says why.
 bool has_cuda_device(std::string& why);
 
+/// What all ranks of a mesh can do, and so all of them do.
+struct CommonMeans {
+  bool cuda = false;        ///< Compute on GPUs.
+  bool bf16_tiles = false;  ///< See BackendOptions.
+};
+
 /// Where one rank computes: on a CPU, or on one of its host's GPUs, which ranks of the host take in turn.
 class DeviceChoice {
  public:
-  /// `options.device`, where "auto" is "cuda" if `auto_is_cuda`. Errors: kUsage if there is no such device here.
-  DeviceChoice(const EngineOptions& options, bool auto_is_cuda, const HostPlace& place);
+  /// `options.device`, where "auto" is "cuda" if all ranks can. Errors: kUsage if there is no such device here.
+  DeviceChoice(const EngineOptions& options, const CommonMeans& common, const HostPlace& place);
   /// For a plan: the kernels count only; no device is needed, but the first one here says its properties.
   static DeviceChoice for_plan(const EngineOptions& options, bool auto_is_cuda);
 
@@ -36,7 +42,7 @@ class DeviceChoice {
   std::unique_ptr<DeviceGroups> make_groups(Communicator& world) const;
 
  private:
-  DeviceChoice(const EngineOptions& options, bool auto_is_cuda);
+  DeviceChoice(const EngineOptions& options, const CommonMeans& common);
   bool is_emulated() const { return backend_.name == "cuda-emulated"; }
 
   BackendOptions backend_;

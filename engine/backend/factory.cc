@@ -1,9 +1,14 @@
 #include "engine/backend/cpu/cpu_kernels.h"
+#include "engine/backend/cpu/isa.h"
 #include "engine/backend/cuda_plugin.h"
 #include "engine/backend/kernels.h"
 #include "engine/backend/reference/reference_kernels.h"
 
 namespace longship {
+
+bool has_bf16_tiles() {
+  return cpu::has_bf16_tiles();
+}
 
 std::unique_ptr<Kernels> make_kernels(const BackendOptions& options) {
   if (options.name == "reference") {

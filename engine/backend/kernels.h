@@ -305,9 +305,13 @@ struct BackendOptions {
   int threads = 1;
   bool exact = false;          ///< Dequantised weights and f32 activations everywhere; no tensor cores.
   bool deterministic = false;  ///< On CUDA: own kernels at every size. Implied by `exact`.
+  bool bf16_tiles = true;      ///< On CPUs that have them: products of BF16 by tiles, which add in another order.
   bool graphs = true;          ///< On CUDA: steps of one row a sequence are recorded and replayed.
   int device = 0;              ///< Of CUDA; -1: none, the object only counts bytes.
 };
+
+/// Whether this process can do what BackendOptions::bf16_tiles says.
+bool has_bf16_tiles();
 
 /// Errors: kUsage for an unknown name, or where CUDA is asked for and cannot be used here.
 std::unique_ptr<Kernels> make_kernels(const BackendOptions& options);

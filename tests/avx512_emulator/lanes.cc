@@ -221,6 +221,10 @@ Integers add_epi32(Integers a, Integers b) {
   return each_word([](uint32_t x, uint32_t y) { return x + y; }, a, b);
 }
 
+Integers sub_epi8(Integers a, Integers b) {
+  return each<Integers, uint8_t>([](unsigned x, unsigned y) { return x - y; }, a, b);
+}
+
 Integers max_epi32(Integers a, Integers b) {
   return each<Integers, int32_t>([](int32_t x, int32_t y) { return std::max(x, y); }, a, b);
 }

@@ -44,6 +44,7 @@ Integers loadu_si512(const void* from);
 void storeu_si512(void* to, Integers a);
 Integers broadcast_i32x4(__m128i a);
 Integers add_epi32(Integers a, Integers b);
+Integers sub_epi8(Integers a, Integers b);
 Integers max_epi32(Integers a, Integers b);
 Integers and_si512(Integers a, Integers b);
 Integers or_si512(Integers a, Integers b);

@@ -56,6 +56,8 @@
 #define _mm512_broadcast_i32x4 longship::avx512::broadcast_i32x4
 #undef _mm512_add_epi32
 #define _mm512_add_epi32 longship::avx512::add_epi32
+#undef _mm512_sub_epi8
+#define _mm512_sub_epi8 longship::avx512::sub_epi8
 #undef _mm512_max_epi32
 #define _mm512_max_epi32 longship::avx512::max_epi32
 #undef _mm512_and_si512

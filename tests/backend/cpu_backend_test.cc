@@ -12,6 +12,8 @@ std::vector<Variant> cpu_variants() {
   all.push_back(make_variant("Avx2", "cpu", false, "avx2"));
   all.push_back(make_variant("Avx512", "cpu", false, "avx512"));
   all.push_back(make_variant("Avx512Bf16", "cpu", false, "avx512_bf16"));
+  all.push_back(make_variant("Amx", "cpu", false, "amx"));
+  all.push_back(make_variant("AmxBf16", "cpu", false, "amx_bf16"));
   all.push_back(make_variant("Avx2Exact", "cpu", true, "avx2"));
   all.push_back(make_variant("Avx512Exact", "cpu", true, "avx512"));
   return all;
@@ -72,10 +74,14 @@ TEST(CpuBackend, ProductsOfBf16InOneInstructionGiveTheSameBits) {
   expect_same_outcomes({"Avx2", {.name = "cpu"}, "avx2"}, {"Avx512Bf16", {.name = "cpu"}, "avx512_bf16"});
 }
 
+TEST(CpuBackend, TilesOfIntegersGiveTheSameBits) {
+  expect_same_outcomes({"Avx2", {.name = "cpu"}, "avx2"}, {"Amx", {.name = "cpu"}, "amx"});
+}
+
 // Against a product of rounded activations, each pair's odd column first, written out.
 TEST(CpuBackend, ProductsOfBf16AddPairs) {
   constexpr int64_t kRows = 21;
-  const auto kernels = make_kernels({.name = "cpu"});
+  const auto kernels = make_kernels({.name = "cpu", .bf16_tiles = false});
   RandomData data(5);
   Stream stream;
   for (const int64_t columns : {1, 2, 107}) {
@@ -161,6 +167,18 @@ TEST(CpuBackend, RefusesAnInstructionSetItDoesNotKnow) {
   setenv("LONGSHIP_ISA", "sse9", 1);
   EXPECT_THROW(make_kernels({.name = "cpu"}), Error);
   unsetenv("LONGSHIP_ISA");
+}
+
+// As ranks do of which one cannot.
+TEST(CpuBackend, RefusesTilesOfBf16WhereTheyWereNotToBeUsed) {
+  setenv("LONGSHIP_ISA", "amx_bf16", 1);
+  EXPECT_THROW(make_kernels({.name = "cpu", .bf16_tiles = false}), Error);
+  unsetenv("LONGSHIP_ISA");
+}
+
+// An order of their own is for tiles that all ranks have, and for no others.
+TEST(CpuBackend, WithoutTilesOfBf16SumsAreThoseOfEveryInstructionSet) {
+  expect_same_outcomes({"Avx2", {.name = "cpu"}, "avx2"}, {"Best", {.name = "cpu", .bf16_tiles = false}, ""});
 }
 
 TEST(Factory, RefusesAnUnknownBackend) {

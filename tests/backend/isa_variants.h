@@ -17,7 +17,9 @@
 namespace longship::cpu {
 
 /// Instruction sets that are compared with avx2_isa(), function by function.
-inline constexpr const char* kOtherIsas[] = {"avx512_emulated", "avx512_bf16_emulated", "avx512", "avx512_bf16"};
+inline constexpr const char* kOtherIsas[] = {
+    "avx512_emulated", "avx512_bf16_emulated", "amx_emulated", "amx_bf16_emulated",
+    "avx512",          "avx512_bf16",          "amx",          "amx_bf16"};
 
 /// Null where this CPU lacks it.
 inline const Isa* other_isa(const std::string& name) {
@@ -27,12 +29,18 @@ inline const Isa* other_isa(const std::string& name) {
   if (name == "avx512_bf16_emulated") {
     return &emulated_avx512_bf16_isa();
   }
+  if (name == "amx_emulated") {
+    return &emulated_amx_isa();
+  }
+  if (name == "amx_bf16_emulated") {
+    return &emulated_amx_bf16_isa();
+  }
   const char* before = std::getenv("LONGSHIP_ISA");
   const std::string kept = before == nullptr ? "" : before;
   setenv("LONGSHIP_ISA", name.c_str(), 1);
   const Isa* isa = nullptr;
   try {
-    isa = &choose_isa();
+    isa = &choose_isa(true);
   } catch (const Error&) {
   }
   before == nullptr ? unsetenv("LONGSHIP_ISA") : setenv("LONGSHIP_ISA", kept.c_str(), 1);
@@ -52,6 +60,8 @@ class IsaTest : public testing::TestWithParam<const char*> {
 
   const Isa& avx2() { return avx2_isa(); }
   const Isa& other() { return *other_; }
+  /// Whether it adds pairs of bf16 in an order of its own.
+  bool adds_pairs_by_runs() const { return other_->name.starts_with("amx_bf16"); }
 
   int64_t between(int64_t low, int64_t high) { return std::uniform_int_distribution<int64_t>(low, high)(random_); }
 

@@ -71,7 +71,7 @@ int max_partials(std::span<const GroupStep> steps) {
 class CpuKernels : public Kernels {
  public:
   explicit CpuKernels(const BackendOptions& options)
-      : isa_(cpu::choose_isa()),
+      : isa_(cpu::choose_isa(options.bf16_tiles)),
         name_("cpu/" + std::string(isa_.name)),
         exact_(options.exact),
         pool_(options.threads) {}

@@ -239,19 +239,21 @@ struct BlockFormat {
 #pragma GCC unroll 8
       for (int r = 0; r < R; ++r) {
         const auto* scales = reinterpret_cast<const uint16_t*>(source.rows(r) + scales_offset(b));
-        scale_dots(scales, blocks + b, block_count, r, dots, tile);
+        scale_dots<R, T>(
+            scales, [&](int t) -> const auto& { return blocks[t * block_count + b]; }, r, dots, tile);
       }
     }
   }
 
-  template <int R, int T>
-  static LONGSHIP_INLINE void scale_dots(const uint16_t* scales, const cpu::ActivationBlock* blocks, int64_t stride,
-                                         int r, const I32 (&dots)[kDots][R][T], Tile<R, T>& tile) {
+  /// Adds the scaled products of row block r with T tokens, whose ActivationBlocks' scales `activation(t)` has.
+  template <int R, int T, class Activations>
+  static LONGSHIP_INLINE void scale_dots(const uint16_t* scales, const Activations& activation, int r,
+                                         const I32 (&dots)[kDots][R][T], Tile<R, T>& tile) {
     const F32 scale = load_f16(scales);
     const F32 second = kShape.scales == 2 ? load_f16(scales + cpu::kLanes) : zero();
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int t = 0; t < T; ++t) {
-      const cpu::ActivationBlock& block = blocks[t * stride];
+      const auto& block = activation(t);
       F32& sum = tile.sums[r][t];
       sum = fma(to_f32(dots[0][r][t]), mul(scale, broadcast(block.scale)), sum);
       if constexpr (kDots == 2) {

@@ -191,7 +191,8 @@ struct SplitUnits {
 };
 
 /// The compute functions of one instruction set. They allocate nothing and touch only what they are given; each output
-/// value is the same whatever the split of the work, and the same in every instruction set.
+/// value is the same whatever the split of the work, and the same in every instruction set but for those of
+/// linear_pairs in amx_bf16_isa().
 struct Isa {
   std::string_view name;
   void (*pack_row_block)(const PackTask& task, std::byte* row_block);
@@ -229,11 +230,22 @@ const Isa& avx2_isa();
 const Isa& avx512_isa();
 /// avx512_isa() with products of bf16 pairs in one instruction.
 const Isa& avx512_bf16_isa();
+/// avx512_bf16_isa() with products of integers by tiles.
+const Isa& amx_isa();
+/// amx_isa() with products of bf16 pairs by tiles, which add in another order than all other instruction sets: 32
+/// columns apart, the even and the odd ones of them apart.
+const Isa& amx_bf16_isa();
+/// Asks the system for tiles, which it grants a process for good. Only where the machine has them.
+bool ask_for_tiles();
 /// Whether that instruction rounds on this machine as two multiply-adds do. Only where the machine has it.
 bool bf16_products_are_two_fma();
 
-/// The best instruction set of this machine, or the one that LONGSHIP_ISA names. Errors: kUsage if it is not there.
-const Isa& choose_isa();
+/// Whether this machine has amx_bf16_isa(), and LONGSHIP_ISA does not exclude it.
+bool has_bf16_tiles();
+
+/// The best instruction set of this machine, or the one that LONGSHIP_ISA names; with `bf16_tiles` also amx_bf16_isa().
+/// Errors: kUsage if it is not there.
+const Isa& choose_isa(bool bf16_tiles);
 
 /// Makes the calling thread flush denormal results to zero and take denormal inputs as zero, for good: sums then have
 /// the same bits on whatever thread they are added.

@@ -5,11 +5,14 @@
 #include "engine/backend/cpu/formats_inl.h"
 #include "engine/backend/cpu/quantise_inl.h"
 //
+#include "engine/backend/cpu/narrow_pairs_inl.h"
+//
 #include "engine/backend/cpu/pairs_dpbf16_inl.h"
+//
+#include "engine/backend/cpu/linear_inl.h"
 //
 #include "engine/backend/cpu/pair_format_inl.h"
 //
-#include "engine/backend/cpu/linear_inl.h"
 #include "engine/backend/cpu/peak_inl.h"
 
 namespace longship::LONGSHIP_CPU_NAMESPACE {

@@ -12,9 +12,10 @@
 //
 #include "engine/backend/cpu/kv_inl.h"
 #include "engine/backend/cpu/norm_inl.h"
-#include "engine/backend/cpu/pair_format_inl.h"
 //
 #include "engine/backend/cpu/linear_inl.h"
+//
+#include "engine/backend/cpu/pair_format_inl.h"
 //
 #include "engine/backend/cpu/attention_inl.h"
 #include "engine/backend/cpu/elementwise_inl.h"

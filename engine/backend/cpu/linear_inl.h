@@ -7,19 +7,26 @@ constexpr int64_t kTokenChunk = 128;
 // Most bytes of the next row blocks that are fetched while the present ones are used: they must stay in the cache.
 constexpr int64_t kMostAhead = 262144;
 
+/// Stores what a node has for token `t` and row block `r` of the tile.
+LONGSHIP_INLINE void store_sums(const TileSource& source, int64_t node, int64_t t, int64_t r, F32 sums) {
+  const cpu::LinearTask& task = source.task;
+  float* out = task.nodes + (node * task.tokens + source.token + t) * task.outputs + source.part.first_output;
+  const int64_t first = (source.row + r) * cpu::kLanes;
+  const int64_t left = source.part.rows - first;
+  if (left >= cpu::kLanes) {
+    store(out + first, sums);
+  } else {
+    store_n(out + first, sums, left);
+  }
+}
+
 template <int R, int T>
 LONGSHIP_INLINE void store_tile(const TileSource& source, int64_t node, const Tile<R, T>& tile) {
-  const cpu::LinearTask& task = source.task;
+#pragma GCC unroll 16
   for (int t = 0; t < T; ++t) {
-    float* out = task.nodes + (node * task.tokens + source.token + t) * task.outputs + source.part.first_output;
+#pragma GCC unroll 4
     for (int r = 0; r < R; ++r) {
-      const int64_t first = (source.row + r) * cpu::kLanes;
-      const int64_t left = source.part.rows - first;
-      if (left >= cpu::kLanes) {
-        store(out + first, tile.sums[r][t]);
-      } else {
-        store_n(out + first, tile.sums[r][t], left);
-      }
+      store_sums(source, node, t, r, tile.sums[r][t]);
     }
   }
 }
@@ -129,10 +136,6 @@ void run_rows(const cpu::LinearTask& task, const cpu::LinearPart& part, int64_t 
   } else {
     run_row_blocks<Format, Format::kTileRows>(task, part, begin, end);
   }
-}
-
-inline void linear_pairs(const cpu::LinearTask& task, const cpu::LinearPart& part, int64_t begin, int64_t end) {
-  run_rows<PairFormat>(task, part, begin, end);
 }
 
 }  // namespace longship::LONGSHIP_CPU_NAMESPACE

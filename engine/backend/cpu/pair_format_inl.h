@@ -42,4 +42,8 @@ struct PairFormat {
   }
 };
 
+inline void linear_pairs(const cpu::LinearTask& task, const cpu::LinearPart& part, int64_t begin, int64_t end) {
+  run_rows<PairFormat>(task, part, begin, end);
+}
+
 }  // namespace longship::LONGSHIP_CPU_NAMESPACE

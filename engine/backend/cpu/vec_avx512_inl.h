@@ -183,6 +183,9 @@ inline void store_words(void* to, I32 a) {
   _mm256_storeu_si256(halves, _mm512_cvtepi32_epi16(a));
   _mm256_storeu_si256(halves + 1, _mm512_cvtepi32_epi16(_mm512_srli_epi32(a, 16)));
 }
+inline Bytes sub_bytes(Bytes a, Bytes b) {
+  return _mm512_sub_epi8(a, b);
+}
 inline Bytes low_nibbles(Bytes a) {
   return _mm512_and_si512(a, _mm512_set1_epi8(15));
 }

@@ -50,7 +50,7 @@ class Plugins : public ::testing::Test {
     EngineOptions options;
     options.device = "cuda";
     try {
-      const DeviceChoice choice(options, false, {});
+      const DeviceChoice choice(options, CommonMeans{}, {});
       return "none";
     } catch (const Error& error) {
       EXPECT_EQ(error.kind(), ErrorKind::kUsage);
@@ -85,7 +85,7 @@ TEST_F(Plugins, CpusNeedNone) {
   EngineOptions options;
   for (const char* device : {"cpu", "auto"}) {
     options.device = device;
-    const DeviceChoice choice(options, false, {});
+    const DeviceChoice choice(options, CommonMeans{}, {});
     EXPECT_TRUE(choice.is_cpu());
     EXPECT_TRUE(choice.make_kernels()->in_host_memory());
   }

@@ -1,0 +1,272 @@
+// Matrix products of integers by tiles: 16 or 8 tokens times 16 rows times a block of columns in one instruction. The
+// sums of integers are exact and are scaled in the order of BlockFormat, so that the bits are the same.
+
+namespace longship::LONGSHIP_CPU_NAMESPACE {
+
+/// From so many tokens on products are faster than without tiles; with fewer, getting weights from memory takes longer.
+constexpr int64_t kManyTokens = 33;
+/// Of the smallest tile.
+constexpr int64_t kLeastTileTokens = 8;
+/// Blocks of a row block that stand unpacked at a time: they stay in the nearest cache.
+constexpr int64_t kPanelBlocks = 32;
+
+/// Numbers of the tiles of 16 tokens and of those of 8: sums, activations and weights.
+template <int T>
+struct TileNumbers {
+  static constexpr int kSums = T == 16 ? 0 : 1;
+  static constexpr int kX = T == 16 ? 2 : 3;
+  static constexpr int kWeights = 4;
+};
+
+/// `dot_columns`: of a dot product, 32 or 16.
+inline TileShapes tile_shapes(int64_t dot_columns) {
+  TileShapes shapes;
+  const auto set = [&](int tile, int64_t rows, int64_t bytes) {
+    shapes.rows[tile] = static_cast<uint8_t>(rows);
+    shapes.row_bytes[tile] = static_cast<uint16_t>(bytes);
+  };
+  set(TileNumbers<16>::kSums, 16, 64);
+  set(TileNumbers<8>::kSums, 8, 64);
+  set(TileNumbers<16>::kX, 16, dot_columns);
+  set(TileNumbers<8>::kX, 8, dot_columns);
+  set(TileNumbers<16>::kWeights, dot_columns / 4, 64);
+  return shapes;
+}
+
+/// A chunk of tokens as tiles: of 16 tokens, the last one of 16 or 8. Where the tokens are no multiple of that, the
+/// last begins before the end of the one before it, and both find the same sums for the tokens that they share.
+struct TokenTiles {
+  int64_t begin;
+  int64_t end;
+
+  int64_t count() const { return (end - begin + 15) / 16; }
+  bool is_last(int64_t tile) const { return tile + 1 == count(); }
+  int64_t tokens(int64_t tile) const { return is_last(tile) && (end - begin - 1) % 16 < 8 ? 8 : 16; }
+  int64_t first_token(int64_t tile) const { return is_last(tile) ? end - tokens(tile) : begin + tile * 16; }
+};
+
+/// How far the program of GroupSteps has come; the same for all tiles.
+struct Progress {
+  int64_t step = 0;
+  int64_t partials = 0;
+  int64_t node = 0;
+};
+
+/// Scales of a block of 32 activations of the 16 tokens of a tile, see ActivationBlock.
+struct TileScales {
+  float scale[16];
+  float scaled_sum[16];  ///< Only where weights have a minimum.
+};
+
+/// Blocks [begin, end) of the columns of one row block, and where their integers stand.
+struct Panel {
+  int64_t begin;
+  int64_t end;
+  const std::byte* packed;    ///< The row block.
+  const std::byte* integers;  ///< [blocks][32 / 4][16 rows][4], signed
+};
+
+/// Unmerged sums of 16 or 8 tokens; behind the last, between two panels, those in the making.
+struct TilePartials {
+  Tile<1, 16> sums[cpu::kMaxPartials + 1];
+};
+
+template <class Format>
+struct TileProducts {
+  static constexpr int kDots = Format::kDots;
+  static constexpr int64_t kDotColumns = cpu::kBlock / kDots;
+  static constexpr int64_t kBlockBytes = cpu::kBlock * cpu::kLanes;
+  static constexpr int64_t kDotBytes = kBlockBytes / kDots;
+
+  /// Writes the integers of the panel's blocks, less their offset, as tiles take them.
+  static void unpack(const Panel& panel, std::byte* out) {
+    const Bytes offset = broadcast_i32(static_cast<int32_t>(Format::kShape.offset * 0x01010101U));
+    for (int64_t b = panel.begin; b < panel.end; ++b) {
+      const std::byte* quants = panel.packed + Format::quants_offset(b);
+      Format::prefetch_block(quants);
+#pragma GCC unroll 8
+      for (int step = 0; step < 8; ++step, out += Format::kVector) {
+        const bool high = Format::kNibbles && step >= 4;
+        const Bytes value = Format::integers(quants, high ? step - 4 : step, high);
+        store_bytes(out, Format::kShape.offset == 0 ? value : sub_bytes(value, offset));
+      }
+    }
+  }
+
+  /// The scales of the activations of a tile, block after block.
+  static void gather_scales(const cpu::LinearTask& task, int64_t token, int64_t tokens, TileScales* scales) {
+    const int64_t block_count = task.columns / cpu::kBlock;
+    for (int64_t t = 0; t < tokens; ++t) {
+      const cpu::ActivationBlock* blocks = task.blocks + (token + t) * block_count;
+      for (int64_t b = 0; b < block_count; ++b) {
+        scales[b].scale[t] = blocks[b].scale;
+        if constexpr (Format::kShape.minimum) {
+          scales[b].scaled_sum[t] = blocks[b].scaled_sum;
+        }
+      }
+    }
+  }
+
+  /// Multiplies a block by T tokens into `dots`, [kDots][T][16].
+  template <int T>
+  static LONGSHIP_INLINE void multiply(const std::byte* w, const int8_t* x, int64_t columns, int32_t* dots) {
+    using Numbers = TileNumbers<T>;
+#pragma GCC unroll 2
+    for (int dot = 0; dot < kDots; ++dot) {
+      tile_load<Numbers::kX>(x + dot * kDotColumns, columns);
+      tile_load<Numbers::kWeights>(w + dot * kDotBytes, Format::kVector);
+      tile_zero<Numbers::kSums>();
+      tile_dot<Numbers::kSums, Numbers::kX, Numbers::kWeights>();
+      tile_store<Numbers::kSums>(dots + dot * T * cpu::kLanes, Format::kVector);
+    }
+  }
+
+  template <int T>
+  static LONGSHIP_INLINE void scale(const std::byte* packed, int64_t b, const int32_t* dots, const TileScales& x,
+                                    Tile<1, T>& tile) {
+    I32 sums[kDots][1][T];
+#pragma GCC unroll 2
+    for (int dot = 0; dot < kDots; ++dot) {
+#pragma GCC unroll 16
+      for (int t = 0; t < T; ++t) {
+        sums[dot][0][t] = load_bytes(dots + (dot * T + t) * cpu::kLanes);
+      }
+    }
+    struct Scales {
+      float scale;
+      float scaled_sum;
+    };
+    Format::template scale_dots<1, T>(
+        reinterpret_cast<const uint16_t*>(packed + Format::scales_offset(b)),
+        [&](int t) {
+          return Scales{x.scale[t], x.scaled_sum[t]};
+        },
+        0, sums, tile);
+  }
+
+  template <int T>
+  static LONGSHIP_INLINE void keep(const Tile<1, T>& tile, Tile<1, 16>& to) {
+#pragma GCC unroll 16
+    for (int t = 0; t < T; ++t) {
+      to.sums[0][t] = tile.sums[0][t];
+    }
+  }
+
+  /// Merges older sums into those of `tile` and stores them, as a node's or as partial ones; then `tile` is zero.
+  template <int T>
+  static LONGSHIP_INLINE void end_step(const TileSource& source, Tile<1, T>& tile, TilePartials& partials,
+                                       Progress& progress) {
+    const GroupStep& step = source.task.steps[progress.step++];
+    for (int32_t merge = 0; merge < step.merges; ++merge) {
+      const Tile<1, 16>& older = partials.sums[--progress.partials];
+#pragma GCC unroll 16
+      for (int t = 0; t < T; ++t) {
+        tile.sums[0][t] = add(older.sums[0][t], tile.sums[0][t]);
+      }
+    }
+    if (step.ends_node) {
+      store_tile(source, progress.node++, tile);
+    } else {
+      keep(tile, partials.sums[progress.partials++]);
+    }
+#pragma GCC unroll 16
+    for (int t = 0; t < T; ++t) {
+      tile.sums[0][t] = zero();
+    }
+  }
+
+  /// Adds the panel's columns to the sums of T tokens; returns how far that comes. A block is multiplied before the one
+  /// before it is scaled, so that it is at hand when it is its turn.
+  template <int T>
+  static Progress add_panel(const TileSource& source, const Panel& panel, const TileScales* scales, Progress progress,
+                            TilePartials& partials) {
+    const cpu::LinearTask& task = source.task;
+    const int64_t columns = task.columns;
+    const int8_t* x = task.quants + source.token * columns + panel.begin * cpu::kBlock;
+    const std::byte* w = panel.integers;
+    constexpr int64_t kValues = kDots * T * cpu::kLanes;
+    alignas(64) int32_t dots[2 * kValues];
+    int32_t* now = dots;
+    int32_t* next = dots + kValues;
+    Tile<1, T> tile;
+    const bool goes_on = panel.begin * cpu::kBlock > task.steps[progress.step].begin;
+#pragma GCC unroll 16
+    for (int t = 0; t < T; ++t) {
+      tile.sums[0][t] = goes_on ? partials.sums[progress.partials].sums[0][t] : zero();
+    }
+    multiply<T>(w, x, columns, now);
+    for (int64_t b = panel.begin; b < panel.end;) {
+      const int64_t step_end = task.steps[progress.step].end / cpu::kBlock;
+      const int64_t end = step_end < panel.end ? step_end : panel.end;
+      for (; b < end; ++b) {
+        x += cpu::kBlock;
+        w += kBlockBytes;
+        if (b + 1 < panel.end) {
+          multiply<T>(w, x, columns, next);
+        }
+        scale<T>(panel.packed, b, now, scales[b], tile);
+        int32_t* done = now;
+        now = next;
+        next = done;
+      }
+      if (b == step_end) {
+        end_step<T>(source, tile, partials, progress);
+      }
+    }
+    if (panel.end < columns / cpu::kBlock) {
+      keep(tile, partials.sums[progress.partials]);
+    }
+    return progress;
+  }
+
+  /// One row block, tokens of `tiles`; `scales` [tiles][blocks].
+  static void run_row_block(TileSource source, const TokenTiles& tiles, const TileScales* scales) {
+    constexpr int64_t kMostTiles = kTokenChunk / 16;
+    const int64_t block_count = source.task.columns / cpu::kBlock;
+    TilePartials partials[kMostTiles];
+    alignas(64) std::byte integers[kPanelBlocks * kBlockBytes];
+    Progress progress;
+    for (int64_t begin = 0; begin < block_count; begin += kPanelBlocks) {
+      const int64_t end = begin + kPanelBlocks < block_count ? begin + kPanelBlocks : block_count;
+      const Panel panel{begin, end, source.rows(0), integers};
+      unpack(panel, integers);
+      Progress after;
+      for (int64_t i = 0; i < tiles.count(); ++i) {
+        source.token = tiles.first_token(i);
+        const TileScales* x = scales + i * block_count;
+        after = tiles.tokens(i) == 16 ? add_panel<16>(source, panel, x, progress, partials[i])
+                                      : add_panel<8>(source, panel, x, progress, partials[i]);
+      }
+      progress = after;
+    }
+  }
+};
+
+inline int64_t tokens_with_room(const cpu::LinearTask& task) {
+  return task.room_bytes / (task.columns / cpu::kBlock * static_cast<int64_t>(sizeof(TileScales))) * 16;
+}
+
+/// Many tokens, with room for the scales of those of a tile at least.
+template <class Format>
+void run_tiles(const cpu::LinearTask& task, const cpu::LinearPart& part, int64_t begin, int64_t end) {
+  using Products = TileProducts<Format>;
+  const int64_t block_count = task.columns / cpu::kBlock;
+  const int64_t roomy = tokens_with_room(task);
+  const int64_t chunk = roomy < kTokenChunk ? roomy : kTokenChunk;
+  auto* scales = reinterpret_cast<TileScales*>(task.room);
+  tile_configure(tile_shapes(Products::kDotColumns));
+  for (int64_t token = 0; token < task.tokens; token += chunk) {
+    const int64_t last = token + chunk < task.tokens ? token + chunk : task.tokens;
+    // A rest that no tile has room for is taken together with tokens before it.
+    const TokenTiles tiles{last - token < kLeastTileTokens ? last - kLeastTileTokens : token, last};
+    for (int64_t i = 0; i < tiles.count(); ++i) {
+      Products::gather_scales(task, tiles.first_token(i), tiles.tokens(i), scales + i * block_count);
+    }
+    for (int64_t row = begin; row < end; ++row) {
+      Products::run_row_block({.task = task, .part = part, .row = row}, tiles, scales);
+    }
+  }
+  tile_release();
+}
+
+}  // namespace longship::LONGSHIP_CPU_NAMESPACE
