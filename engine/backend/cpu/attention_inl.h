@@ -75,22 +75,41 @@ constexpr int vectors_together() {
   return vectors;
 }
 
+/// Where one head's keys and values of a page lie.
+struct PageHead {
+  const std::byte* keys;
+  const std::byte* values;
+
+  PageHead(const cpu::AttentionTask& task, const cpu::AttentionUnit& unit, int64_t chunk) {
+    const int64_t at = (unit.pages[chunk] * task.kv_heads + unit.kv_head) * task.page_bytes;
+    keys = static_cast<const std::byte*>(task.keys) + at;
+    values = static_cast<const std::byte*>(task.values) + at;
+  }
+
+  /// Asks for `bytes` bytes from `begin` on.
+  LONGSHIP_INLINE void prefetch(int64_t begin, int64_t bytes) const {
+    for (int64_t at = begin; at < begin + bytes; at += cpu::kCacheLine) {
+      prefetch_second_cache(keys + at);
+      prefetch_second_cache(values + at);
+    }
+  }
+};
+
 /// Q queries against the keys of one chunk.
 template <cpu::KvType kType, int Q>
 class Chunk {
  public:
-  /// The page of this number of the store, which holds keys from `first` on.
-  Chunk(const cpu::AttentionTask& task, const Query (&queries)[Q], int64_t first, int64_t page)
-      : head_dim_(task.head_dim),
-        keys_(static_cast<const std::byte*>(task.keys) + page * task.page_bytes, task.head_dim),
-        values_(static_cast<const std::byte*>(task.values) + page * task.page_bytes, task.head_dim) {
+  /// The page holds keys from `first` on. Asks meanwhile for page `next`, if it is not null.
+  Chunk(const cpu::AttentionTask& task, const Query (&queries)[Q], int64_t first, const PageHead& page,
+        const PageHead* next)
+      : head_dim_(task.head_dim), keys_(page.keys, task.head_dim), values_(page.values, task.head_dim) {
     for (int q = 0; q < Q; ++q) {
       const int64_t begin = queries[q].begin - first;
       const int64_t end = queries[q].end - first;
       begin_[q] = begin < 0 ? 0 : begin;
       end_[q] = end < cpu::kChunkKeys ? end : cpu::kChunkKeys;
     }
-    score(queries, task.scale);
+    score(queries, task.scale, task.page_bytes / task.head_dim, next);
   }
 
   bool sees_keys(int q) const { return begin_[q] < end_[q]; }
@@ -135,16 +154,17 @@ class Chunk {
  private:
   static int64_t clamp(int64_t lane) { return lane < 0 ? 0 : (lane > cpu::kLanes ? cpu::kLanes : lane); }
 
-  void score(const Query (&queries)[Q], float scale) {
+  void score(const Query (&queries)[Q], float scale, int64_t row_bytes, const PageHead* next) {
     constexpr int kVectors = vectors_together<Q>();
     for (int first = 0; first < kChunkVectors; first += kVectors) {
-      score_keys<kVectors>(queries, scale, first);
+      score_keys<kVectors>(queries, scale, first, row_bytes, first == 0 ? next : nullptr);
     }
   }
 
   // A lane a key, so that a score is one sum over the head's dimensions in order.
   template <int V>
-  LONGSHIP_INLINE void score_keys(const Query (&queries)[Q], float scale, int first) {
+  LONGSHIP_INLINE void score_keys(const Query (&queries)[Q], float scale, int first, int64_t row_bytes,
+                                  const PageHead* next) {
     F32 scores[Q][V];
 #pragma GCC unroll 8
     for (int q = 0; q < Q; ++q) {
@@ -154,6 +174,9 @@ class Chunk {
       }
     }
     for (int64_t i = 0; i < head_dim_; ++i) {
+      if (next != nullptr) {
+        next->prefetch(i * row_bytes, row_bytes);
+      }
       F32 keys[V];
       keys_.row(i, first, keys);
 #pragma GCC unroll 8
@@ -292,7 +315,11 @@ void attend(const cpu::AttentionTask& task, const cpu::AttentionUnit& unit, cons
   const int64_t end_seen = (queries[Q - 1].end + cpu::kChunkKeys - 1) / cpu::kChunkKeys;
   const int64_t end = end_seen < unit.end_chunk ? end_seen : unit.end_chunk;
   for (int64_t index = first_seen > unit.first_chunk ? first_seen : unit.first_chunk; index < end; ++index) {
-    Chunk<kType, Q> chunk(task, queries, index * cpu::kChunkKeys, unit.pages[index] * task.kv_heads + unit.kv_head);
+    const PageHead page(task, unit, index);
+    // Many rows read each page again and again: it stays in the cache.
+    const bool asks = unit.rows == 1 && index + 1 < end;
+    const PageHead next(task, unit, asks ? index + 1 : index);
+    Chunk<kType, Q> chunk(task, queries, index * cpu::kChunkKeys, page, asks ? &next : nullptr);
     AttentionPartial partials[Q];
     float* out[Q];
     for (int q = 0; q < Q; ++q) {
