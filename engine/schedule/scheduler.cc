@@ -145,6 +145,9 @@ void Scheduler::commit(const StepResult& result) {
   const StepPlan step = std::move(in_flight_.front());
   in_flight_.pop_front();
   cache_.note_done(step.step + 1);
+  if (step.model == PlanModel::kTarget) {
+    counts_.steps.add(std::ssize(step.tokens));
+  }
   const float* rows = result.rows.data<float>();
   std::span<const RowChoice> choices = result.choices;
   for (const PlanSlice& slice : step.slices) {

@@ -97,8 +97,8 @@ void Api::attach(Engine& engine, Aside aside) {
   info_ = engine.info();
   hub_ = std::make_unique<EngineHub>(engine);
   metrics_.cache = {.tokens = info_.kv_tokens, .page_tokens = kPageTokens, .max_model_len = info_.max_model_len};
-  parser_ = std::make_unique<CompletionParser>(*model_, info_, options_.served_names, options_.seed,
-                                               adapter_names(options_.adapters));
+  metrics_.adapters = adapter_names(options_.adapters);
+  parser_ = std::make_unique<CompletionParser>(*model_, info_, options_.served_names, options_.seed, metrics_.adapters);
   context_ = std::make_unique<CompletionContext>(CompletionContext{
       *hub_, metrics_, model_->tokenizer, options_.served_names.front(), "longship-" + options_.version});
 }

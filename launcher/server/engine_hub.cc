@@ -7,26 +7,27 @@ namespace longship {
 
 RequestId EngineHub::submit(GenerationRequest request, Sink sink) {
   const auto prompt = static_cast<int64_t>(request.prompt.size());
+  const int32_t adapter = request.adapter;
   const RequestId id = engine_.submit(std::move(request));
-  requests_[id] = {std::move(sink), 0};
-  ++counters_.waiting;
+  requests_[id] = {std::move(sink), adapter, 0};
+  count(requests_[id], 1);
   counters_.prompt_tokens += prompt;
   return id;
 }
 
-// Keeps the counters of what goes on; `request` is about to leave the map.
-void EngineHub::forget(const Request& request) {
-  if (request.tokens == 0) {
-    --counters_.waiting;
-  } else {
-    --counters_.running;
+// A request begins to wait or to run (1), or is over with that (-1).
+void EngineHub::count(const Request& request, int64_t change) {
+  const bool waits = request.tokens == 0;
+  (waits ? counters_.waiting : counters_.running) += change;
+  if (request.adapter != 0) {
+    (waits ? counters_.adapters_waiting : counters_.adapters_running)[request.adapter] += change;
   }
 }
 
 void EngineHub::cancel(RequestId request) {
   const auto found = requests_.find(request);
   if (found != requests_.end()) {
-    forget(found->second);
+    count(found->second, -1);
     requests_.erase(found);
     engine_.cancel(request);
   }
@@ -50,11 +51,9 @@ void EngineHub::deliver(const EngineEvent& event) {
   }
   Request& request = found->second;
   if (event.kind == EngineEvent::Kind::kToken) {
-    if (request.tokens == 0) {
-      --counters_.waiting;
-      ++counters_.running;
-    }
+    count(request, -1);
     ++request.tokens;
+    count(request, 1);
     ++counters_.generated_tokens;
     const Sink sink = request.sink;  // it may cancel the request
     sink(event);
@@ -69,7 +68,7 @@ void EngineHub::deliver(const EngineEvent& event) {
     if (event.reason == FinishReason::kStop && event.token >= 0) {
       ++counters_.generated_tokens;
     }
-    forget(request);
+    count(request, -1);
     requests_.erase(found);
     sink(event);
   }

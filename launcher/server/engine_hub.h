@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <unordered_map>
 #include <vector>
 
@@ -16,6 +17,9 @@ struct EngineCounters {
   int64_t running = 0;  ///< Accepted, with a token.
   int64_t prompt_tokens = 0;
   int64_t generated_tokens = 0;
+  /// Those of `waiting` and `running` that have an adapter, by its number; 0 for one whose requests are over.
+  std::map<int32_t, int64_t> adapters_waiting{};
+  std::map<int32_t, int64_t> adapters_running{};
 };
 
 /// Shares one engine among many requests: each gets its own events. Everything but pump() is for the server's thread.
@@ -48,10 +52,11 @@ class EngineHub {
  private:
   struct Request {
     Sink sink;
+    int32_t adapter = 0;  ///< See GenerationRequest.
     int64_t tokens = 0;
   };
 
-  void forget(const Request& request);
+  void count(const Request& request, int64_t change);
 
   Engine& engine_;
   std::unordered_map<RequestId, Request> requests_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <ctime>
 
 namespace longship {
 
@@ -59,11 +60,11 @@ class Writer {
       }
     }
   }
-  /// A value of 1 whose labels say it all.
-  void add_facts(const std::string& name, const char* help, const std::string& labels) {
+  /// Facts that the labels say.
+  void add_facts(const std::string& name, const char* help, const std::string& labels, double value) {
     for (const char* prefix : kPrefixes) {
       head(prefix + name, "gauge", help);
-      text_ += prefix + name + "{" + labels_ + "," + labels + "} 1\n";
+      text_ += prefix + name + "{" + labels_ + "," + labels + "} " + number(value) + "\n";
     }
   }
   /// Of ours alone.
@@ -95,6 +96,11 @@ class Writer {
 };
 
 }  // namespace
+
+Histogram::Histogram(const StepSizes& sizes)
+    : bounds_(StepSizes::kBounds.begin(), StepSizes::kBounds.end()),
+      counts_(sizes.steps.begin(), sizes.steps.end()),
+      sum_(static_cast<double>(sizes.tokens)) {}
 
 void Histogram::observe(double value) {
   const auto bound = std::lower_bound(bounds_.begin(), bounds_.end(), value);
@@ -139,6 +145,21 @@ std::string cache_labels(const CacheFacts& cache) {
   return "block_size=\"" + std::to_string(cache.page_tokens) + "\",num_gpu_blocks=\"" +
          std::to_string(cache.tokens / std::max<int64_t>(1, cache.page_tokens)) + "\",kv_cache_size_tokens=\"" +
          std::to_string(cache.tokens) + "\",kv_cache_max_concurrency=\"" + number(most) + "\"";
+}
+
+std::string names_in_use(const std::vector<std::string>& adapters, const std::map<int32_t, int64_t>& requests) {
+  std::string names;
+  for (const auto& [adapter, count] : requests) {
+    if (count > 0) names += (names.empty() ? "" : ",") + adapters.at(static_cast<std::size_t>(adapter - 1));
+  }
+  return escaped(names);
+}
+
+// As vLLM names them: routers choose a server by the adapters that are at work there. All may be in one step.
+std::string adapter_labels(const std::vector<std::string>& adapters, const EngineCounters& counters) {
+  return "max_lora=\"" + std::to_string(adapters.size()) + "\",waiting_lora_adapters=\"" +
+         names_in_use(adapters, counters.adapters_waiting) + "\",running_lora_adapters=\"" +
+         names_in_use(adapters, counters.adapters_running) + "\"";
 }
 
 double in_seconds(int64_t nanoseconds) {
@@ -217,7 +238,12 @@ std::string Metrics::text(const EngineCounters& counters, const EngineStats& sta
   writer.add("request_max_num_generation_tokens", "Tokens of a request's longest answer", longest_answer_tokens);
   writer.add("request_params_n", "Answers that a request asks for", asked_answers);
   writer.add("request_params_max_tokens", "Most tokens of an answer that a request allows", asked_tokens);
-  writer.add_facts("cache_config_info", "The key/value cache", cache_labels(cache));
+  writer.add("iteration_tokens_total", "Tokens that a step of the engine runs", Histogram(stats.steps));
+  writer.add_facts("cache_config_info", "The key/value cache", cache_labels(cache), 1);
+  if (!adapters.empty()) {
+    writer.add_facts("lora_requests_info", "Adapters with requests that wait or run; the value is the present time",
+                     adapter_labels(adapters, counters), static_cast<double>(std::time(nullptr)));
+  }
   writer.add_own("recoveries_total", "counter", "Losses of ranks that requests have survived",
                  static_cast<double>(recoveries));
   add_rank_metrics(writer, ranks);

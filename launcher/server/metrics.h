@@ -15,6 +15,8 @@ class Histogram {
  public:
   explicit Histogram(std::span<const double> bounds)
       : bounds_(bounds.begin(), bounds.end()), counts_(bounds.size() + 1) {}
+  /// Of what was counted elsewhere.
+  explicit Histogram(const StepSizes& sizes);
 
   void observe(double value);
   /// Lines of the text format; `labels` without braces.
@@ -61,6 +63,7 @@ struct Metrics {
   Histogram asked_answers;          ///< That a request wants of a prompt.
   Histogram asked_tokens;           ///< Most that a request lets be generated.
   CacheFacts cache{};
+  std::vector<std::string> adapters{};      ///< Names, in the engine's order.
   std::map<std::string, int64_t> finished;  ///< Requests by finished_reason.
 
   /// An answer that is complete.

@@ -147,7 +147,8 @@ TEST(EngineWire, CarriesWhatTheEngineHasComeTo) {
                  .prefix_cache_hits = 7,
                  .drafts = 8,
                  .draft_tokens = 9,
-                 .accepted_tokens = 10};
+                 .accepted_tokens = 10,
+                 .steps = {.steps = {11, 12}, .tokens = 13}};
   const EngineEvent back = decode_event(encode(event));
   EXPECT_EQ(back.kind, EngineEvent::Kind::kStats);
   EXPECT_EQ(back.stats, event.stats);

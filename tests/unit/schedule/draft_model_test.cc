@@ -53,6 +53,7 @@ TEST(DraftModel, TheTokensAreThoseOfTheTargetAlone) {
           EXPECT_EQ(runner.report(id).tokens, answer_alone(one, kPlain).tokens) << salt << " " << window;
         }
         EXPECT_GT(runner.scheduler().stats().accepted_tokens, 100);
+        EXPECT_EQ(runner.scheduler().stats().steps.tokens, runner.rows_run());
         EXPECT_EQ(runner.scheduler().free_pages(), kPlain.kv_pages);
       }
     }

@@ -194,6 +194,16 @@ TEST(Scheduler, ChunksOfOnePromptFillTheWindow) {
   }
 }
 
+TEST(Scheduler, StepsAreCountedByTheirTokens) {
+  Runner runner(kLimits);
+  runner.run_alone(request(24, 3));  // 16 and 8 of the prompt, then a token twice
+  const StepSizes sizes = runner.scheduler().stats().steps;
+  StepSizes expected;
+  for (const int64_t tokens : {16, 8, 1, 1}) expected.add(tokens);
+  EXPECT_EQ(sizes, expected);
+  EXPECT_EQ(sizes.tokens, runner.rows_run());
+}
+
 TEST(Scheduler, AGeneratedTokenIsPlannedAfterItWasChosen) {
   Runner runner(with_window(3));
   const RequestId id = runner.submit(request(5, 10));

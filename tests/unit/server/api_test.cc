@@ -278,6 +278,8 @@ TEST(Api, AdaptersAreModelsOfTheirOwn) {
   EXPECT_EQ(*answer("pilot").find("error")->find("code"), Json("model_not_found"));
   EXPECT_EQ(ask_it("POST", "/tokenize", R"({"prompt":"a","model":"cook"})").status, 200);
   EXPECT_EQ(ask_it("POST", "/tokenize", R"({"prompt":"a","model":"pilot"})").status, 404);
+  EXPECT_NE(ask_it("GET", "/metrics").body.find(R"(max_lora="2",waiting_lora_adapters="",running_lora_adapters=""} )"),
+            std::string::npos);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <ctime>
 #include <optional>
 #include <regex>
 #include <set>
@@ -166,6 +167,46 @@ TEST(Metrics, AreWellFormedWithTheNamesOfVllm) {
   EXPECT_EQ(text.type("vllm:num_requests_running"), "gauge");
   EXPECT_EQ(text.type("vllm:generation_tokens_total"), "counter");
   EXPECT_EQ(text.type("vllm:time_to_first_token_seconds"), "histogram");
+}
+
+TEST(Metrics, StepsAreCountedByTheirTokens) {
+  EngineStats stats;
+  for (const int64_t tokens : {1, 1, 2, 8, 9, 16384, 16385}) stats.steps.add(tokens);
+  const Exposition text(Metrics().text({}, stats, {}, 0, "m"));
+  for (const std::string prefix : {"vllm:", "longship:"}) {
+    const std::string name = prefix + "iteration_tokens_total";
+    EXPECT_EQ(text.type(name), "histogram");
+    const std::pair<const char*, double> buckets[] = {{"1", 2},    {"8", 4},    {"16", 5},    {"32", 5},   {"64", 5},
+                                                      {"128", 5},  {"256", 5},  {"512", 5},   {"1024", 5}, {"2048", 5},
+                                                      {"4096", 5}, {"8192", 5}, {"16384", 6}, {"+Inf", 7}};
+    for (const auto& [bound, steps] : buckets) {
+      EXPECT_EQ(text.value(name + "_bucket", {{"model_name", "m"}, {"le", bound}}), steps) << bound;
+    }
+    EXPECT_EQ(text.value(name + "_sum", {{"model_name", "m"}}), 1 + 1 + 2 + 8 + 9 + 16384 + 16385);
+    EXPECT_EQ(text.value(name + "_count", {{"model_name", "m"}}), 7);
+  }
+}
+
+TEST(Metrics, AdaptersAreNamedByWhatTheirRequestsDo) {
+  Metrics metrics;
+  EXPECT_EQ(Exposition(metrics.text({}, {}, {}, 0, "m")).type("vllm:lora_requests_info"), "");
+  metrics.adapters = {"captain", "cook", "\"pilot\""};
+  EngineCounters counters;
+  counters.adapters_waiting = {{1, 2}, {2, 0}, {3, 1}};
+  counters.adapters_running = {{2, 1}};
+  Labels labels = {{"model_name", "m"},
+                   {"max_lora", "3"},
+                   {"waiting_lora_adapters", R"(captain,\"pilot\")"},
+                   {"running_lora_adapters", "cook"}};
+  const Exposition busy(metrics.text(counters, {}, {}, 0, "m"));
+  for (const std::string prefix : {"vllm:", "longship:"}) {
+    EXPECT_EQ(busy.type(prefix + "lora_requests_info"), "gauge");
+    const std::optional<double> time = busy.value(prefix + "lora_requests_info", labels);
+    ASSERT_TRUE(time) << prefix;
+    EXPECT_NEAR(*time, static_cast<double>(std::time(nullptr)), 60);
+  }
+  labels["waiting_lora_adapters"] = labels["running_lora_adapters"] = "";
+  EXPECT_TRUE(Exposition(metrics.text({}, {}, {}, 0, "m")).value("vllm:lora_requests_info", labels));
 }
 
 TEST(Metrics, RanksSayWhereTheirTimeGoes) {
