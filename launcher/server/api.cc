@@ -50,6 +50,22 @@ bool is_json_type(std::string_view content_type) {
   return content_type.empty() || name == "application/json" || name.ends_with("+json");
 }
 
+Json body_of(const HttpRequest& request) {
+  if (!is_json_type(request.header("content-type"))) {
+    throw ApiError{.status = 415, .message = "the body must be JSON: Content-Type: application/json"};
+  }
+  auto parsed = parse_json(request.body, {.max_depth = 64, .unique_keys = true});
+  if (const auto* error = std::get_if<JsonError>(&parsed)) {
+    throw ApiError{.status = 400,
+                   .message = "the body is not JSON: offset " + std::to_string(error->offset) + ": " + error->rule};
+  }
+  Json body = std::get<Json>(std::move(parsed));
+  if (!body.is_object()) {
+    throw ApiError{.status = 400, .message = "the body must be a JSON object"};
+  }
+  return body;
+}
+
 // A body of this size takes milliseconds to read.
 constexpr std::size_t kLargeBody = std::size_t{64} << 10U;
 // For a body, until its turn comes.
@@ -199,21 +215,14 @@ void Api::require_engine() const {
   }
 }
 
-Json Api::body_of(const HttpRequest& request) {
-  if (!is_json_type(request.header("content-type"))) {
-    throw ApiError{.status = 415, .message = "the body must be JSON: Content-Type: application/json"};
-  }
-  auto parsed = parse_json(request.body, {.max_depth = 64, .unique_keys = true});
-  if (const auto* error = std::get_if<JsonError>(&parsed)) {
-    throw ApiError{.status = 400,
-                   .message = "the body is not JSON: offset " + std::to_string(error->offset) + ": " + error->rule};
-  }
-  Json body = std::get<Json>(std::move(parsed));
-  if (!body.is_object()) {
-    throw ApiError{.status = 400, .message = "the body must be a JSON object"};
-  }
-  unknown_fields_.warn_of(body);
-  return body;
+// What `reader` makes of a body; warns of what it did not read.
+template <class Reader>
+auto Api::read_body(const HttpRequest& request, const Reader& reader) {
+  const Json body = body_of(request);
+  const Fields fields(body);
+  auto result = reader(fields);
+  unknown_fields_.warn_of(request.path, fields.unread());
+  return result;
 }
 
 void Api::health(const HttpRequest&, const std::shared_ptr<HttpExchange>& exchange) {
@@ -307,14 +316,18 @@ void Api::metrics_text(const HttpRequest&, const std::shared_ptr<HttpExchange>& 
 void Api::tokenize(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange) {
   require_engine();
   read_aside(request, exchange, [this](const HttpRequest& whole) {
-    return answer_with(ok(longship::tokenize(body_of(whole), *parser_, *model_->tokenizer, info_)));
+    return answer_with(ok(read_body(whole, [this](const Fields& fields) {
+      return longship::tokenize(fields, *parser_, *model_->tokenizer, info_);
+    })));
   });
 }
 
 void Api::detokenize(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange) {
   require_engine();
   read_aside(request, exchange, [this](const HttpRequest& whole) {
-    return answer_with(ok(longship::detokenize(body_of(whole), *parser_, *model_->tokenizer, info_)));
+    return answer_with(ok(read_body(whole, [this](const Fields& fields) {
+      return longship::detokenize(fields, *parser_, *model_->tokenizer, info_);
+    })));
   });
 }
 
@@ -332,7 +345,8 @@ void Api::complete(const HttpRequest& request, const std::shared_ptr<HttpExchang
     throw ApiError{.status = 429, .message = "the queue is full", .code = "queue_full", .retry_after_s = 1};
   }
   read_aside(request, exchange, [this, chat](const HttpRequest& whole) -> Answer {
-    auto completion = std::make_shared<CompletionRequest>(parser_->parse(body_of(whole), chat));
+    auto completion = std::make_shared<CompletionRequest>(
+        read_body(whole, [&](const Fields& fields) { return parser_->parse(fields, chat); }));
     completion->generation.client = client_of(whole);
     return [this, completion](const std::shared_ptr<HttpExchange>& client) {
       std::make_shared<Completion>(*context_, std::move(*completion), client)->start();

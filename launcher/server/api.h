@@ -63,7 +63,8 @@ class Api {
   void dispatch(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange);
   void require_engine() const;
   int64_t open_requests() const;
-  Json body_of(const HttpRequest& request);
+  template <class Reader>
+  auto read_body(const HttpRequest& request, const Reader& reader);
   void read_aside(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange, Read read);
   Json model_json(const std::string& name) const;
   Json adapter_json(const AdapterOption& adapter) const;

@@ -95,14 +95,13 @@ Json ChatPrompt::template_variables(const Fields& fields) const {
   return variables;
 }
 
-std::string ChatPrompt::begun_reply(const Json& body) const {
-  const Json::Array& all = body.find("messages")->as_array();
+std::string ChatPrompt::begun_reply(const Fields& fields) const {
+  const Json::Array& all = fields.find("messages")->as_array();
   const Fields last(all.back());
   return last.text("role") == "assistant" ? content_text(last, false) : std::string();
 }
 
-std::vector<int32_t> ChatPrompt::tokens(const Json& body) const {
-  const Fields fields(body);
+std::vector<int32_t> ChatPrompt::tokens(const Fields& fields) const {
   Json::Array chat = messages(fields);
   if (!model_.render) {
     throw ApiError{.status = 400, .message = "this model has no chat template: use /v1/completions"};

@@ -17,9 +17,9 @@ class ChatPrompt {
   explicit ChatPrompt(const ModelText& model) : model_(model), prompt_text_(model.tokenizer) {}
 
   /// The tokens of a body's chat up to where the reply begins, or goes on (continue_final_message). Errors: ApiError.
-  std::vector<int32_t> tokens(const Json& body) const;
+  std::vector<int32_t> tokens(const Fields& fields) const;
   /// The text of a chat's last message if it is the assistant's; empty otherwise.
-  std::string begun_reply(const Json& body) const;
+  std::string begun_reply(const Fields& fields) const;
 
  private:
   Json::Array messages(const Fields& fields) const;

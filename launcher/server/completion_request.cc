@@ -97,9 +97,8 @@ CompletionParser::CompletionParser(const ModelText& model, const EngineInfo& inf
       seed_(seed),
       chat_prompt_(model) {}
 
-CompletionRequest CompletionParser::parse(const Json& body, bool chat) const {
-  const int32_t adapter = adapter_of(body);
-  const Fields fields(body);
+CompletionRequest CompletionParser::parse(const Fields& fields, bool chat) const {
+  const int32_t adapter = adapter_of(fields);
   refuse_unsupported(fields);
   CompletionRequest request;
   request.chat = chat;
@@ -109,7 +108,7 @@ CompletionRequest CompletionParser::parse(const Json& body, bool chat) const {
   if (seed_ && !fields.integer("seed", INT64_MIN, INT64_MAX)) {
     request.generation.sampling.seed = *seed_;
   }
-  request.generation.grammar = grammar_of(body);
+  request.generation.grammar = grammar_of(fields);
   request.stop_token_ids = fields.ids("stop_token_ids", info_.vocab);
   read_text_rules(fields, request);
   read_stream(fields, request);
@@ -118,9 +117,10 @@ CompletionRequest CompletionParser::parse(const Json& body, bool chat) const {
   read_prompt_logprobs(fields, request);
   if (chat) {
     read_reply(fields, request);
-    request.prompts.push_back({chat_prompt_.tokens(body), request.echo ? chat_prompt_.begun_reply(body) : "", false});
+    request.prompts.push_back(
+        {chat_prompt_.tokens(fields), request.echo ? chat_prompt_.begun_reply(fields) : "", false});
   } else {
-    request.prompts = prompts(body);
+    request.prompts = prompts(fields);
   }
   if (request.prompts.size() * request.candidates > kMostAnswers) {
     fields.fail(request.candidates > request.choices ? "best_of" : "n",
@@ -218,8 +218,8 @@ int32_t CompletionParser::adapter_named(const std::string& model) const {
   return static_cast<int32_t>(adapter - adapters_.begin()) + 1;
 }
 
-int32_t CompletionParser::adapter_of(const Json& body) const {
-  const std::optional<std::string> model = Fields(body).text("model");
+int32_t CompletionParser::adapter_of(const Fields& fields) const {
+  const std::optional<std::string> model = fields.text("model");
   return model ? adapter_named(*model) : 0;
 }
 
@@ -245,8 +245,7 @@ std::vector<int32_t> CompletionParser::encode(const std::string& text, bool add_
 }
 
 // A string, an array of strings, an array of token ids, or an array of those.
-std::vector<CompletionRequest::Prompt> CompletionParser::prompts(const Json& body) const {
-  const Fields fields(body);
+std::vector<CompletionRequest::Prompt> CompletionParser::prompts(const Fields& fields) const {
   const Json* value = fields.find("prompt");
   if (value == nullptr) {
     fields.fail("prompt", "is missing");

@@ -51,20 +51,20 @@ class CompletionParser {
                    std::optional<uint64_t> seed = std::nullopt, std::vector<std::string> adapters = {});
 
   /// Errors: ApiError, 400 with the field that is wrong, 404 for a model that is not served here.
-  CompletionRequest parse(const Json& body, bool chat) const;
+  CompletionRequest parse(const Fields& fields, bool chat) const;
   /// The tokens of text, as /tokenize gives them: with what the tokenizer adds around a text, if wanted.
   std::vector<int32_t> encode(const std::string& text, bool add_special) const;
   const ChatPrompt& chat_prompt() const { return chat_prompt_; }
   /// Errors: ApiError, 404 for a body that names a model which is not served here.
-  void check_model(const Json& body) const { adapter_of(body); }
+  void check_model(const Fields& fields) const { adapter_of(fields); }
   /// Which adapter is meant by the name of a model, as GenerationRequest says it. Errors: as of check_model().
   int32_t adapter_named(const std::string& model) const;
 
  private:
-  int32_t adapter_of(const Json& body) const;
+  int32_t adapter_of(const Fields& fields) const;
   void check_length(const CompletionRequest& request) const;
   void read_prompt_logprobs(const Fields& fields, CompletionRequest& request) const;
-  std::vector<CompletionRequest::Prompt> prompts(const Json& body) const;
+  std::vector<CompletionRequest::Prompt> prompts(const Fields& fields) const;
   void read_reply(const Fields& fields, CompletionRequest& request) const;
   void read_reasoning(CompletionRequest& request) const;
   bool ends_with_mark(const std::vector<int32_t>& prompt, std::string_view mark) const;

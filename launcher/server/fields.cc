@@ -22,9 +22,26 @@ void Fields::fail(std::string_view key, const std::string& rule) const {
   throw ApiError{.status = 400, .message = name + " " + rule, .param = name};
 }
 
+const Json* Fields::member(std::string_view key) const {
+  if (!asked_.contains(key)) {
+    asked_.emplace(key);
+  }
+  return object_.find(key);
+}
+
 const Json* Fields::find(std::string_view key) const {
-  const Json* value = object_.find(key);
+  const Json* value = member(key);
   return value == nullptr || value->is_null() ? nullptr : value;
+}
+
+std::vector<std::string> Fields::unread() const {
+  std::vector<std::string> names;
+  for (const auto& [key, value] : object_.as_object()) {
+    if (!value.is_null() && !asked_.contains(key)) {
+      names.push_back(key);
+    }
+  }
+  return names;
 }
 
 std::optional<bool> Fields::flag(std::string_view key) const {

@@ -112,8 +112,7 @@ void find_structured_outputs(const Fields& fields, std::vector<Asked>& asked) {
 
 }  // namespace
 
-GrammarSpec grammar_of(const Json& body) {
-  const Fields fields(body);
+GrammarSpec grammar_of(const Fields& fields) {
   std::vector<Asked> asked;
   find_response_format(fields, asked);
   find_structured_outputs(fields, asked);

@@ -1,7 +1,6 @@
 #include "launcher/server/token_routes.h"
 
 #include "core/utf8.h"
-#include "launcher/server/fields.h"
 
 namespace longship {
 
@@ -46,15 +45,15 @@ Json tokenize_content(const Fields& fields, const std::string& text, const Compl
 
 }  // namespace
 
-Json tokenize(const Json& body, const CompletionParser& parser, const Tokenizer& tokenizer, const EngineInfo& info) {
-  parser.check_model(body);
-  const Fields fields(body);
+Json tokenize(const Fields& fields, const CompletionParser& parser, const Tokenizer& tokenizer,
+              const EngineInfo& info) {
+  parser.check_model(fields);
   if (const std::optional<std::string> content = fields.text("content")) {
     return tokenize_content(fields, *content, parser, tokenizer);
   }
   std::vector<int32_t> ids;
   if (fields.find("messages") != nullptr) {
-    ids = parser.chat_prompt().tokens(body);
+    ids = parser.chat_prompt().tokens(fields);
   } else if (const std::optional<std::string> text = fields.text("prompt")) {
     ids = parser.encode(*text, fields.flag("add_special_tokens").value_or(true));
   } else {
@@ -73,9 +72,9 @@ Json tokenize(const Json& body, const CompletionParser& parser, const Tokenizer&
   return answer;
 }
 
-Json detokenize(const Json& body, const CompletionParser& parser, const Tokenizer& tokenizer, const EngineInfo& info) {
-  parser.check_model(body);
-  const Fields fields(body);
+Json detokenize(const Fields& fields, const CompletionParser& parser, const Tokenizer& tokenizer,
+                const EngineInfo& info) {
+  parser.check_model(fields);
   if (fields.find("tokens") == nullptr) {
     fields.fail("tokens", "is missing");
   }

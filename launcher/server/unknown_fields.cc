@@ -4,92 +4,31 @@
 #include <array>
 #include <string_view>
 
+#include "core/json.h"
 #include "launcher/log.h"
 
 namespace longship {
 
 namespace {
 
-// What some route reads, or what says nothing of the answer.
-constexpr auto kKnown = std::to_array<std::string_view>({
-    "model",
-    "messages",
-    "prompt",
-    "temperature",
-    "top_p",
-    "top_k",
-    "min_p",
-    "repetition_penalty",
-    "presence_penalty",
-    "frequency_penalty",
-    "logit_bias",
-    "allowed_token_ids",
-    "bad_words",
-    "seed",
-    "priority",
-    "max_tokens",
-    "max_completion_tokens",
-    "min_tokens",
-    "logprobs",
-    "top_logprobs",
-    "prompt_logprobs",
-    "return_tokens_as_token_ids",
-    "return_token_ids",
-    "stop",
-    "stop_token_ids",
-    "include_stop_str_in_output",
-    "skip_special_tokens",
-    "ignore_eos",
-    "n",
-    "best_of",
-    "stream",
-    "stream_options",
-    "echo",
-    "add_special_tokens",
-    "truncate_prompt_tokens",
-    "truncation_side",
-    "add_generation_prompt",
-    "continue_final_message",
-    "chat_template_kwargs",
-    "reasoning_effort",
-    "response_format",
-    "structured_outputs",
-    "guided_json",
-    "json_schema",
-    "guided_regex",
-    "guided_choice",
-    "guided_grammar",
-    "grammar",
-    "tools",
-    "tool_choice",
-    "parallel_tool_calls",
-    "functions",
-    "function_call",
-    "suffix",
-    "user",
-    "metadata",
-    "service_tier",
-    "store",
-    "safety_identifier",
-    "prompt_cache_key",
-    "tokens",
-    "content",
-    "add_special",
-    "parse_special",
-    "with_pieces",
-    "return_token_strs",
-});
+// What clients say of themselves; no answer depends on it.
+constexpr auto kOfNoEffect = std::to_array<std::string_view>(
+    {"user", "metadata", "service_tier", "store", "safety_identifier", "prompt_cache_key"});
 
 }  // namespace
 
-void UnknownFields::warn_of(const Json& body) {
+void UnknownFields::warn_of(const std::string& route, std::span<const std::string> fields) {
   constexpr std::size_t kMost = 100;
   const std::lock_guard lock(mutex_);
-  for (const auto& [key, value] : body.as_object()) {
-    const bool known = std::find(kKnown.begin(), kKnown.end(), key) != kKnown.end();
-    const std::string shown = key.substr(0, 80);
-    if (!known && seen_.size() < kMost && seen_.insert(shown).second) {
-      log_line(LogLevel::kWarning, "requests have a field that is ignored: " + dump_json(shown));
+  for (const std::string& field : fields) {
+    if (told_.size() == kMost) {
+      return;
+    }
+    const bool matters = std::find(kOfNoEffect.begin(), kOfNoEffect.end(), field) == kOfNoEffect.end();
+    const std::string line =
+        "requests to " + route + " have a field that is ignored: " + dump_json(field.substr(0, 80));
+    if (matters && told_.insert(line).second) {
+      log_line(LogLevel::kWarning, line);
     }
   }
 }

@@ -2,20 +2,20 @@
 
 #include <mutex>
 #include <set>
+#include <span>
 #include <string>
-
-#include "core/json.h"
 
 namespace longship {
 
-/// Says once of each field of requests that it is not known here and has no effect. Any thread may ask.
+/// Says once of each field of a route's requests that it is ignored there. Any thread may ask.
 class UnknownFields {
  public:
-  void warn_of(const Json& body);
+  /// `fields`: those of a request that nobody has read.
+  void warn_of(const std::string& route, std::span<const std::string> fields);
 
  private:
   std::mutex mutex_;
-  std::set<std::string> seen_;
+  std::set<std::string> told_;
 };
 
 }  // namespace longship

@@ -117,6 +117,55 @@ TEST(Api, AnUnknownFieldIsToldOnce) {
   EXPECT_NE(told.find("\"wi\\nd\""), std::string::npos) << told;
 }
 
+// What a fresh server warns of as it answers.
+std::string told_of(const std::string& path, const std::string& body) {
+  ServedApi fresh;
+  testing::internal::CaptureStderr();
+  const ApiAnswer answer =
+      fresh.ask({.method = "POST", .path = path, .headers = {}, .body = body, .address = {}, .id = {}});
+  EXPECT_EQ(answer.status, 200) << answer.body;
+  return testing::internal::GetCapturedStderr();
+}
+
+TEST(Api, AFieldThatOnlyAnotherRouteReadsIsTold) {
+  const std::string members = R"("parallel_tool_calls":true,"max_completion_tokens":3})";
+  EXPECT_EQ(told_of("/v1/completions", R"({"prompt":"a",)" + members),
+            "longship: requests to /v1/completions have a field that is ignored: \"parallel_tool_calls\"\n"
+            "longship: requests to /v1/completions have a field that is ignored: \"max_completion_tokens\"\n");
+  EXPECT_EQ(told_of("/v1/chat/completions", R"({"messages":[{"role":"user","content":"a"}],)" + members), "");
+  EXPECT_NE(told_of("/tokenize", R"({"content":"a","parse_special":true})").find("\"parse_special\""),
+            std::string::npos);
+}
+
+TEST(Api, NoFieldThatIsReadIsToldAsIgnored) {
+  const std::string common =
+      R"("model":"ship","temperature":0.5,"top_p":0.9,"top_k":4,"min_p":0.1,"repetition_penalty":1.1,)"
+      R"("presence_penalty":0.1,"frequency_penalty":0.1,"logit_bias":{"1":1},"allowed_token_ids":[65,66],)"
+      R"("bad_words":["q"],"seed":1,"max_tokens":2,"min_tokens":1,"ignore_eos":true,"stop":"q","stop_token_ids":[1],)"
+      R"("include_stop_str_in_output":true,"n":1,"best_of":1,"stream":true,"stream_options":{"include_usage":true},)"
+      R"("skip_special_tokens":false,"priority":1,"return_tokens_as_token_ids":true,"return_token_ids":true,)"
+      R"("echo":false,"truncate_prompt_tokens":9,"truncation_side":"left","response_format":{"type":"text"},)"
+      R"("structured_outputs":{"choice":["A","B"]},"guided_json":"","json_schema":"","guided_regex":"",)"
+      R"("guided_choice":"","guided_grammar":"","grammar":"","chat_template":false,"use_beam_search":false,)"
+      R"("suffix":false,"user":"u","metadata":{},"service_tier":"auto","store":false,"safety_identifier":"s",)"
+      R"("prompt_cache_key":"k")";
+  EXPECT_EQ(told_of("/v1/completions", R"({"prompt":"a","logprobs":1,"add_special_tokens":true,)" + common + "}"), "");
+  EXPECT_EQ(told_of("/v1/completions", R"({"prompt":"a","prompt_logprobs":1})"), "");
+  const std::string chat = R"({"messages":[{"role":"user","content":"a"}],)";
+  EXPECT_EQ(told_of("/v1/chat/completions",
+                    chat +
+                        R"("logprobs":true,"top_logprobs":1,"max_completion_tokens":2,"tools":[],)"
+                        R"("tool_choice":"none","parallel_tool_calls":false,"add_generation_prompt":true,)"
+                        R"("continue_final_message":false,"chat_template_kwargs":{},"reasoning_effort":"low",)" +
+                        common + "}"),
+            "");
+  EXPECT_EQ(told_of("/tokenize", R"({"prompt":"a","model":"ship","add_special_tokens":true,"return_token_strs":true})"),
+            "");
+  EXPECT_EQ(told_of("/tokenize", chat + R"("add_generation_prompt":false,"tools":[],"return_token_strs":false})"), "");
+  EXPECT_EQ(told_of("/tokenize", R"({"content":"a","add_special":true,"with_pieces":true})"), "");
+  EXPECT_EQ(told_of("/detokenize", R"({"tokens":[65],"model":"ship"})"), "");
+}
+
 TEST(Api, NullIsAsIfAFieldWereNotThere) {
   EXPECT_EQ(
       ask("POST", "/v1/completions",

@@ -17,7 +17,7 @@ const CompletionParser& parser() {
 CompletionRequest parsed(const std::string& members, bool chat = false) {
   const std::string prompt =
       chat ? R"("messages":[{"role":"user","content":"Sail"}])" : R"("prompt":"The ship sails.")";
-  return parser().parse(std::get<Json>(parse_json("{" + prompt + members + "}")), chat);
+  return parser().parse(Fields(std::get<Json>(parse_json("{" + prompt + members + "}"))), chat);
 }
 
 // The field that is refused; empty if none is.
@@ -43,7 +43,7 @@ TEST(CompletionRequest, AnAdapterIsAModelOfItsOwn) {
   const CompletionParser adapted(test_model(), {.vocab = test_model().tokenizer->vocab_size(), .max_model_len = 100},
                                  {"ship", "vessel"}, std::nullopt, {"captain", "cook"});
   const auto asked = [&](const std::string& model) {
-    return adapted.parse(std::get<Json>(parse_json(R"({"prompt":"The ship","n":2)" + model + "}")), false);
+    return adapted.parse(Fields(std::get<Json>(parse_json(R"({"prompt":"The ship","n":2)" + model + "}"))), false);
   };
   EXPECT_EQ(asked("").generation.adapter, 0);
   EXPECT_EQ(asked(R"(,"model":"vessel")").generation.adapter, 0);
@@ -75,7 +75,7 @@ TEST(CompletionRequest, HasABoundOnAllAnswersTogether) {
     Json body = std::get<Json>(parse_json("{" + members + "}"));
     body.set("prompt", Json::Array(static_cast<std::size_t>(prompts), Json("a")));
     try {
-      return std::to_string(parser().parse(body, false).prompts.size());
+      return std::to_string(parser().parse(Fields(body), false).prompts.size());
     } catch (const ApiError& error) {
       EXPECT_EQ(error.status, 400);
       return error.param;
@@ -133,14 +133,14 @@ TEST(CompletionRequest, APromptMayBeCutAtEitherEnd) {
   std::string long_prompt = R"({"truncate_prompt_tokens":-1,"prompt":")";
   for (int i = 0; i < 300; ++i) long_prompt += "q ";
   const Json body = std::get<Json>(parse_json(long_prompt + "\"}"));
-  EXPECT_EQ(parser().parse(body, false).prompts[0].ids.size(), 99U);
+  EXPECT_EQ(parser().parse(Fields(body), false).prompts[0].ids.size(), 99U);
 }
 
 TEST(CompletionRequest, AChatMayGoOnWithItsLastMessage) {
   const auto tokens = [](const std::string& members) {
     const std::string chat =
         R"({"messages":[{"role":"user","content":"Sail"},{"role":"assistant","content":"Aye, the"}])";
-    return parser().parse(std::get<Json>(parse_json(chat + members + "}")), true).prompts[0];
+    return parser().parse(Fields(std::get<Json>(parse_json(chat + members + "}"))), true).prompts[0];
   };
   const Tokenizer& tokenizer = *test_model().tokenizer;
   const CompletionRequest::Prompt going_on = tokens(R"(,"continue_final_message":true,"echo":true)");
@@ -161,7 +161,7 @@ TEST(CompletionRequest, ATemplateTakesVariablesButNotThoseOfTheRequest) {
 
 TEST(CompletionRequest, APromptIsTextOrTokensOrSeveralOfThem) {
   const auto prompts = [](const std::string& prompt) {
-    return parser().parse(std::get<Json>(parse_json(R"({"prompt":)" + prompt + "}")), false).prompts.size();
+    return parser().parse(Fields(std::get<Json>(parse_json(R"({"prompt":)" + prompt + "}"))), false).prompts.size();
   };
   EXPECT_EQ(prompts("[65, 66]"), 1U);
   EXPECT_EQ(prompts(R"([[65, 66], "a"])"), 2U);

@@ -59,7 +59,7 @@ std::string rendered(const std::string& source, const Json& context) {
     return text;
   };
   const Json body = body_of(context);
-  ChatPrompt(model).tokens(body);
+  ChatPrompt(model).tokens(Fields(body));
   return text;
 }
 
@@ -113,7 +113,7 @@ TEST(ToolTemplates, WhatClientsWriteIsNeverASpecialToken) {
         R"(\"}"}}]},{"role":"tool","tool_call_id":")" + text + R"(","content":")" + text +
         R"("}],"tools":[{"type":"function","function":{"name":"f","description":")" + text +
         R"(","parameters":{"properties":{")" + text + R"(":{"enum":[")" + text + R"("]}}}}}]})"));
-    const std::vector<int32_t> ids = ChatPrompt(model).tokens(body);
+    const std::vector<int32_t> ids = ChatPrompt(model).tokens(Fields(body));
     return std::count(ids.begin(), ids.end(), id);
   };
   EXPECT_EQ(count(special), count("plain"));
