@@ -32,6 +32,7 @@ struct SamplingParams {
   std::vector<std::vector<int32_t>> bad_words{};  ///< Runs of tokens, none empty, that the output never has.
 };
 
+/// What an Engine is asked to generate behind one prompt. Plain data, which submit() takes over.
 struct GenerationRequest {
   std::vector<int32_t> prompt;  ///< At least one token.
   std::vector<int32_t>

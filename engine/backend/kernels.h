@@ -133,6 +133,7 @@ struct KvLayer {
   Tensor values;
 };
 
+/// How one layer attends, the same in every step. Heads are those of this rank.
 struct AttentionSpec {
   float scale = 1.0F;
   int64_t window = 0;            ///< Keys that a token sees, itself included; 0: all before it.
@@ -300,6 +301,7 @@ class Kernels {
   virtual Roofline measure_roofline(DType dtype) = 0;
 };
 
+/// Which kernels make_kernels() makes and how they compute; read while they are made and not kept.
 struct BackendOptions {
   std::string name = "cpu";  ///< "reference", "cpu", "cuda" or "cuda-emulated".
   int threads = 1;

@@ -14,6 +14,7 @@
 
 namespace longship {
 
+/// What a scheduler's plans keep to: the room of steps and of the key/value cache, the same for its whole life.
 struct SchedulerLimits {
   int64_t vocab = 0;
   int64_t adapters = 0;  ///< That requests may ask for.

@@ -17,6 +17,7 @@
 
 namespace longship {
 
+/// How encode() reads one text.
 struct EncodeOptions {
   bool add_special = true;     ///< Put around the text what the tokenizer puts there (a begin-of-text token, ...).
   bool parse_special = false;  ///< Find special tokens in the text; never for text that a user wrote.

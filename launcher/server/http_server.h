@@ -17,6 +17,8 @@ class TlsCertificate;
 
 using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
 
+/// A request as its client sent it, read and checked; the body is missing where only the head is asked about. Handlers
+/// see it for the time of the call: who needs it longer copies it.
 struct HttpRequest {
   std::string method;
   std::string path;                            ///< Without the query.
@@ -28,6 +30,7 @@ struct HttpRequest {
   std::string_view header(const std::string& name) const;
 };
 
+/// A whole answer. The server adds the headers of its length, its connection and its id; `headers` go beside them.
 struct HttpResponse {
   int status = 200;
   std::string body;

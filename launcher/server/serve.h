@@ -13,6 +13,7 @@
 
 namespace longship {
 
+/// How `longship serve` listens, answers and logs; ServeFrontEnd keeps a copy. Options of the engine are not here.
 struct ServeOptions {
   std::string host = "127.0.0.1";
   uint16_t port = 8000;

@@ -16,7 +16,8 @@ struct Limits {
   int calls = 64;  ///< Macros inside macros, loops inside recursive loops.
 };
 
-/// What functions, filters and methods share while a template is rendered: the limits and the clock.
+/// What functions, filters and methods share while a template is rendered: the limits and the clock. Each rendering
+/// has one of its own, in one thread.
 class Runtime {
  public:
   Runtime(const Limits& limits, const std::tm& now) : limits_(limits), now_(now) {}
@@ -72,7 +73,7 @@ bool apply_test(Runtime& runtime, const std::string& name, const Value& value, c
 std::string format_braces(Runtime& runtime, std::string_view format, const Arguments& arguments);
 std::string format_percent(Runtime& runtime, std::string_view format, const Value& values);
 
-// json.dumps (to_json.cc).
+/// How to_json() (to_json.cc) writes, by the names of Python's json.dumps.
 struct JsonStyle {
   bool ensure_ascii = false;
   bool sort_keys = false;
@@ -80,6 +81,7 @@ struct JsonStyle {
   std::string item_separator = ", ";
   std::string key_separator = ": ";
 };
+/// The value as JSON. Errors: TemplateError for what JSON has not.
 std::string to_json(const Value& value, const JsonStyle& style);
 
 /// The functions that every template sees (globals.cc).
