@@ -70,7 +70,10 @@ BatchRun::BatchRun(BatchOptions options, std::shared_ptr<const ModelText> model)
       input_(options_.input),
       lines_(lines_of(input_, options_)),
       output_(options_.output),
-      api_({.served_names = options_.served_names, .adapters = options_.adapters, .most_requests = INT64_MAX},
+      api_({.served_names = options_.served_names,
+            .adapters = options_.adapters,
+            .seed = options_.seed,
+            .most_requests = INT64_MAX},
            std::move(model)),
       bar_("requests", static_cast<int64_t>(lines_.size())) {
   for (const std::string& id : output_.done()) {

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "launcher/batch/batch_input.h"
@@ -18,6 +19,7 @@ struct BatchOptions {
   std::filesystem::path output;
   std::vector<std::string> served_names;  ///< Models that bodies may name.
   std::vector<AdapterOption> adapters{};  ///< The same.
+  std::optional<uint64_t> seed{};         ///< Of requests that name none; else random.
   std::size_t in_flight = 32;             ///< Requests in the engine at a time.
   std::chrono::seconds drain_time{20};    ///< For those that run when the job is told to end.
 };

@@ -8,7 +8,8 @@
 #include "launcher/batch/batch_run.h"
 #include "launcher/commands/commands.h"
 #include "launcher/default_model.h"
-#include "launcher/model_name.h"
+#include "launcher/plan_report.h"
+#include "launcher/request_flags.h"
 #include "launcher/run_job.h"
 
 namespace longship {
@@ -26,6 +27,8 @@ constexpr const char* kExamples =
 
 struct BatchFlags {
   EngineFlags engine;
+  DryRunFlags dry_run;
+  RequestFlags requests;
   BatchOptions batch;
   int64_t drain_s = 20;
 };
@@ -35,9 +38,11 @@ int run_command(BatchFlags flags) {
     flags.engine.model = default_model();
   }
   flags.engine.options.fill_kv_cache = true;
-  if (flags.batch.served_names.empty()) {
-    flags.batch.served_names.push_back(model_name(flags.engine.model));
+  if (flags.dry_run.wanted) {
+    return dry_run(flags.engine, flags.dry_run.json);
   }
+  flags.batch.served_names = flags.requests.names_of(flags.engine.model);
+  flags.batch.seed = flags.requests.seed;
   flags.batch.adapters = flags.engine.options.adapters;
   check_adapter_names(flags.batch.adapters, flags.batch.served_names);
   constexpr std::size_t kPerSequence = 2;  // so that a sequence is there whenever one ends
@@ -46,8 +51,7 @@ int run_command(BatchFlags flags) {
   constexpr std::chrono::seconds kToWrite(5);
   std::atomic<std::shared_ptr<BatchRun>> present;  // signals come to a thread of their own
   const PrepareFrontEnd prepare = [&]() -> FrontEnd {
-    auto model =
-        std::make_shared<const ModelText>(load_model_text(flags.engine.model, flags.engine.options.overrides, true));
+    auto model = std::make_shared<const ModelText>(flags.requests.load_text(flags.engine));
     const auto batch = std::make_shared<BatchRun>(flags.batch, std::move(model));
     present = batch;
     return [batch](Engine& ranks) { return batch->run(ranks); };
@@ -69,18 +73,14 @@ void add_batch_command(CLI::App& app, std::function<int()>& action) {
       ->type_name("FILE")
       ->required();
   command
-      ->add_option("--served-model-name", flags->batch.served_names,
-                   "Name of the model in the requests (repeatable; default: that of its file)")
-      ->type_name("NAME")
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  command
       ->add_option("--drain-timeout", flags->drain_s, "Seconds for requests that run after SIGTERM, SIGUSR1 or SIGINT")
       ->check(CLI::Range(int64_t{0}, int64_t{86400}))
       ->capture_default_str();
+  add_config_flag(*command);
+  add_dry_run_flags(*command, flags->dry_run);
+  add_request_flags(*command, flags->requests);
   add_engine_flags(*command, flags->engine);
   add_adapter_flag(*command, flags->engine.options.adapters);
-  add_config_flag(*command);
   command->callback([flags, &action] { action = [flags] { return run_command(*flags); }; });
 }
 

@@ -12,6 +12,7 @@
 #include "launcher/log.h"
 #include "launcher/model_name.h"
 #include "launcher/plan_report.h"
+#include "launcher/request_flags.h"
 #include "launcher/run_job.h"
 #include "launcher/server/serve.h"
 
@@ -28,12 +29,10 @@ constexpr const char* kExamples =
 struct ServeFlags {
   EngineFlags engine;
   DryRunFlags dry_run;
+  RequestFlags requests;
   ServeOptions serve;
   bool no_auth = false;
   std::string log_format = "text";
-  std::string tool_parser = "auto";
-  std::string reasoning_parser = "auto";
-  std::string chat_template;
 };
 
 // The option parser has split the list that vLLM takes, ["https://a", "https://b"], at its commas.
@@ -59,29 +58,6 @@ void check_access(ServeFlags& flags) {
   }
 }
 
-// The format of this name, or `found` where that is auto.
-template <class Format>
-Format chosen(const std::string& flag, const std::string& name, Format found, std::optional<Format> named,
-              const std::string& names) {
-  if (name == "auto") {
-    return found;
-  }
-  if (!named) {
-    throw Error(ErrorKind::kUsage, flag + " " + name + " is not known", "Known are auto, " + names + ".");
-  }
-  return *named;
-}
-
-ModelText load_text(const ServeFlags& flags) {
-  ModelText text = load_model_text(flags.engine.model, flags.engine.options.overrides, true, flags.chat_template);
-  ReplyFormat& format = text.reply_format;
-  format.tools = chosen("--tool-call-parser", flags.tool_parser, format.tools, tool_format_named(flags.tool_parser),
-                        tool_format_names());
-  format.reasoning = chosen("--reasoning-parser", flags.reasoning_parser, format.reasoning,
-                            reasoning_format_named(flags.reasoning_parser), reasoning_format_names());
-  return text;
-}
-
 int run_command(ServeFlags flags) {
   set_log_format(flags.log_format == "json" ? LogFormat::kJson : LogFormat::kText);
   if (flags.engine.model.empty()) {
@@ -95,14 +71,13 @@ int run_command(ServeFlags flags) {
   check_access(flags);
   flags.serve.title = model_name(flags.engine.model);
   flags.serve.api.version = LONGSHIP_VERSION;
-  if (flags.serve.api.served_names.empty()) {
-    flags.serve.api.served_names.push_back(flags.serve.title);
-  }
+  flags.serve.api.served_names = flags.requests.names_of(flags.engine.model);
+  flags.serve.api.seed = flags.requests.seed;
   flags.serve.api.adapters = engine.adapters;
   check_adapter_names(engine.adapters, flags.serve.api.served_names);
   std::atomic<std::shared_ptr<ServeFrontEnd>> present;  // signals come to a thread of their own
   const PrepareFrontEnd prepare = [&]() -> FrontEnd {
-    auto model = std::make_shared<const ModelText>(load_text(flags));
+    auto model = std::make_shared<const ModelText>(flags.requests.load_text(flags.engine));
     const auto server = std::make_shared<ServeFrontEnd>(flags.serve, std::move(model));
     present = server;
     return [server](Engine& ranks) { return server->run(ranks); };
@@ -221,28 +196,7 @@ void add_serve_command(CLI::App& app, std::function<int()>& action) {
       ->check(CLI::Range(0, 65535))
       ->capture_default_str()
       ->group(group);
-  add_list(*command, "--served-model-name,--alias", flags->serve.api.served_names,
-           "Name of the model in the API (repeatable; default: that of its file)")
-      ->type_name("NAME")
-      ->group(group);
-  command
-      ->add_option("--tool-call-parser", flags->tool_parser,
-                   "How the model writes calls of functions: auto (from its template), " + tool_format_names())
-      ->type_name("NAME")
-      ->group(group);
-  command
-      ->add_option("--reasoning-parser", flags->reasoning_parser,
-                   "How it marks its reasoning: auto, " + reasoning_format_names())
-      ->type_name("NAME")
-      ->group(group);
-  command
-      ->add_option("--chat-template,--chat-template-file", flags->chat_template,
-                   "Jinja template of chats, in a file, instead of the model's")
-      ->type_name("FILE")
-      ->group(group);
-  command->add_option("--seed", flags->serve.api.seed, "Seed of requests that name none (default: random)")
-      ->type_name("N")
-      ->group(group);
+  add_request_flags(*command, flags->requests);
   add_config_flag(*command);
   add_dry_run_flags(*command, flags->dry_run);
   add_access_flags(*command, *flags);

@@ -178,6 +178,36 @@ TEST_F(Batch, RequestsSurviveTheLossOfRanks) {
   EXPECT_EQ(answers("out"), answers("whole"));
 }
 
+TEST_F(Batch, ASeedAndATemplateOfItsOwn) {
+  std::ofstream(path("template")) << "Sail!";
+  std::ofstream input(path("in"));
+  for (const auto& [id, more] : {std::pair("a", ""), std::pair("b", ""), std::pair("other seed", R"(,"seed":8)")}) {
+    input << R"({"custom_id":")" << id << R"(","method":"POST","url":"/v1/chat/completions","body":{)"
+          << R"("max_tokens":8,"ignore_eos":true,"messages":[{"role":"user","content":"of )" << id << "\"}]" << more
+          << "}}\n";
+  }
+  input.close();
+  const Outcome outcome = run(longship(words("out", {"--seed", "7", "--chat-template", path("template")})));
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  const std::map<std::string, std::string> found = answers("out");
+  ASSERT_EQ(found.size(), 3U);
+  EXPECT_TRUE(found.at("a").starts_with("200 ")) << found.at("a");
+  EXPECT_EQ(found.at("a"), found.at("b")) << "what users say is not in the template";
+  EXPECT_NE(found.at("a"), found.at("other seed"));
+  EXPECT_EQ(run(longship(words("wrong", {"--chat-template", path("missing")}))).exit_code, 2);
+}
+
+TEST_F(Batch, ADryRunPlansAndAnswersNothing) {
+  write_input(1, 1);
+  const Outcome outcome = run(longship(words("out", {"-tp", "2", "--dry-run", "--json"})));
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  const auto plan = parse_json(outcome.out);
+  ASSERT_TRUE(std::holds_alternative<Json>(plan)) << outcome.out;
+  EXPECT_EQ(*std::get<Json>(plan).find("tp"), Json(2));
+  EXPECT_FALSE(std::filesystem::exists(path("out")));
+  EXPECT_EQ(run(longship(words("out", {"--json"}))).exit_code, 2) << "--json is of the dry run";
+}
+
 TEST_F(Batch, RefusesWhatCannotBeAnswered) {
   std::ofstream(path("in")) << "{\"custom_id\":\"a\"}\n{\"custom_id\":\"a\"}\n{\n";
   const Outcome outcome = run(longship(words("out")));
