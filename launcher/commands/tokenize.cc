@@ -74,11 +74,13 @@ void add_tokenize_command(CLI::App& app, std::function<int()>& action) {
   auto flags = std::make_shared<TokenizeFlags>();
   CLI::App* command = app.add_subcommand("tokenize", "Text to token ids and back");
   command->add_option("MODEL", flags->model, "Model folder, tokenizer.json or GGUF file")->required();
-  command->add_flag("--jsonl", flags->jsonl,
-                    "Read lines {\"text\", \"add_special\" (true), \"parse_special\" (false)}, write {\"ids\"}");
-  command->add_flag("--decode", flags->decode,
-                    "With --jsonl: read {\"ids\", \"skip_special\" (false)}, write {\"text\"}");
-  command->add_option("-p,--prompt", flags->prompt, "Show the tokens of this text");
+  CLI::Option* jsonl =
+      command->add_flag("--jsonl", flags->jsonl,
+                        "Read lines {\"text\", \"add_special\" (true), \"parse_special\" (false)}, write {\"ids\"}");
+  command
+      ->add_flag("--decode", flags->decode, "With --jsonl: read {\"ids\", \"skip_special\" (false)}, write {\"text\"}")
+      ->needs(jsonl);
+  command->add_option("-p,--prompt", flags->prompt, "Show the tokens of this text")->excludes(jsonl);
   add_override_flag(*command, flags->overrides);
   command->callback([flags, &action] { action = [flags] { return tokenize_command(*flags); }; });
 }

@@ -72,6 +72,8 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{longship({"run", std::string(300, 'a'), "-p", "x"}), 3, "File name too long\nGive the path"},
         Mistake{longship({"inspect", std::string(300, 'a')}), 3, "File name too long\nGive the path"},
         Mistake{longship({"tokenize", std::string(300, 'a'), "-p", "x"}), 2, "File name too long\nGive a"},
+        Mistake{longship({"tokenize", kModel, "--decode", "-p", "x"}), 2, "--decode requires --jsonl\nSee "},
+        Mistake{longship({"tokenize", kModel, "--jsonl", "-p", "x"}), 2, "--jsonl excludes --prompt\nSee "},
         Mistake{longship({"run", "/nonexistent/model", "-tp", "2", "-p", "x"}), 3, "/nonexistent/model"},
         Mistake{longship({"run", fixture("gguf-models/mixtral-Q4_0.gguf"), "-tp", "2", "-p", "x"}), 3,
                 "mixtral-Q4_0.gguf"},
