@@ -23,7 +23,8 @@ Error model_file_error(std::string_view file, std::string_view place, std::strin
     cause.append(": ").append(place);
   }
   cause.append(": ").append(rule);
-  return Error(ErrorKind::kModelFile, std::move(cause));
+  return Error(ErrorKind::kModelFile, std::move(cause),
+               "Download the files again, or write them again with the tool that made them.");
 }
 
 void check_failed(const char* condition, const char* file, int line, const std::string& message) {

@@ -29,7 +29,8 @@ std::string json_kind(const fs::path& path) {
   if (has_any(object, {"architectures", "model_type", "hidden_size", "n_embd", "num_hidden_layers", "vocab_size"}))
     return "config";
   if (has_any(object, {"model"})) return "tokenizer";
-  throw model_file_error(path.string(), "", "is neither a config.json, a tokenizer.json nor an index");
+  throw Error(ErrorKind::kModelFile, path.string() + ": is neither a config.json, a tokenizer.json nor an index",
+              "Give one of these, a model folder, a GGUF or a safetensors file.");
 }
 
 Inspection inspect_json(const fs::path& path) {

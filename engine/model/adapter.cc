@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "core/error.h"
+#include "core/unsupported.h"
 #include "engine/model/family.h"
 #include "engine/weights/pack_file.h"
 #include "engine/weights/sources.h"
@@ -28,11 +28,6 @@ std::string shape_text(const Shape& shape) {
   return text + "]";
 }
 
-[[noreturn]] void refuse(const std::string& file, const std::string& tensor, const std::string& what,
-                         const std::string& remedy) {
-  throw Error(ErrorKind::kModelFile, file + ": " + tensor + ": " + what, remedy);
-}
-
 // A tensor that is none of the two matrices.
 [[noreturn]] void refuse_tensor(const std::string& file, const std::string& name) {
   const auto has = [&](std::string_view part) { return name.find(part) != std::string::npos; };
@@ -41,7 +36,7 @@ std::string shape_text(const Shape& shape) {
                      : has(".lora_B.bias")          ? "biases of LoRA are not supported"
                      : has(".lora_")                ? "the name is not one that PEFT gives"
                                                     : "tensors that are trained as a whole are not supported";
-  refuse(file, name, what, "Merge the adapter into its model (merge_and_unload of PEFT), and serve that.");
+  throw unsupported_error(file, name, what, kMergeAdapter);
 }
 
 bool is_edge(const std::string& module) {
@@ -108,7 +103,8 @@ void Adapter::read_tensors(const AdapterConfig& config) {
       refuse_tensor(file, name);
     }
     if (tensor.dtype != DType::kF32 && tensor.dtype != DType::kF16 && tensor.dtype != DType::kBF16) {
-      throw model_file_error(file, name, "the type is none of F32, F16 and BF16");
+      throw unsupported_error(file, name, "the type is none of F32, F16 and BF16",
+                              "Convert the adapter to one of these types.");
     }
     if (tensor.shape.size() != 2 || tensor.shape[0] < 1 || tensor.shape[1] < 1) {
       throw model_file_error(file, name, "the shape is " + shape_text(tensor.shape) + ", which is no matrix");
@@ -183,16 +179,18 @@ void Adapter::check_fits(const ModelConfig& config, const ModelFamily& family) c
     const auto found = known.find(name);
     if (found == known.end()) {
       const bool edge = is_edge(name);
-      refuse(file, module.a,
-             edge ? "adapters of the embedding and the head are not supported" : "the model has no " + name,
-             edge ? "Merge the adapter into its model (merge_and_unload of PEFT), and serve that." : kOtherModel);
+      throw unsupported_error(
+          file, module.a,
+          edge ? "adapters of the embedding and the head are not supported" : "the model has no " + name,
+          edge ? kMergeAdapter : kOtherModel);
     }
     const Shape a = {module.rank, found->second.columns};
     const Shape b = {found->second.rows, module.rank};
     for (const auto& [tensor, wanted] : {std::pair(module.a, a), std::pair(module.b, b)}) {
       if (const Shape& shape = weights_->find(tensor)->shape; shape != wanted) {
-        refuse(file, tensor, "the shape is " + shape_text(shape) + ", the model asks for " + shape_text(wanted),
-               kOtherModel);
+        throw unsupported_error(file, tensor,
+                                "the shape is " + shape_text(shape) + ", the model asks for " + shape_text(wanted),
+                                kOtherModel);
       }
     }
   }

@@ -24,8 +24,8 @@ struct AdaptedModule {
 /// A LoRA adapter: a folder with adapter_config.json and adapter_model.safetensors, as PEFT writes it.
 class Adapter {
  public:
-  /// Reads the configuration and the tensors' headers. Errors: kModelFile, with a remedy where the adapter is sound but
-  /// does what this engine does not.
+  /// Reads the configuration and the tensors' headers. Errors: kModelFile, also where the adapter is sound but does
+  /// what this engine does not.
   static Adapter open(const std::filesystem::path& folder);
 
   /// What it has for the module that Hugging Face calls so; null for nothing.

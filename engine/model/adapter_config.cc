@@ -2,18 +2,17 @@
 
 #include <cmath>
 
-#include "core/error.h"
+#include "core/unsupported.h"
 #include "engine/model/config_parse.h"
 
 namespace longship {
 
 namespace {
 
-constexpr const char* kMerge = "Merge the adapter into its model (merge_and_unload of PEFT), and serve that.";
 constexpr std::size_t kMostPatterns = 1 << 16;
 
 [[noreturn]] void refuse(const ConfigReader& reader, const std::string& key, const std::string& what) {
-  throw Error(ErrorKind::kModelFile, reader.file() + ": " + key + ": " + what, kMerge);
+  throw unsupported_error(reader.file(), key, what, kMergeAdapter);
 }
 
 bool is_set(const Json& value) {

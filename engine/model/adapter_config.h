@@ -8,6 +8,10 @@
 
 namespace longship {
 
+/// The remedy where an adapter does what this engine does not.
+inline constexpr const char* kMergeAdapter =
+    "Merge the adapter into its model (merge_and_unload of PEFT), and serve that.";
+
 /// What an adapter_config.json of PEFT says of a LoRA adapter (arXiv 2106.09685), as far as it can be served. Module
 /// names are those of the model's modules, "model.layers.0.self_attn.q_proj".
 struct AdapterConfig {

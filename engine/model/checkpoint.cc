@@ -11,6 +11,9 @@ namespace longship {
 
 namespace {
 
+constexpr const char* kGiveModel =
+    "Give the path of a GGUF file, or of a folder with config.json and safetensors; models are not downloaded.";
+
 bool is_file(const std::filesystem::path& path) {
   return std::filesystem::is_regular_file(path);
 }
@@ -22,17 +25,16 @@ std::shared_ptr<WeightSource> open_folder_weights(const std::filesystem::path& f
   if (is_file(folder / "model.safetensors")) {
     return open_safetensors(folder / "model.safetensors");
   }
-  throw model_file_error(folder.string(), "", "has neither model.safetensors nor model.safetensors.index.json");
+  throw Error(ErrorKind::kModelFile,
+              folder.string() + ": has neither model.safetensors nor model.safetensors.index.json", kGiveModel);
 }
 
 // Adapters are often taken for models, and names of models on a hub for paths.
 void check_path(const std::filesystem::path& path) {
-  constexpr const char* kRemedy =
-      "Give the path of a GGUF file, or of a folder with config.json and safetensors; models are not downloaded.";
   std::error_code unknown;
   if (!std::filesystem::exists(path, unknown)) {
     throw Error(ErrorKind::kModelFile,
-                path.string() + ": " + (unknown ? unknown.message() : "there is no such file or folder"), kRemedy);
+                path.string() + ": " + (unknown ? unknown.message() : "there is no such file or folder"), kGiveModel);
   }
   if (!std::filesystem::is_directory(path) || is_file(path / "config.json")) {
     return;
@@ -42,7 +44,7 @@ void check_path(const std::filesystem::path& path) {
         ErrorKind::kModelFile, path.string() + " is an adapter, which is no model by itself",
         "Give the model that it was trained on, and this folder by --lora-modules NAME=PATH (run: --lora PATH).");
   }
-  throw Error(ErrorKind::kModelFile, "the folder " + path.string() + " has no config.json", kRemedy);
+  throw Error(ErrorKind::kModelFile, "the folder " + path.string() + " has no config.json", kGiveModel);
 }
 
 bool has_quantised_matrix(const WeightSource& weights) {

@@ -8,15 +8,15 @@ void check_config(const ModelConfig& config, const ConfigReader& reader, const s
   constexpr int64_t kMaxLayers = 16384;
   for (const int64_t extent : {config.width, config.heads, config.head_dim, config.ffn, config.query_width()}) {
     if (extent > ConfigReader::kMaxExtent) {
-      reader.fail(heads_key, "sizes above " + std::to_string(ConfigReader::kMaxExtent) + " are not supported");
+      reader.refuse(heads_key, "sizes above " + std::to_string(ConfigReader::kMaxExtent) + " are not supported");
     }
   }
   if (config.head_dim > kMaxHeadDim) {
-    reader.fail(heads_key, "heads of " + std::to_string(config.head_dim) + " values are not supported, only up to " +
-                               std::to_string(kMaxHeadDim));
+    reader.refuse(heads_key, "heads of " + std::to_string(config.head_dim) + " values are not supported, only up to " +
+                                 std::to_string(kMaxHeadDim));
   }
   if (config.layers > kMaxLayers) {
-    reader.fail("layers", "more than " + std::to_string(kMaxLayers) + " layers are not supported");
+    reader.refuse("layers", "more than " + std::to_string(kMaxLayers) + " layers are not supported");
   }
   if (config.kv_heads > config.heads || config.heads % config.kv_heads != 0) {
     reader.fail(kv_heads_key, "the number of heads (" + std::to_string(config.heads) +
@@ -24,7 +24,7 @@ void check_config(const ModelConfig& config, const ConfigReader& reader, const s
                                   ")");
   }
   if (!config.learned_positions && config.head_dim % 2 != 0) {
-    reader.fail(heads_key, "rotary positions need an even head size");
+    reader.refuse(heads_key, "rotary positions need an even head size");
   }
 }
 

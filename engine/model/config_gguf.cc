@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "core/unsupported.h"
 #include "engine/model/architectures.h"
 #include "engine/model/config_parse.h"
 
@@ -10,7 +11,7 @@ namespace {
 void read_rope(const ConfigReader& reader, const GgufFile& file, ModelConfig& config) {
   config.rope_theta = reader.positive("rope.freq_base", 10000.0);
   if (reader.extent("rope.dimension_count", config.head_dim) != config.head_dim) {
-    reader.fail("rope.dimension_count", "partial rotary positions are not supported");
+    reader.refuse("rope.dimension_count", "partial rotary positions are not supported");
   }
   RopeScaling& scaling = config.rope_scaling;
   const std::string type = reader.string("rope.scaling.type", reader.has("rope.scale_linear") ? "linear" : "none");
@@ -24,7 +25,7 @@ void read_rope(const ConfigReader& reader, const GgufFile& file, ModelConfig& co
     scaling.beta_fast = reader.positive("rope.scaling.yarn_beta_fast", 32.0);
     scaling.beta_slow = reader.positive("rope.scaling.yarn_beta_slow", 1.0);
   } else if (type != "none") {
-    reader.fail("rope.scaling.type", "the scaling " + type + " is not supported");
+    reader.refuse("rope.scaling.type", "the scaling " + type + " is not supported");
   }
   if (file.find_tensor("rope_freqs.weight") != nullptr) {
     scaling.divisors = "rope_freqs.weight";
@@ -43,7 +44,7 @@ void read_sizes(const ConfigReader& reader, const GgufFile& file, ModelConfig& c
   }
   config.head_dim = reader.extent("attention.key_length", config.width / config.heads);
   if (reader.extent("attention.value_length", config.head_dim) != config.head_dim) {
-    reader.fail("attention.value_length", "values of another size than keys are not supported");
+    reader.refuse("attention.value_length", "values of another size than keys are not supported");
   }
   check_config(config, reader, "attention.head_count", "attention.head_count_kv");
   const std::string last = "blk." + std::to_string(config.layers - 1) + ".";
@@ -87,15 +88,16 @@ ModelConfig parse_gguf_config(const GgufFile& file) {
   config.architecture = general.string("general.architecture");
   const ArchitectureFacts* facts = gguf_architecture(config.architecture);
   if (facts == nullptr) {
-    general.fail("general.architecture", unknown_gguf_architecture(config.architecture));
+    general.refuse("general.architecture", unknown_gguf_architecture(config.architecture));
   }
   if (general.has("adapter.type")) {
-    general.fail("adapter.type", "adapters are not supported");
+    throw unsupported_error(general.file(), "adapter.type", "adapters are not supported",
+                            "Give the model that it was trained on; adapters are folders as PEFT saves them.");
   }
   const bool gpt2 = facts->is_gpt2_like;
   const ConfigReader reader(file.path().string(), find, config.architecture + ".");
   if (reader.has("expert_count") && *reader.find("expert_count") != Json(0)) {
-    reader.fail("expert_count", "mixtures of experts are not supported");
+    reader.refuse("expert_count", "mixtures of experts are not supported");
   }
   read_sizes(reader, file, config);
   read_vocabulary(reader, file, config);

@@ -23,7 +23,7 @@ const ArchitectureFacts& architecture(const ConfigReader& reader) {
   if (const ArchitectureFacts* known = hf_architecture(model_class)) {
     return *known;
   }
-  reader.fail("architectures", unknown_hf_architecture(model_class));
+  reader.refuse("architectures", unknown_hf_architecture(model_class));
 }
 
 // FP8 weights load as they are, with the scales beside them; activations are not quantised.
@@ -36,8 +36,8 @@ void check_quantisation(const ConfigReader& reader, const Json& quantisation) {
   const bool fp8 = method == "fp8" || method == "fbgemm_fp8" ||
                    (method == "compressed-tensors" && text("format") == "float-quantized");
   if (!fp8 || (!text("fmt").empty() && text("fmt") != "e4m3")) {
-    reader.fail("quantization_config",
-                "the quantisation " + (method.empty() ? std::string("given") : method) + " is not supported");
+    reader.refuse("quantization_config",
+                  "the quantisation " + (method.empty() ? std::string("given") : method) + " is not supported");
   }
 }
 
@@ -48,11 +48,11 @@ void refuse_unsupported(const ConfigReader& reader) {
   }
   for (const char* key : {"num_local_experts", "num_experts", "n_routed_experts"}) {
     if (reader.has(key)) {
-      reader.fail(key, "mixtures of experts are not supported");
+      reader.refuse(key, "mixtures of experts are not supported");
     }
   }
   if (reader.positive("partial_rotary_factor", 1.0) != 1.0) {
-    reader.fail("partial_rotary_factor", "partial rotary positions are not supported");
+    reader.refuse("partial_rotary_factor", "partial rotary positions are not supported");
   }
 }
 
@@ -93,7 +93,7 @@ void read_rope(const ConfigReader& top, ModelConfig& config) {
     return;
   }
   if (rope.positive("partial_rotary_factor", 1.0) != 1.0) {
-    rope.fail("partial_rotary_factor", "partial rotary positions are not supported");
+    rope.refuse("partial_rotary_factor", "partial rotary positions are not supported");
   }
   scaling.factor = rope.positive("factor");
   if (type == "linear") {
@@ -109,7 +109,7 @@ void read_rope(const ConfigReader& top, ModelConfig& config) {
   } else if (type == "yarn") {
     read_yarn(rope, config.max_positions, scaling);
   } else {
-    rope.fail(type_key, "the scaling " + type + " is not supported");
+    rope.refuse(type_key, "the scaling " + type + " is not supported");
   }
 }
 
@@ -152,7 +152,7 @@ void read_decoder(const ConfigReader& reader, const ArchitectureFacts& facts, Mo
   config.head_dim = reader.extent("head_dim", config.width / config.heads);
   const std::string activation = reader.string("hidden_act", "silu");
   if (activation != "silu" && activation != "swish") {
-    reader.fail("hidden_act", "the activation " + activation + " is not supported");
+    reader.refuse("hidden_act", "the activation " + activation + " is not supported");
   }
   config.tied_head = reader.boolean("tie_word_embeddings", false);
   const bool attention_bias = reader.boolean("attention_bias", false);
@@ -177,15 +177,15 @@ void read_gpt2(const ConfigReader& reader, ModelConfig& config) {
   config.head_dim = config.width / config.heads;
   const std::string activation = reader.string("activation_function", "gelu_new");
   if (activation != "gelu_new" && activation != "gelu_pytorch_tanh" && activation != "gelu_fast") {
-    reader.fail("activation_function", "the activation " + activation + " is not supported");
+    reader.refuse("activation_function", "the activation " + activation + " is not supported");
   }
   for (const char* key : {"scale_attn_by_inverse_layer_idx", "add_cross_attention"}) {
     if (reader.boolean(key, false)) {
-      reader.fail(key, "is not supported");
+      reader.refuse(key, "is not supported");
     }
   }
   if (!reader.boolean("scale_attn_weights", true)) {
-    reader.fail("scale_attn_weights", "false is not supported");
+    reader.refuse("scale_attn_weights", "false is not supported");
   }
   config.activation = Activation::kGeluTanh;
   config.gated_ffn = false;

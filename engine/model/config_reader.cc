@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "core/error.h"
+#include "core/unsupported.h"
 #include "engine/weights/mapped_file.h"
 
 namespace longship {
@@ -21,6 +21,10 @@ Json read_json_object(const std::filesystem::path& path) {
 
 void ConfigReader::fail(const std::string& key, std::string_view rule) const {
   throw model_file_error(file_, prefix_ + key, rule);
+}
+
+void ConfigReader::refuse(const std::string& key, std::string_view what) const {
+  throw unsupported_error(file_, prefix_ + key, what);
 }
 
 const Json* ConfigReader::find(const std::string& key) const {

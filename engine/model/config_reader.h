@@ -23,7 +23,10 @@ class ConfigReader {
   ConfigReader(std::string file, Find find, std::string prefix = {})
       : file_(std::move(file)), find_(std::move(find)), prefix_(std::move(prefix)) {}
 
+  /// The value breaks a rule.
   [[noreturn]] void fail(const std::string& key, std::string_view rule) const;
+  /// It is sound, and not supported.
+  [[noreturn]] void refuse(const std::string& key, std::string_view what) const;
   bool has(const std::string& key) const { return find(key) != nullptr; }
   /// A whole number from 1 to kMaxExtent.
   int64_t extent(const std::string& key, std::optional<int64_t> fallback = std::nullopt) const;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/unsupported.h"
 #include "engine/model/slice_reader.h"
 #include "engine/weights/blocks.h"
 
@@ -59,8 +60,8 @@ Param* ParamTable::declare(ParamSpec spec) {
           "the shape is " + shape_text(tensor.shape) + ", the configuration asks for " + shape_text(expected));
     }
     if (segment.transposed && (is_block_quantised(tensor.dtype) || TensorScales::find(source_, tensor))) {
-      throw model_file_error(source_.path(), segment.source,
-                             "a transposed matrix of type " + std::string(name(tensor.dtype)) + " cannot be read");
+      throw unsupported_error(source_.path(), segment.source,
+                              "a transposed matrix of type " + std::string(name(tensor.dtype)) + " cannot be read");
     }
     spec.dtypes.push_back(tensor.dtype);
   }
@@ -85,7 +86,7 @@ const StoredMatrix* ParamTable::declare_table(const std::string& source_name, in
         "the shape is " + shape_text(tensor.shape) + ", the configuration asks for " + shape_text({rows, columns}));
   }
   if (TensorScales::find(source_, tensor)) {
-    throw model_file_error(source_.path(), source_name, "a table of FP8 values with scales cannot be looked up");
+    throw unsupported_error(source_.path(), source_name, "a table of FP8 values with scales cannot be looked up");
   }
   const RegionView view = source_.view(tensor, {0, rows, 0, columns});
   tables_.push_back({tensor.dtype, rows, columns, view.data, 0, view.stride_bytes});

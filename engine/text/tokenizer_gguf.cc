@@ -1,7 +1,7 @@
 // Reads the tokenizer of a GGUF file (keys "tokenizer.ggml.*"): model "gpt2", which is byte-level BPE.
 #include <array>
 
-#include "core/error.h"
+#include "core/unsupported.h"
 #include "engine/text/scanners.h"
 #include "engine/text/tokenizer.h"
 #include "engine/text/unicode.h"
@@ -113,7 +113,7 @@ class GgufTokenizerReader {
 
   Tokenizer::Parts read() {
     if (text("model", "") != "gpt2") {
-      fail("model", "the tokenizer model \"" + text("model", "").substr(0, 64) + "\" is not supported");
+      refuse("model", "the tokenizer model \"" + text("model", "").substr(0, 64) + "\" is not supported");
     }
     const Variant& variant = find_variant();
     parts_.bpe = std::make_unique<Bpe>(TokenTexts(strings("tokens")));
@@ -144,6 +144,9 @@ class GgufTokenizerReader {
  private:
   [[noreturn]] void fail(const std::string& key, std::string_view rule) const {
     throw model_file_error(file_.path().string(), "tokenizer.ggml." + key, rule);
+  }
+  [[noreturn]] void refuse(const std::string& key, std::string_view what) const {
+    throw unsupported_error(file_.path().string(), "tokenizer.ggml." + key, what);
   }
   const Json* find(const std::string& key) const { return file_.find("tokenizer.ggml." + key); }
 
@@ -200,7 +203,7 @@ class GgufTokenizerReader {
         return variant;
       }
     }
-    fail("pre", "the pre-tokenizer \"" + pre.substr(0, 64) + "\" is not supported");
+    refuse("pre", "the pre-tokenizer \"" + pre.substr(0, 64) + "\" is not supported");
   }
 
   void read_merges() {

@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <stdexcept>
 
-#include "core/error.h"
+#include "core/unsupported.h"
 #include "engine/text/scanners.h"
 #include "engine/text/tokenizer.h"
 #include "engine/text/unicode.h"
@@ -36,7 +36,7 @@ class JsonTokenizerReader {
       read_pre_tokenizer(*pre_tokenizer, "pre_tokenizer", 0);
     }
     if (!byte_level_) {
-      fail("pre_tokenizer", "only byte-level tokenizers are supported, and it has no ByteLevel");
+      refuse("pre_tokenizer", "only byte-level tokenizers are supported, and it has no ByteLevel");
     }
     if (const Json* post_processor = present(root_, "post_processor")) {
       read_post_processor(*post_processor, "post_processor", 0);
@@ -51,8 +51,11 @@ class JsonTokenizerReader {
   [[noreturn]] void fail(const std::string& place, std::string_view rule) const {
     throw model_file_error(path_, place, rule);
   }
+  [[noreturn]] void refuse(const std::string& place, std::string_view what) const {
+    throw unsupported_error(path_, place, what);
+  }
   [[noreturn]] void unknown(const std::string& place, const std::string& type) const {
-    fail(place + ".type", "the component \"" + type.substr(0, 64) + "\" is not supported");
+    refuse(place + ".type", "the component \"" + type.substr(0, 64) + "\" is not supported");
   }
 
   static const Json* present(const Json& object, std::string_view key) {
@@ -116,14 +119,14 @@ class JsonTokenizerReader {
     for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"}) {
       const Json* value = present(*model, key);
       if (value != nullptr && *value != Json("")) {
-        fail(std::string("model.") + key, "is not supported");
+        refuse(std::string("model.") + key, "is not supported");
       }
     }
     if (flag(*model, "model", "byte_fallback", false)) {
-      fail("model.byte_fallback", "is not supported: only byte-level tokenizers are");
+      refuse("model.byte_fallback", "is not supported: only byte-level tokenizers are");
     }
     if (present(*model, "dropout") != nullptr && *present(*model, "dropout") != Json(0.0)) {
-      fail("model.dropout", "is not supported");
+      refuse("model.dropout", "is not supported");
     }
     parts_.bpe = std::make_unique<Bpe>(read_vocabulary(*model));
     parts_.bpe->set_ignore_merges(flag(*model, "model", "ignore_merges", false));
@@ -247,7 +250,7 @@ class JsonTokenizerReader {
         return result;
       }
     }
-    fail(place + ".behavior", "the behaviour \"" + value.substr(0, 64) + "\" is not supported");
+    refuse(place + ".behavior", "the behaviour \"" + value.substr(0, 64) + "\" is not supported");
   }
 
   std::unique_ptr<Matcher> pattern(const Json& object, const std::string& place) const {

@@ -17,7 +17,8 @@ namespace longship {
 MappedFile::MappedFile(const std::filesystem::path& path) {
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) {
-    throw model_file_error(path.string(), "", std::string("cannot be opened: ") + std::strerror(errno));
+    throw Error(ErrorKind::kModelFile, path.string() + ": cannot be opened: " + std::strerror(errno),
+                "Check that the file is there, and that you may read it.");
   }
   struct stat status = {};
   const bool regular = fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
@@ -25,10 +26,11 @@ MappedFile::MappedFile(const std::filesystem::path& path) {
   void* memory = regular && size != 0 ? mmap(nullptr, size, PROT_READ, MAP_SHARED, fd, 0) : nullptr;
   close(fd);
   if (!regular) {
-    throw model_file_error(path.string(), "", "is not a regular file");
+    throw Error(ErrorKind::kModelFile, path.string() + ": is not a regular file", "Give the path of a file.");
   }
   if (memory == MAP_FAILED) {
-    throw model_file_error(path.string(), "", std::string("cannot be mapped: ") + std::strerror(errno));
+    throw Error(ErrorKind::kModelFile, path.string() + ": cannot be mapped: " + std::strerror(errno),
+                "Copy it to another file system.");
   }
   bytes_ = {static_cast<const std::byte*>(memory), size};
 }

@@ -1,6 +1,6 @@
 #include "engine/weights/mapped_tensors.h"
 
-#include "core/error.h"
+#include "core/unsupported.h"
 
 namespace longship {
 
@@ -28,7 +28,8 @@ const SourceTensor* MappedTensors::find(std::string_view name) const {
     return &tensors_[found->second];
   }
   if (const auto found = unsupported_.find(key); found != unsupported_.end()) {
-    throw model_file_error(path_, key, "the type " + found->second + " is not supported");
+    throw unsupported_error(path_, key, "the type " + found->second + " is not supported",
+                            "Convert it to another type, such as BF16, or Q8_0 in GGUF files.");
   }
   return nullptr;
 }

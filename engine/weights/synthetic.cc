@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "core/rng.h"
+#include "core/unsupported.h"
 #include "engine/weights/blocks.h"
 #include "engine/weights/quants.h"
 
@@ -52,9 +53,10 @@ const SourceTensor* SyntheticWeights::expect(std::string_view name, const Shape&
   const DType dtype = shape.size() == 2 ? matrices_ : DType::kF32;
   const int64_t block = info(dtype).block_values;
   if (shape.back() % block != 0) {
-    throw model_file_error(path_, key,
-                           "rows of " + std::to_string(shape.back()) + " values are no whole blocks of " +
-                               std::string(longship::name(dtype)) + "; choose another --synthetic-type");
+    throw unsupported_error(path_, key,
+                            "rows of " + std::to_string(shape.back()) + " values are no whole blocks of " +
+                                std::string(longship::name(dtype)),
+                            "Choose another --synthetic-type.");
   }
   return &tensors_.emplace(key, SourceTensor{key, dtype, shape}).first->second;
 }

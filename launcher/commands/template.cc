@@ -42,7 +42,8 @@ int template_command(const TemplateFlags& flags) {
   if (!flags.model.empty()) {
     const auto source = find_chat_template(flags.model, flags.overrides);
     if (!source) {
-      throw model_file_error(flags.model, "", "has no chat template");
+      throw Error(ErrorKind::kModelFile, flags.model + ": has no chat template",
+                  "Leave the model out, and give each line a template of its own.");
     }
     of_model.emplace(*source);
   }

@@ -1,7 +1,9 @@
 // Broken files of every format end as one error that names the file; odd but valid ones load.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <chrono>
+#include <optional>
 
 #include "core/error.h"
 #include "launcher/inspection.h"
@@ -16,15 +18,22 @@ Json manifest() {
   return std::get<Json>(parse_json(text));
 }
 
-// The message if the file is refused, empty if it is accepted.
-std::string refusal(const std::filesystem::path& path) {
+// The error if the file is refused.
+std::optional<Error> error_of(const std::filesystem::path& path) {
   try {
     inspect_path(path, {});
     return {};
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::kModelFile) << path << ": " << error.what();
-    return error.cause();
+    EXPECT_TRUE(error.remedy().ends_with('.')) << path << ": " << error.what();
+    return error;
   }
+}
+
+// The message if the file is refused, empty if it is accepted.
+std::string refusal(const std::filesystem::path& path) {
+  const std::optional<Error> error = error_of(path);
+  return error ? error->cause() : "";
 }
 
 // A file that may be accepted must then encode a given text within a second.
@@ -93,8 +102,21 @@ TEST(Malformed, FlippedBytesOfGguf) {
   std::filesystem::remove(path);
 }
 
+// To get a sound file again would not help.
 TEST(Inspect, RefusesMixturesOfExperts) {
-  EXPECT_NE(refusal(testing::data_path("gguf-models/mixtral-Q4_0.gguf")).find("expert_count"), std::string::npos);
+  const std::optional<Error> error = error_of(testing::data_path("gguf-models/mixtral-Q4_0.gguf"));
+  ASSERT_TRUE(error);
+  EXPECT_NE(error->cause().find("expert_count"), std::string::npos) << error->what();
+  EXPECT_EQ(error->remedy().find("again"), std::string::npos) << error->what();
+}
+
+TEST(Inspect, ABrokenFileIsToBeFetchedAgain) {
+  const auto path = std::filesystem::temp_directory_path() / ("longship-cut-" + std::to_string(getpid()) + ".gguf");
+  std::ofstream(path, std::ios::binary) << "GGUF";
+  const std::optional<Error> error = error_of(path);
+  std::filesystem::remove(path);
+  ASSERT_TRUE(error);
+  EXPECT_NE(error->remedy().find("Download the files again"), std::string::npos) << error->what();
 }
 
 TEST(Inspect, ModelsOfTheTestsAreValid) {
