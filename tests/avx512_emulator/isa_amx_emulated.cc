@@ -19,7 +19,7 @@ const Isa& emulated_amx_isa() {
 }
 
 const Isa& emulated_amx_bf16_isa() {
-  static const Isa kIsa = cpu_amx_emulated::with_pair_tiles(emulated_amx_isa(), "amx_bf16 emulated");
+  static const Isa kIsa = cpu_amx_emulated::with_pair_products(emulated_amx_isa(), "amx_bf16 emulated");
   return kIsa;
 }
 

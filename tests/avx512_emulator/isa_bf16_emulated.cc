@@ -9,7 +9,7 @@
 namespace longship::cpu {
 
 const Isa& emulated_avx512_bf16_isa() {
-  static const Isa kIsa = cpu_avx512_bf16_emulated::with_bf16_products(emulated_avx512_isa(), "avx512_bf16 emulated");
+  static const Isa kIsa = cpu_avx512_bf16_emulated::with_pair_products(emulated_avx512_isa(), "avx512_bf16 emulated");
   return kIsa;
 }
 

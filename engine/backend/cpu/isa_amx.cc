@@ -20,7 +20,7 @@ const Isa& amx_isa() {
 }
 
 const Isa& amx_bf16_isa() {
-  static const Isa kIsa = cpu_amx::with_pair_tiles(amx_isa(), "amx_bf16");
+  static const Isa kIsa = cpu_amx::with_pair_products(amx_isa(), "amx_bf16");
   return kIsa;
 }
 

@@ -81,13 +81,6 @@ inline cpu::Isa with_tiles(cpu::Isa isa, std::string_view name) {
   return isa;
 }
 
-inline cpu::Isa with_pair_tiles(cpu::Isa isa, std::string_view name) {
-  isa.name = name;
-  isa.round_to_pairs = round_to_pairs;
-  isa.pair_bytes = kPairBytes;
-  isa.linear_pairs = linear_pairs;
-  isa.multiply_pairs = multiply_pairs;
-  return isa;
-}
-
 }  // namespace longship::LONGSHIP_CPU_NAMESPACE
+//
+#include "engine/backend/cpu/pair_table_inl.h"

@@ -7,7 +7,7 @@
 namespace longship::cpu {
 
 const Isa& avx512_bf16_isa() {
-  static const Isa kIsa = cpu_avx512_bf16::with_bf16_products(avx512_isa(), "avx512_bf16");
+  static const Isa kIsa = cpu_avx512_bf16::with_pair_products(avx512_isa(), "avx512_bf16");
   return kIsa;
 }
 

@@ -14,16 +14,5 @@
 #include "engine/backend/cpu/pair_format_inl.h"
 //
 #include "engine/backend/cpu/peak_inl.h"
-
-namespace longship::LONGSHIP_CPU_NAMESPACE {
-
-inline cpu::Isa with_bf16_products(cpu::Isa isa, std::string_view name) {
-  isa.name = name;
-  isa.round_to_pairs = round_to_pairs;
-  isa.pair_bytes = kPairBytes;
-  isa.linear_pairs = linear_pairs;
-  isa.multiply_pairs = multiply_pairs;
-  return isa;
-}
-
-}  // namespace longship::LONGSHIP_CPU_NAMESPACE
+//
+#include "engine/backend/cpu/pair_table_inl.h"
