@@ -21,8 +21,8 @@
 #include "engine/text/tokenizer.h"
 #include "launcher/device_choice.h"
 #include "launcher/draft_vocabulary.h"
-#include "launcher/host_memory.h"
-#include "launcher/host_name.h"
+#include "launcher/host/host_memory.h"
+#include "launcher/host/host_name.h"
 #include "launcher/kv_size.h"
 #include "launcher/rank_model.h"
 

@@ -9,8 +9,8 @@
 #include "engine/engine.h"
 #include "engine/model/checkpoint.h"
 #include "engine/model/stage.h"
-#include "launcher/engine_options.h"
 #include "launcher/kv_size.h"
+#include "launcher/options/engine_options.h"
 
 namespace longship {
 

@@ -1,7 +1,7 @@
 #include "launcher/device_choice.h"
 
 #include "engine/backend/cuda_plugin.h"
-#include "launcher/host_memory.h"
+#include "launcher/host/host_memory.h"
 
 namespace longship {
 

@@ -7,8 +7,8 @@
 #include "comm/device_groups.h"
 #include "comm/transport.h"
 #include "engine/backend/kernels.h"
-#include "launcher/engine_options.h"
 #include "launcher/kv_size.h"
+#include "launcher/options/engine_options.h"
 
 namespace longship {
 

@@ -7,10 +7,10 @@
 
 #include "comm/transport.h"
 #include "engine/backend/cuda_plugin.h"
-#include "launcher/child_process.h"
-#include "launcher/host_cores.h"
-#include "launcher/host_memory.h"
-#include "launcher/rank_environment.h"
+#include "launcher/host/host_cores.h"
+#include "launcher/host/host_memory.h"
+#include "launcher/job/child_process.h"
+#include "launcher/job/rank_environment.h"
 
 namespace longship {
 

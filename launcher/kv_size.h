@@ -4,7 +4,7 @@
 
 #include "engine/model/config.h"
 #include "engine/model/stage.h"
-#include "launcher/engine_options.h"
+#include "launcher/options/engine_options.h"
 
 namespace longship {
 

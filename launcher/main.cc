@@ -7,12 +7,12 @@
 #include <thread>
 
 #include "core/error.h"
-#include "launcher/apply_settings.h"
-#include "launcher/command_line.h"
 #include "launcher/commands/commands.h"
-#include "launcher/parse_error.h"
-#include "launcher/rank_environment.h"
-#include "launcher/report.h"
+#include "launcher/job/rank_environment.h"
+#include "launcher/options/apply_settings.h"
+#include "launcher/options/command_line.h"
+#include "launcher/options/parse_error.h"
+#include "launcher/output/report.h"
 
 namespace longship {
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "engine/models/families.h"
-#include "launcher/kept_weights.h"
+#include "launcher/recovery/kept_weights.h"
 
 namespace longship {
 

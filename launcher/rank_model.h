@@ -11,7 +11,7 @@
 #include "engine/model/stage.h"
 #include "engine/sample/row_sampler.h"
 #include "engine/weights/pack_file.h"
-#include "launcher/engine_options.h"
+#include "launcher/options/engine_options.h"
 
 namespace longship {
 

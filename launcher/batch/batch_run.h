@@ -8,8 +8,8 @@
 
 #include "launcher/batch/batch_input.h"
 #include "launcher/batch/batch_output.h"
-#include "launcher/model_text.h"
-#include "launcher/progress_bar.h"
+#include "launcher/generate/model_text.h"
+#include "launcher/output/progress_bar.h"
 #include "launcher/server/api.h"
 
 namespace longship {

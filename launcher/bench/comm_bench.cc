@@ -8,7 +8,7 @@
 #include "comm/tree_sum.h"
 #include "core/error.h"
 #include "engine/backend/kernels.h"
-#include "launcher/host_memory.h"
+#include "launcher/host/host_memory.h"
 
 namespace longship {
 

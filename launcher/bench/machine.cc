@@ -7,7 +7,7 @@
 #include <string>
 
 #include "engine/backend/kernels.h"
-#include "launcher/host_cores.h"
+#include "launcher/host/host_cores.h"
 
 namespace longship {
 

@@ -6,7 +6,7 @@
 #include <thread>
 #include <vector>
 
-#include "launcher/child_process.h"
+#include "launcher/job/child_process.h"
 
 namespace longship {
 

@@ -11,7 +11,7 @@
 #include "core/error.h"
 #include "engine/backend/kv_page.h"
 #include "launcher/bench/job_cost.h"
-#include "launcher/rank_reports.h"
+#include "launcher/job/rank_reports.h"
 
 namespace longship {
 

@@ -2,15 +2,15 @@
 #include <atomic>
 
 #include "core/error.h"
-#include "launcher/adapter_option.h"
-#include "launcher/add_flags.h"
-#include "launcher/apply_settings.h"
 #include "launcher/batch/batch_run.h"
 #include "launcher/commands/commands.h"
-#include "launcher/default_model.h"
-#include "launcher/plan_report.h"
-#include "launcher/request_flags.h"
-#include "launcher/run_job.h"
+#include "launcher/job/run_job.h"
+#include "launcher/options/adapter_option.h"
+#include "launcher/options/add_flags.h"
+#include "launcher/options/apply_settings.h"
+#include "launcher/options/default_model.h"
+#include "launcher/options/request_flags.h"
+#include "launcher/output/plan_report.h"
 
 namespace longship {
 

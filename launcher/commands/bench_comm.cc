@@ -4,9 +4,9 @@
 #include "launcher/bench/machine.h"
 #include "launcher/commands/bench.h"
 #include "launcher/commands/bench_tests.h"
-#include "launcher/mpirun.h"
-#include "launcher/text_output.h"
-#include "launcher/with_mpi.h"
+#include "launcher/job/mpirun.h"
+#include "launcher/job/with_mpi.h"
+#include "launcher/output/text_output.h"
 
 namespace longship {
 

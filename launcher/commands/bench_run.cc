@@ -1,12 +1,12 @@
 #include <CLI/CLI.hpp>
 
-#include "launcher/add_flags.h"
 #include "launcher/bench/machine.h"
 #include "launcher/commands/bench.h"
 #include "launcher/commands/bench_tests.h"
-#include "launcher/run_job.h"
-#include "launcher/text_output.h"
-#include "launcher/trace_file.h"
+#include "launcher/job/run_job.h"
+#include "launcher/options/add_flags.h"
+#include "launcher/output/text_output.h"
+#include "launcher/output/trace_file.h"
 
 namespace longship {
 

@@ -6,8 +6,8 @@
 #include "launcher/bench/scale_bench.h"
 #include "launcher/commands/bench.h"
 #include "launcher/commands/bench_tests.h"
-#include "launcher/run_job.h"
-#include "launcher/text_output.h"
+#include "launcher/job/run_job.h"
+#include "launcher/output/text_output.h"
 
 namespace longship {
 

@@ -9,8 +9,6 @@
 
 #include "comm/transport.h"
 #include "core/error.h"
-#include "launcher/add_flags.h"
-#include "launcher/apply_settings.h"
 #include "launcher/bench/load_run.h"
 #include "launcher/bench/load_text.h"
 #include "launcher/bench/machine.h"
@@ -19,10 +17,12 @@
 #include "launcher/bench/serve_stats.h"
 #include "launcher/bench/table.h"
 #include "launcher/commands/bench.h"
-#include "launcher/interrupts.h"
-#include "launcher/model_text.h"
-#include "launcher/progress_bar.h"
-#include "launcher/text_output.h"
+#include "launcher/generate/model_text.h"
+#include "launcher/job/interrupts.h"
+#include "launcher/options/add_flags.h"
+#include "launcher/options/apply_settings.h"
+#include "launcher/output/progress_bar.h"
+#include "launcher/output/text_output.h"
 
 namespace longship {
 

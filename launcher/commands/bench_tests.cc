@@ -7,9 +7,9 @@
 #include <cstdio>
 
 #include "engine/backend/kv_page.h"
-#include "launcher/add_flags.h"
-#include "launcher/apply_settings.h"
-#include "launcher/default_model.h"
+#include "launcher/options/add_flags.h"
+#include "launcher/options/apply_settings.h"
+#include "launcher/options/default_model.h"
 
 namespace longship {
 

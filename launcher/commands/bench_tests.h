@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "launcher/bench/run_bench.h"
-#include "launcher/engine_flags.h"
+#include "launcher/options/engine_flags.h"
 
 namespace CLI {
 class App;

@@ -5,14 +5,14 @@
 #include <iterator>
 
 #include "core/error.h"
-#include "launcher/add_flags.h"
-#include "launcher/apply_settings.h"
 #include "launcher/commands/commands.h"
-#include "launcher/eval_jsonl.h"
-#include "launcher/eval_perplexity.h"
-#include "launcher/model_text.h"
-#include "launcher/run_job.h"
-#include "launcher/text_output.h"
+#include "launcher/eval/eval_jsonl.h"
+#include "launcher/eval/eval_perplexity.h"
+#include "launcher/generate/model_text.h"
+#include "launcher/job/run_job.h"
+#include "launcher/options/add_flags.h"
+#include "launcher/options/apply_settings.h"
+#include "launcher/output/text_output.h"
 
 namespace longship {
 

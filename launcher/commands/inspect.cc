@@ -2,12 +2,12 @@
 #include <cstdio>
 #include <map>
 
-#include "launcher/add_flags.h"
 #include "launcher/assemble.h"
 #include "launcher/commands/commands.h"
 #include "launcher/inspection.h"
-#include "launcher/mesh_options.h"
-#include "launcher/text_output.h"
+#include "launcher/options/add_flags.h"
+#include "launcher/options/mesh_options.h"
+#include "launcher/output/text_output.h"
 
 namespace longship {
 

@@ -1,11 +1,11 @@
 #include <CLI/CLI.hpp>
 
 #include "core/error.h"
-#include "launcher/add_flags.h"
-#include "launcher/apply_settings.h"
 #include "launcher/commands/commands.h"
 #include "launcher/device_choice.h"
-#include "launcher/plan_report.h"
+#include "launcher/options/add_flags.h"
+#include "launcher/options/apply_settings.h"
+#include "launcher/output/plan_report.h"
 
 namespace longship {
 

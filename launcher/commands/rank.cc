@@ -1,8 +1,8 @@
 #include <CLI/CLI.hpp>
 
-#include "launcher/add_flags.h"
 #include "launcher/commands/commands.h"
-#include "launcher/run_job.h"
+#include "launcher/job/run_job.h"
+#include "launcher/options/add_flags.h"
 
 namespace longship {
 

@@ -6,14 +6,14 @@
 #include <iterator>
 
 #include "comm/transport.h"
-#include "launcher/add_flags.h"
-#include "launcher/apply_settings.h"
-#include "launcher/chat.h"
 #include "launcher/commands/commands.h"
-#include "launcher/default_model.h"
-#include "launcher/plan_report.h"
-#include "launcher/run_job.h"
-#include "launcher/trace_file.h"
+#include "launcher/generate/chat.h"
+#include "launcher/job/run_job.h"
+#include "launcher/options/add_flags.h"
+#include "launcher/options/apply_settings.h"
+#include "launcher/options/default_model.h"
+#include "launcher/output/plan_report.h"
+#include "launcher/output/trace_file.h"
 
 namespace longship {
 

@@ -1,7 +1,7 @@
 #include <CLI/CLI.hpp>
 
 #include "launcher/commands/commands.h"
-#include "launcher/job_directory.h"
+#include "launcher/job/job_directory.h"
 
 namespace longship {
 

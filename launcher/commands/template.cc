@@ -5,9 +5,9 @@
 #include "core/error.h"
 #include "engine/text/chat_template.h"
 #include "engine/text/chat_template_source.h"
-#include "launcher/add_flags.h"
 #include "launcher/commands/commands.h"
-#include "launcher/json_lines.h"
+#include "launcher/options/add_flags.h"
+#include "launcher/output/json_lines.h"
 
 namespace longship {
 

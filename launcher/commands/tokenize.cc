@@ -4,9 +4,9 @@
 
 #include "core/error.h"
 #include "engine/text/tokenizer.h"
-#include "launcher/add_flags.h"
 #include "launcher/commands/commands.h"
-#include "launcher/json_lines.h"
+#include "launcher/options/add_flags.h"
+#include "launcher/output/json_lines.h"
 
 namespace longship {
 

@@ -9,7 +9,7 @@
 #include <fstream>
 
 #include "core/error.h"
-#include "launcher/log.h"
+#include "launcher/output/log.h"
 #include "launcher/server/api_error.h"
 
 namespace longship {

@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "launcher/engine_options.h"
-#include "launcher/model_text.h"
+#include "launcher/generate/model_text.h"
+#include "launcher/options/engine_options.h"
 #include "launcher/server/completion.h"
 #include "launcher/server/http_server.h"
 #include "launcher/server/unknown_fields.h"

@@ -3,8 +3,8 @@
 #include <string>
 #include <vector>
 
-#include "launcher/model_text.h"
-#include "launcher/prompt_text.h"
+#include "launcher/generate/model_text.h"
+#include "launcher/generate/prompt_text.h"
 #include "launcher/server/fields.h"
 
 namespace longship {

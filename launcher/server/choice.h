@@ -8,8 +8,8 @@
 
 #include "engine/engine.h"
 #include "engine/text/detokenizer.h"
+#include "launcher/generate/stop_matcher.h"
 #include "launcher/server/logprobs_json.h"
-#include "launcher/stop_matcher.h"
 
 namespace longship {
 

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "engine/engine.h"
-#include "launcher/model_text.h"
+#include "launcher/generate/model_text.h"
 #include "launcher/server/chat_prompt.h"
 #include "launcher/server/chat_reply.h"
 #include "launcher/server/choice.h"

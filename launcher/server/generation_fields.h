@@ -1,7 +1,7 @@
 #pragma once
 
 #include "engine/engine.h"
-#include "launcher/model_text.h"
+#include "launcher/generate/model_text.h"
 #include "launcher/server/fields.h"
 
 namespace longship {

@@ -6,7 +6,7 @@
 #include <iostream>
 
 #include "core/error.h"
-#include "launcher/log.h"
+#include "launcher/output/log.h"
 #include "launcher/server/layout.h"
 
 namespace longship {

@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "core/json.h"
-#include "launcher/log.h"
+#include "launcher/output/log.h"
 
 namespace longship {
 

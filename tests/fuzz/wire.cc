@@ -1,7 +1,7 @@
-#include "launcher/engine_wire.h"
+#include "launcher/job/engine_wire.h"
 
 #include "core/error.h"
-#include "launcher/frame_socket.h"
+#include "launcher/job/frame_socket.h"
 #include "tests/fuzz/targets.h"
 
 namespace longship::fuzz {

@@ -3,7 +3,7 @@
 #include <optional>
 
 #include "engine/engine.h"
-#include "launcher/engine_options.h"
+#include "launcher/options/engine_options.h"
 
 namespace longship::testing {
 

@@ -1,9 +1,9 @@
-#include "launcher/adapter_option.h"
+#include "launcher/options/adapter_option.h"
 
 #include <gtest/gtest.h>
 
 #include "core/error.h"
-#include "launcher/engine_flags.h"
+#include "launcher/options/engine_flags.h"
 
 namespace longship {
 namespace {

@@ -1,4 +1,4 @@
-#include "launcher/conversation.h"
+#include "launcher/generate/conversation.h"
 
 #include <gtest/gtest.h>
 

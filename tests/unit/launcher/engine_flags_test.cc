@@ -1,5 +1,5 @@
 // The ranks that longship starts are told every option that its user gave.
-#include "launcher/engine_flags.h"
+#include "launcher/options/engine_flags.h"
 
 #include <gtest/gtest.h>
 
@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <map>
 
-#include "launcher/add_flags.h"
+#include "launcher/options/add_flags.h"
 
 namespace longship {
 namespace {

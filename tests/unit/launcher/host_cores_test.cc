@@ -1,4 +1,4 @@
-#include "launcher/host_cores.h"
+#include "launcher/host/host_cores.h"
 
 #include <gtest/gtest.h>
 

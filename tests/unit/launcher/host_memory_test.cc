@@ -1,4 +1,4 @@
-#include "launcher/host_memory.h"
+#include "launcher/host/host_memory.h"
 
 #include <gtest/gtest.h>
 

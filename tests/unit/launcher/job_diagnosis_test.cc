@@ -1,4 +1,4 @@
-#include "launcher/job_diagnosis.h"
+#include "launcher/recovery/job_diagnosis.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "launcher/kept_memory.h"
+#include "launcher/recovery/kept_memory.h"
 
 #include <gtest/gtest.h>
 #include <sys/wait.h>

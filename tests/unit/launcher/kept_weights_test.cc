@@ -1,4 +1,4 @@
-#include "launcher/kept_weights.h"
+#include "launcher/recovery/kept_weights.h"
 
 #include <gtest/gtest.h>
 #include <sys/wait.h>
@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include "launcher/kept_memory.h"
+#include "launcher/recovery/kept_memory.h"
 
 namespace longship {
 namespace {

@@ -1,4 +1,4 @@
-#include "launcher/log.h"
+#include "launcher/output/log.h"
 
 #include <gtest/gtest.h>
 

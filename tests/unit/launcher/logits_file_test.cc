@@ -1,4 +1,4 @@
-#include "launcher/logits_file.h"
+#include "launcher/eval/logits_file.h"
 
 #include <gtest/gtest.h>
 

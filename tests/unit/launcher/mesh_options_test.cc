@@ -1,4 +1,4 @@
-#include "launcher/mesh_options.h"
+#include "launcher/options/mesh_options.h"
 
 #include <gtest/gtest.h>
 

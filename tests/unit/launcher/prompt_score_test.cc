@@ -1,4 +1,4 @@
-#include "launcher/prompt_score.h"
+#include "launcher/eval/prompt_score.h"
 
 #include <gtest/gtest.h>
 

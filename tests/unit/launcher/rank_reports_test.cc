@@ -1,10 +1,10 @@
-#include "launcher/rank_reports.h"
+#include "launcher/job/rank_reports.h"
 
 #include <gtest/gtest.h>
 
 #include <fstream>
 
-#include "launcher/trace_file.h"
+#include "launcher/output/trace_file.h"
 #include "tests/unit/launcher/fake_engine.h"
 
 namespace longship {

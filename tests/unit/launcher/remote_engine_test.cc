@@ -1,4 +1,4 @@
-#include "launcher/remote_engine.h"
+#include "launcher/job/remote_engine.h"
 
 #include <gtest/gtest.h>
 #include <sys/socket.h>
@@ -6,7 +6,7 @@
 #include <array>
 #include <thread>
 
-#include "launcher/engine_server.h"
+#include "launcher/job/engine_server.h"
 #include "tests/unit/launcher/fake_engine.h"
 
 namespace longship {

@@ -1,4 +1,4 @@
-#include "launcher/settings_file.h"
+#include "launcher/options/settings_file.h"
 
 #include <gtest/gtest.h>
 

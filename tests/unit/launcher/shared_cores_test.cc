@@ -1,4 +1,4 @@
-#include "launcher/shared_cores.h"
+#include "launcher/host/shared_cores.h"
 
 #include <gtest/gtest.h>
 

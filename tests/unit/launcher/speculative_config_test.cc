@@ -1,4 +1,4 @@
-#include "launcher/speculative_config.h"
+#include "launcher/options/speculative_config.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "launcher/stop_matcher.h"
+#include "launcher/generate/stop_matcher.h"
 
 #include <gtest/gtest.h>
 

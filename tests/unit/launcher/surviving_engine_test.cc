@@ -1,4 +1,4 @@
-#include "launcher/surviving_engine.h"
+#include "launcher/recovery/surviving_engine.h"
 
 #include <gtest/gtest.h>
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "launcher/model_text.h"
+#include "launcher/generate/model_text.h"
 #include "tests/support/data_path.h"
 
 namespace longship {
