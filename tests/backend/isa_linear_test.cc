@@ -57,23 +57,26 @@ class IsaLinearTest : public IsaTest {
     const auto pairs = round_to_pairs(isa, x, tokens, columns);
     const auto groups = static_cast<int32_t>((columns + group_ - 1) / group_);
     const std::vector<GroupStep> steps = ReductionTree(groups, {0, groups}).steps(0, group_, columns);
-    std::vector<std::byte> room(static_cast<std::size_t>(with_room ? unpack_room_bytes(columns) : 0));
+    std::vector<std::byte> room(static_cast<std::size_t>(with_room ? linear_room_bytes(columns) : 0));
     const int64_t outputs = kBefore + packed.rows + kBehind;
     std::vector<float> nodes = untouched(tokens * outputs);
-    const LinearTask task{.x = x.data(),
-                          .quants = quants.data(),
-                          .blocks = activations.data(),
-                          .pairs = pairs.data(),
-                          .tokens = tokens,
-                          .columns = columns,
-                          .steps = steps.data(),
-                          .step_count = std::ssize(steps),
-                          .nodes = nodes.data(),
-                          .outputs = outputs,
-                          .room = room.data(),
-                          .room_bytes = std::ssize(room)};
-    (packed.layout == Layout::kBF16Pairs ? isa.linear_pairs : isa.linear)(task, packed.part(kBefore), blocks.begin,
-                                                                          blocks.end);
+    LinearTask task{.x = x.data(),
+                    .quants = quants.data(),
+                    .blocks = activations.data(),
+                    .pairs = pairs.data(),
+                    .tokens = tokens,
+                    .columns = columns,
+                    .steps = steps.data(),
+                    .step_count = std::ssize(steps),
+                    .nodes = nodes.data(),
+                    .outputs = outputs,
+                    .room = room.data(),
+                    .room_bytes = std::ssize(room)};
+    const auto linear = packed.layout == Layout::kBF16Pairs ? isa.linear_pairs : isa.linear;
+    const int64_t middle = blocks.begin + blocks.size() / 2;
+    linear(task, packed.part(kBefore), blocks.begin, middle);
+    task.room_has_activations = blocks.begin < middle && is_quantised(packed.layout);
+    linear(task, packed.part(kBefore), middle, blocks.end);
     return nodes;
   }
 

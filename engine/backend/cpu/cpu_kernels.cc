@@ -228,7 +228,7 @@ class CpuKernels : public Kernels {
 
   // Of all threads.
   int64_t room_bytes(int64_t columns) const {
-    return Tensor::aligned_bytes(pool_.threads() * cpu::unpack_room_bytes(columns));
+    return Tensor::aligned_bytes(pool_.threads() * cpu::linear_room_bytes(columns));
   }
 
   /// The task, with the room of the calling thread.
@@ -278,10 +278,11 @@ class CpuKernels : public Kernels {
   };
 
   void narrow_input(const Tensor& x, NarrowForms forms);
-  void run_linear(const LinearTask& task, const LinearPart& part, int64_t begin, int64_t end) const {
+  void run_linear(LinearTask& task, const LinearPart& part, int64_t begin, int64_t end) const {
     (part.layout == Layout::kBF16Pairs ? isa_.linear_pairs : isa_.linear)(task, part, begin, end);
+    task.room_has_activations = task.room_has_activations || cpu::is_quantised(part.layout);
   }
-  void run_strip(const GateUp& work, Range tokens, Range blocks, float* room);
+  void run_strip(const GateUp& work, LinearTask& task, int64_t first_token, Range blocks);
   LinearTask input_task(const Tensor& x, std::span<const Weight> parts, std::span<const GroupStep> steps);
 
   const Isa& isa_;
@@ -293,7 +294,7 @@ class CpuKernels : public Kernels {
   std::vector<LinearPart> parts_;
   cpu::AttentionPlan attention_plan_;
   Tensor partials_;  // of attention
-  Tensor rooms_;     // one for each thread, for unpacked weights
+  Tensor rooms_;     // one for each thread, see linear_room_bytes()
 };
 
 void CpuKernels::narrow_input(const Tensor& x, NarrowForms forms) {
@@ -318,7 +319,8 @@ LinearTask CpuKernels::input_task(const Tensor& x, std::span<const Weight> parts
                   .nodes = nullptr,
                   .outputs = 0,
                   .room = nullptr,
-                  .room_bytes = 0};
+                  .room_bytes = 0,
+                  .room_has_activations = false};
   if (const NarrowForms forms = forms_of(parts); forms.any()) {
     LONGSHIP_CHECK(
         !forms.pairs || std::ranges::all_of(steps, [](const GroupStep& step) { return step.begin % 2 == 0; }),
@@ -348,7 +350,7 @@ void CpuKernels::linear(const Tensor& x, std::span<const Weight> parts, std::spa
   task.nodes = nodes.data<float>();
   task.outputs = outputs;
   parallel(row_blocks, grain_blocks(bytes / row_blocks * task.tokens), [&](int64_t begin, int64_t end) {
-    const LinearTask own_task = with_room(task);
+    LinearTask own_task = with_room(task);
     int64_t first = 0;
     for (const LinearPart& part : parts_) {
       const int64_t count = cpu::row_blocks(part.rows);
@@ -387,16 +389,10 @@ void CpuKernels::add_norm(const Tensor& x, Range rows, const AddNorm& then, std:
   });
 }
 
-void CpuKernels::run_strip(const GateUp& work, Range tokens, Range blocks, float* room) {
+// Row blocks of gate and up for the tokens of `task`, the first of which is `first_token`, by its nodes as a scratch.
+void CpuKernels::run_strip(const GateUp& work, LinearTask& task, int64_t first_token, Range blocks) {
   const int64_t first = blocks.begin * cpu::kLanes;
   const int64_t width = std::min(work.y.dim(1), blocks.end * cpu::kLanes) - first;
-  LinearTask task = with_room(work.task);
-  task.x += tokens.begin * task.columns;
-  if (task.quants != nullptr || task.pairs != nullptr) {
-    input_.set_activations(tokens.begin, task);
-  }
-  task.tokens = tokens.size();
-  task.nodes = room;
   task.outputs = 2 * width;
   int64_t output = 0;
   for (const Weight& weight : work.parts) {
@@ -405,12 +401,12 @@ void CpuKernels::run_strip(const GateUp& work, Range tokens, Range blocks, float
                blocks.size());
     output += width;
   }
-  for (int64_t t = 0; t < tokens.size(); ++t) {
-    const float* gate = room + t * 2 * width;
-    float* y = row_of(work.y, tokens.begin + t);
+  for (int64_t t = 0; t < task.tokens; ++t) {
+    const float* gate = task.nodes + t * 2 * width;
+    float* y = row_of(work.y, first_token + t);
     isa_.silu_mul(gate, gate + width, width, y + first);
     if (work.narrowed) {
-      output_.narrow(y, tokens.begin + t, {first, first + width});
+      output_.narrow(y, first_token + t, {first, first + width});
     }
   }
 }
@@ -430,11 +426,16 @@ void CpuKernels::linear_silu_mul(const Tensor& x, std::span<const Weight> parts,
       packed_bytes(parts[0].dtype, y.dim(1), x.dim(1)) + packed_bytes(parts[1].dtype, y.dim(1), x.dim(1));
   const int64_t row_blocks = cpu::row_blocks(y.dim(1));
   parallel(row_blocks, grain_blocks(bytes / row_blocks * tokens), [&](int64_t begin, int64_t end) {
-    float* room = gate_up.data<float>() + tokens * 2 * cpu::kLanes * begin;
     for (int64_t token = 0; token < tokens; token += strip_tokens) {
+      LinearTask task = with_room(work.task);
+      task.x += token * task.columns;
+      if (task.quants != nullptr || task.pairs != nullptr) {
+        input_.set_activations(token, task);
+      }
+      task.tokens = std::min(strip_tokens, tokens - token);
+      task.nodes = gate_up.data<float>() + tokens * 2 * cpu::kLanes * begin;
       for (int64_t block = begin; block < end; block += strip_blocks) {
-        run_strip(work, {token, std::min(tokens, token + strip_tokens)}, {block, std::min(end, block + strip_blocks)},
-                  room);
+        run_strip(work, task, token, {block, std::min(end, block + strip_blocks)});
       }
     }
   });

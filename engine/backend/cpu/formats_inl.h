@@ -239,25 +239,27 @@ struct BlockFormat {
 #pragma GCC unroll 8
       for (int r = 0; r < R; ++r) {
         const auto* scales = reinterpret_cast<const uint16_t*>(source.rows(r) + scales_offset(b));
-        scale_dots<R, T>(
-            scales, [&](int t) -> const auto& { return blocks[t * block_count + b]; }, r, dots, tile);
+        scale_dots<T>(
+            scales, [&](int t) -> const auto& { return blocks[t * block_count + b]; },
+            [&](int dot, int t) { return dots[dot][r][t]; }, tile.sums[r]);
       }
     }
   }
 
-  /// Adds the scaled products of row block r with T tokens, whose ActivationBlocks' scales `activation(t)` has.
-  template <int R, int T, class Activations>
-  static LONGSHIP_INLINE void scale_dots(const uint16_t* scales, const Activations& activation, int r,
-                                         const I32 (&dots)[kDots][R][T], Tile<R, T>& tile) {
+  /// Adds the scaled products of a row block, dot(number, t), to its sums of T tokens, whose ActivationBlocks' scales
+  /// activation(t) has.
+  template <int T, class Activations, class Dots>
+  static LONGSHIP_INLINE void scale_dots(const uint16_t* scales, const Activations& activation, const Dots& dot,
+                                         F32 (&sums)[T]) {
     const F32 scale = load_f16(scales);
     const F32 second = kShape.scales == 2 ? load_f16(scales + cpu::kLanes) : zero();
 #pragma GCC unroll 16
     for (int t = 0; t < T; ++t) {
       const auto& block = activation(t);
-      F32& sum = tile.sums[r][t];
-      sum = fma(to_f32(dots[0][r][t]), mul(scale, broadcast(block.scale)), sum);
+      F32& sum = sums[t];
+      sum = fma(to_f32(dot(0, t)), mul(scale, broadcast(block.scale)), sum);
       if constexpr (kDots == 2) {
-        sum = fma(to_f32(dots[kDots - 1][r][t]), mul(second, broadcast(block.scale)), sum);
+        sum = fma(to_f32(dot(1, t)), mul(second, broadcast(block.scale)), sum);
       }
       if constexpr (kShape.minimum) {
         sum = fma(second, broadcast(block.scaled_sum), sum);

@@ -94,11 +94,26 @@ struct ActivationBlock {
   int32_t sums[2];   ///< Of the first 16, of the last 16.
 };
 
-/// Room that a thread needs to unpack the row blocks of a tile; weights with more columns are not unpacked, as those
-/// would not stay in the cache.
-constexpr int64_t unpack_room_bytes(int64_t columns) {
-  constexpr int64_t kMost = int64_t{512} << 10;
-  return 2 * kLanes * columns < kMost ? 2 * kLanes * columns : kMost;
+/// Most bytes of row blocks that are unpacked for a tile; those of weights with more columns would not stay in the
+/// cache.
+inline constexpr int64_t kMostUnpackedBytes = int64_t{512} << 10;
+
+/// A block of 32 activations of 16 tokens and their scales, see ActivationBlock: of tiles of 16 tokens.
+struct TileBlock {
+  int8_t quants[16][kBlock];
+  float scale[16];
+  float scaled_sum[16];
+};
+
+/// Room that a thread needs for products of `columns` columns: for the row blocks of a tile, unpacked, or for the
+/// activations of up to 128 tokens as tiles, of fewer if these would not stay in the cache.
+constexpr int64_t linear_room_bytes(int64_t columns) {
+  constexpr int64_t kMostTiles = 8;
+  constexpr int64_t kMostBytes = int64_t{1} << 20;
+  const int64_t unpacked = 2 * kLanes * columns;
+  const int64_t tiles = kMostTiles * (columns / kBlock) * static_cast<int64_t>(sizeof(TileBlock));
+  const int64_t bytes = unpacked > tiles ? unpacked : tiles;
+  return bytes < kMostBytes ? bytes : kMostBytes;
 }
 
 /// Of columns that a product adds two by two; the last may lack its second.
@@ -117,8 +132,11 @@ struct LinearTask {
   int64_t step_count;
   float* nodes;  ///< [nodes, tokens, outputs]
   int64_t outputs;
-  std::byte* room;     ///< Of the calling thread, for unpacked weights.
-  int64_t room_bytes;  ///< See unpack_room_bytes().
+  std::byte* room;     ///< Of the calling thread.
+  int64_t room_bytes;  ///< See linear_room_bytes().
+  /// Whether the last call with this room was for the same tokens and a quantised part: what was made of their
+  /// activations is still there.
+  bool room_has_activations = false;
 };
 
 struct LinearPart {

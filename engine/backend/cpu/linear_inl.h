@@ -103,7 +103,7 @@ void run_unpacked(TileSource source, int64_t begin, int64_t end) {
   const cpu::LinearTask& task = source.task;
   if constexpr (Format::kUnpackTokens < INT64_MAX) {
     const int64_t bytes = cpu::kLanes * task.columns;
-    if (end - begin >= Format::kUnpackTokens && R * bytes <= task.room_bytes) {
+    if (end - begin >= Format::kUnpackTokens && R * bytes <= cpu::kMostUnpackedBytes && R * bytes <= task.room_bytes) {
       for (int r = 0; r < R; ++r) {
         Format::unpack(source.rows(r), task.columns, task.room + r * bytes);
       }

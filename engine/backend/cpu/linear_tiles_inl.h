@@ -3,12 +3,12 @@
 
 namespace longship::LONGSHIP_CPU_NAMESPACE {
 
-/// From so many tokens on products are faster than without tiles; with fewer, getting weights from memory takes longer.
-constexpr int64_t kManyTokens = 33;
+/// From so many tokens on products are faster than without tiles.
+constexpr int64_t kManyTokens = 16;
 /// Of the smallest tile.
 constexpr int64_t kLeastTileTokens = 8;
-/// Blocks of a row block that stand unpacked at a time: they stay in the nearest cache.
-constexpr int64_t kPanelBlocks = 32;
+/// Up to so many tiles of tokens the weights, not yet in a cache, are what a product waits for.
+constexpr int64_t kFewTiles = 2;
 
 /// Numbers of the tiles of 16 tokens and of those of 8: sums, activations and weights.
 template <int T>
@@ -52,11 +52,7 @@ struct Progress {
   int64_t node = 0;
 };
 
-/// Scales of a block of 32 activations of the 16 tokens of a tile, see ActivationBlock.
-struct TileScales {
-  float scale[16];
-  float scaled_sum[16];  ///< Only where weights have a minimum.
-};
+using cpu::TileBlock;
 
 /// Blocks [begin, end) of the columns of one row block, and where their integers stand.
 struct Panel {
@@ -64,6 +60,8 @@ struct Panel {
   int64_t end;
   const std::byte* packed;    ///< The row block.
   const std::byte* integers;  ///< [blocks][32 / 4][16 rows][4], signed
+
+  int64_t blocks() const { return end - begin; }
 };
 
 /// Unmerged sums of 16 or 8 tokens; behind the last, between two panels, those in the making.
@@ -71,19 +69,26 @@ struct TilePartials {
   Tile<1, 16> sums[cpu::kMaxPartials + 1];
 };
 
-template <class Format>
+/// `kFew`: of kFewTiles at most.
+template <class Format, bool kFew>
 struct TileProducts {
   static constexpr int kDots = Format::kDots;
   static constexpr int64_t kDotColumns = cpu::kBlock / kDots;
   static constexpr int64_t kBlockBytes = cpu::kBlock * cpu::kLanes;
   static constexpr int64_t kDotBytes = kBlockBytes / kDots;
+  static constexpr int64_t kPackedBytes = Format::kRunBytes / Format::kRun;
+  /// Blocks of a row block that stand unpacked at a time: they stay in the nearest cache, with few tiles beside the
+  /// weights that are asked for meanwhile.
+  static constexpr int64_t kPanelBlocks = kFew ? 16 : 32;
 
   /// Writes the integers of the panel's blocks, less their offset, as tiles take them.
   static void unpack(const Panel& panel, std::byte* out) {
     const Bytes offset = broadcast_i32(static_cast<int32_t>(Format::kShape.offset * 0x01010101U));
     for (int64_t b = panel.begin; b < panel.end; ++b) {
       const std::byte* quants = panel.packed + Format::quants_offset(b);
-      Format::prefetch_block(quants);
+      for (int64_t line = 0; line < Format::kQuantBytes + Format::kScaleBytes; line += cpu::kCacheLine) {
+        __builtin_prefetch(quants + Format::kNearBytes + line);
+      }
 #pragma GCC unroll 8
       for (int step = 0; step < 8; ++step, out += Format::kVector) {
         const bool high = Format::kNibbles && step >= 4;
@@ -93,27 +98,28 @@ struct TileProducts {
     }
   }
 
-  /// The scales of the activations of a tile, block after block.
-  static void gather_scales(const cpu::LinearTask& task, int64_t token, int64_t tokens, TileScales* scales) {
+  /// The activations of a tile, block after block.
+  static void gather(const cpu::LinearTask& task, int64_t token, int64_t tokens, TileBlock* to) {
     const int64_t block_count = task.columns / cpu::kBlock;
-    for (int64_t t = 0; t < tokens; ++t) {
-      const cpu::ActivationBlock* blocks = task.blocks + (token + t) * block_count;
-      for (int64_t b = 0; b < block_count; ++b) {
-        scales[b].scale[t] = blocks[b].scale;
-        if constexpr (Format::kShape.minimum) {
-          scales[b].scaled_sum[t] = blocks[b].scaled_sum;
-        }
+    const int8_t* quants = task.quants + token * task.columns;
+    const cpu::ActivationBlock* blocks = task.blocks + token * block_count;
+    for (int64_t b = 0; b < block_count; ++b, ++to) {
+      for (int64_t t = 0; t < tokens; ++t) {
+        const cpu::ActivationBlock& block = blocks[t * block_count + b];
+        __builtin_memcpy(to->quants[t], quants + t * task.columns + b * cpu::kBlock, cpu::kBlock);
+        to->scale[t] = block.scale;
+        to->scaled_sum[t] = block.scaled_sum;
       }
     }
   }
 
   /// Multiplies a block by T tokens into `dots`, [kDots][T][16].
   template <int T>
-  static LONGSHIP_INLINE void multiply(const std::byte* w, const int8_t* x, int64_t columns, int32_t* dots) {
+  static LONGSHIP_INLINE void multiply(const std::byte* w, const TileBlock& x, int32_t* dots) {
     using Numbers = TileNumbers<T>;
 #pragma GCC unroll 2
     for (int dot = 0; dot < kDots; ++dot) {
-      tile_load<Numbers::kX>(x + dot * kDotColumns, columns);
+      tile_load<Numbers::kX>(&x.quants[0][dot * kDotColumns], cpu::kBlock);
       tile_load<Numbers::kWeights>(w + dot * kDotBytes, Format::kVector);
       tile_zero<Numbers::kSums>();
       tile_dot<Numbers::kSums, Numbers::kX, Numbers::kWeights>();
@@ -122,26 +128,18 @@ struct TileProducts {
   }
 
   template <int T>
-  static LONGSHIP_INLINE void scale(const std::byte* packed, int64_t b, const int32_t* dots, const TileScales& x,
+  static LONGSHIP_INLINE void scale(const std::byte* packed, int64_t b, const int32_t* dots, const TileBlock& x,
                                     Tile<1, T>& tile) {
-    I32 sums[kDots][1][T];
-#pragma GCC unroll 2
-    for (int dot = 0; dot < kDots; ++dot) {
-#pragma GCC unroll 16
-      for (int t = 0; t < T; ++t) {
-        sums[dot][0][t] = load_bytes(dots + (dot * T + t) * cpu::kLanes);
-      }
-    }
     struct Scales {
       float scale;
       float scaled_sum;
     };
-    Format::template scale_dots<1, T>(
+    Format::template scale_dots<T>(
         reinterpret_cast<const uint16_t*>(packed + Format::scales_offset(b)),
         [&](int t) {
           return Scales{x.scale[t], x.scaled_sum[t]};
         },
-        0, sums, tile);
+        [&](int dot, int t) { return I32(load_bytes(dots + (dot * T + t) * cpu::kLanes)); }, tile.sums[0]);
   }
 
   template <int T>
@@ -178,11 +176,9 @@ struct TileProducts {
   /// Adds the panel's columns to the sums of T tokens; returns how far that comes. A block is multiplied before the one
   /// before it is scaled, so that it is at hand when it is its turn.
   template <int T>
-  static Progress add_panel(const TileSource& source, const Panel& panel, const TileScales* scales, Progress progress,
+  static Progress add_panel(const TileSource& source, const Panel& panel, const TileBlock* x, Progress progress,
                             TilePartials& partials) {
     const cpu::LinearTask& task = source.task;
-    const int64_t columns = task.columns;
-    const int8_t* x = task.quants + source.token * columns + panel.begin * cpu::kBlock;
     const std::byte* w = panel.integers;
     constexpr int64_t kValues = kDots * T * cpu::kLanes;
     alignas(64) int32_t dots[2 * kValues];
@@ -194,17 +190,19 @@ struct TileProducts {
     for (int t = 0; t < T; ++t) {
       tile.sums[0][t] = goes_on ? partials.sums[progress.partials].sums[0][t] : zero();
     }
-    multiply<T>(w, x, columns, now);
+    multiply<T>(w, x[panel.begin], now);
     for (int64_t b = panel.begin; b < panel.end;) {
       const int64_t step_end = task.steps[progress.step].end / cpu::kBlock;
       const int64_t end = step_end < panel.end ? step_end : panel.end;
       for (; b < end; ++b) {
-        x += cpu::kBlock;
         w += kBlockBytes;
         if (b + 1 < panel.end) {
-          multiply<T>(w, x, columns, next);
+          multiply<T>(w, x[b + 1], next);
         }
-        scale<T>(panel.packed, b, now, scales[b], tile);
+        if constexpr (kFew) {
+          source.prefetch(b - panel.begin);
+        }
+        scale<T>(panel.packed, b, now, x[b], tile);
         int32_t* done = now;
         now = next;
         next = done;
@@ -213,15 +211,15 @@ struct TileProducts {
         end_step<T>(source, tile, partials, progress);
       }
     }
-    if (panel.end < columns / cpu::kBlock) {
+    if (panel.end < task.columns / cpu::kBlock) {
       keep(tile, partials.sums[progress.partials]);
     }
     return progress;
   }
 
-  /// One row block, tokens of `tiles`; `scales` [tiles][blocks].
-  static void run_row_block(TileSource source, const TokenTiles& tiles, const TileScales* scales) {
-    constexpr int64_t kMostTiles = kTokenChunk / 16;
+  /// One row block, tokens of `tiles`; `x` [tiles][blocks].
+  static void run_row_block(TileSource source, const TokenTiles& tiles, const TileBlock* x) {
+    constexpr int64_t kMostTiles = kFew ? kFewTiles : kTokenChunk / 16;
     const int64_t block_count = source.task.columns / cpu::kBlock;
     TilePartials partials[kMostTiles];
     alignas(64) std::byte integers[kPanelBlocks * kBlockBytes];
@@ -230,40 +228,56 @@ struct TileProducts {
       const int64_t end = begin + kPanelBlocks < block_count ? begin + kPanelBlocks : block_count;
       const Panel panel{begin, end, source.rows(0), integers};
       unpack(panel, integers);
+      // What comes behind the panel, spread evenly over the blocks of all tiles.
+      const int64_t lines = (panel.blocks() * kPackedBytes + cpu::kCacheLine - 1) / cpu::kCacheLine;
+      const int64_t units = panel.blocks() * tiles.count();
+      source.ahead_bytes = (lines + units - 1) / units * cpu::kCacheLine;
+      source.ahead = panel.packed + Format::scales_offset(end);
       Progress after;
       for (int64_t i = 0; i < tiles.count(); ++i) {
         source.token = tiles.first_token(i);
-        const TileScales* x = scales + i * block_count;
-        after = tiles.tokens(i) == 16 ? add_panel<16>(source, panel, x, progress, partials[i])
-                                      : add_panel<8>(source, panel, x, progress, partials[i]);
+        const TileBlock* of_tile = x + i * block_count;
+        after = tiles.tokens(i) == 16 ? add_panel<16>(source, panel, of_tile, progress, partials[i])
+                                      : add_panel<8>(source, panel, of_tile, progress, partials[i]);
+        source.ahead += panel.blocks() * source.ahead_bytes;
       }
       progress = after;
+    }
+  }
+
+  /// Row blocks [begin, end) of the part, tokens of `tiles`.
+  static void run(const cpu::LinearTask& task, const cpu::LinearPart& part, const TokenTiles& tiles, int64_t begin,
+                  int64_t end) {
+    const int64_t block_count = task.columns / cpu::kBlock;
+    auto* x = reinterpret_cast<TileBlock*>(task.room);
+    const bool gathered = task.room_has_activations && tiles.end - tiles.begin == task.tokens;
+    for (int64_t i = 0; !gathered && i < tiles.count(); ++i) {
+      gather(task, tiles.first_token(i), tiles.tokens(i), x + i * block_count);
+    }
+    for (int64_t row = begin; row < end; ++row) {
+      run_row_block({.task = task, .part = part, .row = row}, tiles, x);
     }
   }
 };
 
 inline int64_t tokens_with_room(const cpu::LinearTask& task) {
-  return task.room_bytes / (task.columns / cpu::kBlock * static_cast<int64_t>(sizeof(TileScales))) * 16;
+  return task.room_bytes / (task.columns / cpu::kBlock * static_cast<int64_t>(sizeof(TileBlock))) * 16;
 }
 
-/// Many tokens, with room for the scales of those of a tile at least.
+/// Many tokens, with room for the activations of a tile at least.
 template <class Format>
 void run_tiles(const cpu::LinearTask& task, const cpu::LinearPart& part, int64_t begin, int64_t end) {
-  using Products = TileProducts<Format>;
-  const int64_t block_count = task.columns / cpu::kBlock;
   const int64_t roomy = tokens_with_room(task);
   const int64_t chunk = roomy < kTokenChunk ? roomy : kTokenChunk;
-  auto* scales = reinterpret_cast<TileScales*>(task.room);
-  tile_configure(tile_shapes(Products::kDotColumns));
+  tile_configure(tile_shapes(cpu::kBlock / Format::kDots));
   for (int64_t token = 0; token < task.tokens; token += chunk) {
     const int64_t last = token + chunk < task.tokens ? token + chunk : task.tokens;
     // A rest that no tile has room for is taken together with tokens before it.
     const TokenTiles tiles{last - token < kLeastTileTokens ? last - kLeastTileTokens : token, last};
-    for (int64_t i = 0; i < tiles.count(); ++i) {
-      Products::gather_scales(task, tiles.first_token(i), tiles.tokens(i), scales + i * block_count);
-    }
-    for (int64_t row = begin; row < end; ++row) {
-      Products::run_row_block({.task = task, .part = part, .row = row}, tiles, scales);
+    if (tiles.count() <= kFewTiles) {
+      TileProducts<Format, true>::run(task, part, tiles, begin, end);
+    } else {
+      TileProducts<Format, false>::run(task, part, tiles, begin, end);
     }
   }
   tile_release();
