@@ -231,11 +231,13 @@ class CpuKernels : public Kernels {
     return Tensor::aligned_bytes(pool_.threads() * cpu::linear_room_bytes(columns));
   }
 
-  /// The task, with the room of the calling thread.
-  LinearTask with_room(LinearTask task) const {
+  /// The task, whose tokens begin at `token`, with the room of the calling thread.
+  LinearTask with_room(LinearTask task, int64_t token) const {
+    const int thread = ThreadPool::this_thread();
     const int64_t bytes = rooms_.bytes() / pool_.threads();
-    task.room = rooms_.data<std::byte>() + ThreadPool::this_thread() * bytes;
+    task.room = rooms_.data<std::byte>() + thread * bytes;
     task.room_bytes = bytes;
+    task.room_has_activations = room_tokens_[static_cast<std::size_t>(thread)] == token;
     return task;
   }
 
@@ -278,9 +280,12 @@ class CpuKernels : public Kernels {
   };
 
   void narrow_input(const Tensor& x, NarrowForms forms);
-  void run_linear(LinearTask& task, const LinearPart& part, int64_t begin, int64_t end) const {
+  void run_linear(LinearTask& task, const LinearPart& part, int64_t token, int64_t begin, int64_t end) {
     (part.layout == Layout::kBF16Pairs ? isa_.linear_pairs : isa_.linear)(task, part, begin, end);
-    task.room_has_activations = task.room_has_activations || cpu::is_quantised(part.layout);
+    if (cpu::is_quantised(part.layout)) {
+      room_tokens_[static_cast<std::size_t>(ThreadPool::this_thread())] = token;
+      task.room_has_activations = true;
+    }
   }
   void run_strip(const GateUp& work, LinearTask& task, int64_t first_token, Range blocks);
   LinearTask input_task(const Tensor& x, std::span<const Weight> parts, std::span<const GroupStep> steps);
@@ -293,8 +298,9 @@ class CpuKernels : public Kernels {
   NarrowRows output_{isa_};  // of the operation before, for the next linear
   std::vector<LinearPart> parts_;
   cpu::AttentionPlan attention_plan_;
-  Tensor partials_;  // of attention
-  Tensor rooms_;     // one for each thread, see linear_room_bytes()
+  Tensor partials_;                   // of attention
+  Tensor rooms_;                      // one for each thread, see linear_room_bytes()
+  std::vector<int64_t> room_tokens_;  // the first of those whose activations a room has by now, or -1
 };
 
 void CpuKernels::narrow_input(const Tensor& x, NarrowForms forms) {
@@ -308,6 +314,7 @@ void CpuKernels::narrow_input(const Tensor& x, NarrowForms forms) {
 
 LinearTask CpuKernels::input_task(const Tensor& x, std::span<const Weight> parts, std::span<const GroupStep> steps) {
   LONGSHIP_CHECK(max_partials(steps) <= cpu::kMaxPartials, "a reduction tree deeper than any model's");
+  room_tokens_.assign(static_cast<std::size_t>(pool_.threads()), -1);
   LinearTask task{.x = x.data<float>(),
                   .quants = nullptr,
                   .blocks = nullptr,
@@ -350,14 +357,14 @@ void CpuKernels::linear(const Tensor& x, std::span<const Weight> parts, std::spa
   task.nodes = nodes.data<float>();
   task.outputs = outputs;
   parallel(row_blocks, grain_blocks(bytes / row_blocks * task.tokens), [&](int64_t begin, int64_t end) {
-    LinearTask own_task = with_room(task);
+    LinearTask own_task = with_room(task, 0);
     int64_t first = 0;
     for (const LinearPart& part : parts_) {
       const int64_t count = cpu::row_blocks(part.rows);
       const int64_t from = std::clamp<int64_t>(begin - first, 0, count);
       const int64_t to = std::clamp<int64_t>(end - first, 0, count);
       if (from < to) {
-        run_linear(own_task, part, from, to);
+        run_linear(own_task, part, 0, from, to);
       }
       first += count;
     }
@@ -397,7 +404,7 @@ void CpuKernels::run_strip(const GateUp& work, LinearTask& task, int64_t first_t
   int64_t output = 0;
   for (const Weight& weight : work.parts) {
     const int64_t bytes = cpu::row_block_bytes(layout(weight.dtype), task.columns);
-    run_linear(task, {weight.data + blocks.begin * bytes, bytes, width, output, layout(weight.dtype)}, 0,
+    run_linear(task, {weight.data + blocks.begin * bytes, bytes, width, output, layout(weight.dtype)}, first_token, 0,
                blocks.size());
     output += width;
   }
@@ -427,7 +434,7 @@ void CpuKernels::linear_silu_mul(const Tensor& x, std::span<const Weight> parts,
   const int64_t row_blocks = cpu::row_blocks(y.dim(1));
   parallel(row_blocks, grain_blocks(bytes / row_blocks * tokens), [&](int64_t begin, int64_t end) {
     for (int64_t token = 0; token < tokens; token += strip_tokens) {
-      LinearTask task = with_room(work.task);
+      LinearTask task = with_room(work.task, token);
       task.x += token * task.columns;
       if (task.quants != nullptr || task.pairs != nullptr) {
         input_.set_activations(token, task);
