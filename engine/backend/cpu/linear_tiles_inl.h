@@ -7,8 +7,9 @@ namespace longship::LONGSHIP_CPU_NAMESPACE {
 constexpr int64_t kManyTokens = 16;
 /// Of the smallest tile.
 constexpr int64_t kLeastTileTokens = 8;
-/// Up to so many tiles of tokens the weights, not yet in a cache, are what a product waits for.
-constexpr int64_t kFewTiles = 2;
+/// Blocks of a row block that stand unpacked at a time: they stay in the nearest cache, beside a tile's activations and
+/// the weights that are asked for meanwhile.
+constexpr int64_t kPanelBlocks = 16;
 
 /// Numbers of the tiles of 16 tokens and of those of 8: sums, activations and weights.
 template <int T>
@@ -69,17 +70,13 @@ struct TilePartials {
   Tile<1, 16> sums[cpu::kMaxPartials + 1];
 };
 
-/// `kFew`: of kFewTiles at most.
-template <class Format, bool kFew>
+template <class Format>
 struct TileProducts {
   static constexpr int kDots = Format::kDots;
   static constexpr int64_t kDotColumns = cpu::kBlock / kDots;
   static constexpr int64_t kBlockBytes = cpu::kBlock * cpu::kLanes;
   static constexpr int64_t kDotBytes = kBlockBytes / kDots;
   static constexpr int64_t kPackedBytes = Format::kRunBytes / Format::kRun;
-  /// Blocks of a row block that stand unpacked at a time: they stay in the nearest cache, with few tiles beside the
-  /// weights that are asked for meanwhile.
-  static constexpr int64_t kPanelBlocks = kFew ? 16 : 32;
 
   /// Writes the integers of the panel's blocks, less their offset, as tiles take them.
   static void unpack(const Panel& panel, std::byte* out) {
@@ -199,9 +196,7 @@ struct TileProducts {
         if (b + 1 < panel.end) {
           multiply<T>(w, x[b + 1], next);
         }
-        if constexpr (kFew) {
-          source.prefetch(b - panel.begin);
-        }
+        source.prefetch(b - panel.begin);
         scale<T>(panel.packed, b, now, x[b], tile);
         int32_t* done = now;
         now = next;
@@ -219,7 +214,7 @@ struct TileProducts {
 
   /// One row block, tokens of `tiles`; `x` [tiles][blocks].
   static void run_row_block(TileSource source, const TokenTiles& tiles, const TileBlock* x) {
-    constexpr int64_t kMostTiles = kFew ? kFewTiles : kTokenChunk / 16;
+    constexpr int64_t kMostTiles = kTokenChunk / 16;
     const int64_t block_count = source.task.columns / cpu::kBlock;
     TilePartials partials[kMostTiles];
     alignas(64) std::byte integers[kPanelBlocks * kBlockBytes];
@@ -274,11 +269,7 @@ void run_tiles(const cpu::LinearTask& task, const cpu::LinearPart& part, int64_t
     const int64_t last = token + chunk < task.tokens ? token + chunk : task.tokens;
     // A rest that no tile has room for is taken together with tokens before it.
     const TokenTiles tiles{last - token < kLeastTileTokens ? last - kLeastTileTokens : token, last};
-    if (tiles.count() <= kFewTiles) {
-      TileProducts<Format, true>::run(task, part, tiles, begin, end);
-    } else {
-      TileProducts<Format, false>::run(task, part, tiles, begin, end);
-    }
+    TileProducts<Format>::run(task, part, tiles, begin, end);
   }
   tile_release();
 }
