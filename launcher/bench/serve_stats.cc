@@ -90,6 +90,48 @@ bool is_good(const ServeSample& sample, const std::map<std::string, double>& goo
          within("e2el", sample.end_s - sample.sent_s);
 }
 
+// Most answers that ran at a time; one that ends as another begins does not run beside it.
+int64_t peak_concurrency(const std::vector<ServeSample>& samples) {
+  std::vector<std::pair<double, int64_t>> changes;
+  for (const ServeSample& sample : samples) {
+    if (sample.outcome == ServeSample::Outcome::kSuccess) {
+      changes.emplace_back(sample.sent_s, 1);
+      changes.emplace_back(sample.end_s, -1);
+    }
+  }
+  std::sort(changes.begin(), changes.end());
+  int64_t running = 0;
+  int64_t peak = 0;
+  for (const auto& [time, change] : changes) {
+    running += change;
+    peak = std::max(peak, running);
+  }
+  return peak;
+}
+
+// Most pieces of text that came within one second, of those that begin with the first request.
+int64_t peak_output(const std::vector<ServeSample>& samples) {
+  double start = HUGE_VAL;
+  for (const ServeSample& sample : samples) {
+    if (sample.outcome == ServeSample::Outcome::kSuccess) start = std::min(start, sample.sent_s);
+  }
+  std::map<int64_t, int64_t> pieces;
+  for (const ServeSample& sample : samples) {
+    if (sample.outcome != ServeSample::Outcome::kSuccess || sample.output_tokens == 0) {
+      continue;
+    }
+    double time = sample.first_token_s - start;
+    ++pieces[static_cast<int64_t>(time)];
+    for (const double gap : sample.gaps_s) {
+      time += gap;
+      ++pieces[static_cast<int64_t>(time)];
+    }
+  }
+  int64_t peak = 0;
+  for (const auto& [second, count] : pieces) peak = std::max(peak, count);
+  return peak;
+}
+
 std::string centred(const std::string& title, char fill) {
   const std::size_t space = kWidth - std::min<std::size_t>(kWidth, title.size());
   return std::string(space / 2, fill) + title + std::string(space - space / 2, fill) + "\n";
@@ -178,6 +220,8 @@ Json serve_row(const std::vector<ServeSample>& samples, double duration_s, const
   row.set("request_goodput", report.goodput.empty() ? Json() : Json(per_second(good)));
   row.set("output_throughput", per_second(output));
   row.set("total_token_throughput", per_second(input + output));
+  row.set("max_output_tokens_per_s", static_cast<double>(peak_output(samples)));
+  row.set("max_concurrent_requests", static_cast<double>(peak_concurrency(samples)));
   for (const Metric& metric : kMetrics) {
     add_distribution(row, metric.key, values_of(metric.key, samples), report.percentiles);
   }
@@ -200,7 +244,9 @@ std::string serve_block(const Json& row, const ServeReport& report) {
   add("Request throughput (req/s):", "request_throughput");
   add_if_set("Request goodput (req/s):", "request_goodput");
   add("Output token throughput (tok/s):", "output_throughput");
-  add("Total Token throughput (tok/s):", "total_token_throughput");
+  add("Peak output token throughput (tok/s):", "max_output_tokens_per_s");
+  add("Peak concurrent requests:", "max_concurrent_requests");
+  add("Total token throughput (tok/s):", "total_token_throughput");
   for (const std::string& name : report.metrics) {
     const Metric& metric =
         *std::find_if(std::begin(kMetrics), std::end(kMetrics), [&](const Metric& m) { return m.key == name; });

@@ -54,6 +54,24 @@ TEST(ServeStats, TimesAreThoseOfTheMetrics) {
   EXPECT_NEAR(number(row, "mean_e2el_ms"), 400, 1e-9);
 }
 
+TEST(ServeStats, PeaksAreOfASecondAndOfAMoment) {
+  EXPECT_EQ(number(serve_row({}, 0, {}), "max_output_tokens_per_s"), 0);
+  EXPECT_EQ(number(serve_row({}, 0, {}), "max_concurrent_requests"), 0);
+  const ServeSample first = {
+      .outcome = kSuccess, .sent_s = 10, .first_token_s = 10.5, .end_s = 12, .gaps_s = {0.4, 0.2}, .output_tokens = 3};
+  ServeSample second = first;
+  second.sent_s = 12;
+  second.first_token_s = 12.9;
+  second.end_s = 13.6;
+  const Json apart = serve_row({second, first}, 4, {});
+  EXPECT_EQ(number(apart, "max_concurrent_requests"), 1) << "one begins as the other ends";
+  EXPECT_EQ(number(apart, "max_output_tokens_per_s"), 2) << "10.5 and 10.9 s, or 13.3 and 13.5 s";
+  second.sent_s = 11.9;
+  EXPECT_EQ(number(serve_row({second, first}, 4, {}), "max_concurrent_requests"), 2);
+  second.outcome = ServeSample::Outcome::kFailure;
+  EXPECT_EQ(number(serve_row({second, first}, 4, {}), "max_concurrent_requests"), 1);
+}
+
 TEST(ServeStats, NothingSucceededIsNoNumber) {
   const Json row = serve_row({}, 0, {});
   EXPECT_TRUE(row.find("mean_ttft_ms")->is_null());
@@ -98,7 +116,9 @@ TEST(ServeStats, TheBlockHasTheNamesThatScriptsLookFor) {
             "Total generated tokens:                  4         \n"
             "Request throughput (req/s):              1.00      \n"
             "Output token throughput (tok/s):         2.00      \n"
-            "Total Token throughput (tok/s):          17.00     \n"
+            "Peak output token throughput (tok/s):    3.00      \n"
+            "Peak concurrent requests:                1.00      \n"
+            "Total token throughput (tok/s):          17.00     \n"
             "---------------Time to First Token----------------\n"
             "Mean TTFT (ms):                          200.00    \n"
             "Median TTFT (ms):                        200.00    \n"
