@@ -93,6 +93,18 @@ std::string_view Tokenizer::bytes_of(int32_t id) const {
   return id >= 0 && id < vocab_size() ? bytes_[id] : std::string_view();
 }
 
+std::string_view Tokenizer::vocabulary_text(int32_t id) const {
+  if (id >= 0 && id < parts_.bpe->size() && !parts_.bpe->token(id).empty()) {
+    return parts_.bpe->token(id);
+  }
+  for (const AddedToken& added : parts_.added.tokens()) {
+    if (added.id == id) {
+      return added.content;
+    }
+  }
+  return {};
+}
+
 bool Tokenizer::is_special(int32_t id) const {
   return id >= 0 && id < vocab_size() && special_[static_cast<std::size_t>(id)];
 }

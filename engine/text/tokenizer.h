@@ -54,6 +54,9 @@ class Tokenizer {
 
   /// Bytes that a token stands for; empty outside the vocabulary.
   std::string_view bytes_of(int32_t id) const;
+  /// A token as the vocabulary writes it: in GPT-2's alphabet, added tokens as they stand in a text. Empty outside the
+  /// vocabulary; lives as long as this.
+  std::string_view vocabulary_text(int32_t id) const;
   bool is_special(int32_t id) const;
   /// The id of a token by its text, special tokens included.
   std::optional<int32_t> find(std::string_view token) const;

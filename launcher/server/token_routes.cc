@@ -59,16 +59,18 @@ Json tokenize(const Fields& fields, const CompletionParser& parser, const Tokeni
   } else {
     fields.fail("prompt", "is missing");
   }
-  Json::Array strings;
-  for (const int32_t id : ids) {
-    strings.emplace_back(tokenizer.decode({&id, 1}, false));
+  Json strings;
+  if (fields.flag("return_token_strs").value_or(false)) {
+    strings = Json::Array();
+    for (const int32_t id : ids) {
+      strings.as_array().emplace_back(tokenizer.vocabulary_text(id));
+    }
   }
-  const bool with_strings = fields.flag("return_token_strs").value_or(false);
   Json answer;
   answer.set("count", static_cast<int64_t>(ids.size()));
   answer.set("max_model_len", info.max_model_len);
   answer.set("tokens", ids_json(ids));
-  answer.set("token_strs", with_strings ? Json(std::move(strings)) : Json());
+  answer.set("token_strs", std::move(strings));
   return answer;
 }
 
