@@ -139,13 +139,18 @@ void CompletionParser::read_reply(const Fields& fields, CompletionRequest& reque
   ToolUse use = read_tool_use(fields);
   request.tool_choice = use.choice;
   const bool calls = use.choice != ToolUse::Choice::kNone;
-  if (calls && model_.reply_format.tools == ToolFormat::kNone) {
-    fields.fail(
-        "tools",
-        "cannot be used: the model's chat template has no calls of a known format; --tool-call-parser names one");
-  }
+  const bool must_call = use.choice == ToolUse::Choice::kRequired || use.choice == ToolUse::Choice::kNamed;
   request.reply.format = {.tools = calls ? model_.reply_format.tools : ToolFormat::kNone,
                           .reasoning = model_.reply_format.reasoning};
+  if (calls && request.reply.format.tools == ToolFormat::kNone) {
+    if (!must_call) {
+      fields.fail(
+          "tools",
+          "can only be used with tool_choice required or a function: the model's chat template has no calls of a "
+          "known format; --tool-call-parser names one");
+    }
+    request.reply.format.tools = ToolFormat::kHermes;  // the grammar has the model write it
+  }
   std::vector<std::string> special;  // marks that are tokens to which no text leads
   for (const std::string_view mark : marks_of(request.reply.format)) {
     if (const std::optional<int32_t> id = model_.tokenizer->find(mark)) {
@@ -161,7 +166,7 @@ void CompletionParser::read_reply(const Fields& fields, CompletionRequest& reque
   }
   request.reply.functions = std::move(use.functions);
   request.reply.parallel = use.parallel;
-  request.reply.only_calls = use.choice == ToolUse::Choice::kRequired || use.choice == ToolUse::Choice::kNamed;
+  request.reply.only_calls = must_call;
 }
 
 // Where the model may think before it answers, or before what a grammar holds.

@@ -334,6 +334,22 @@ TEST(CallGrammar, HasTheMarksThatAreSpecialTokens) {
   EXPECT_FALSE(accepts("It is " + special_bytes("[TOOL_CALLS]") + call));
 }
 
+TEST_F(ToolCalls, ThatAreForcedNeedNoFormatOfTheModel) {
+  ServedApi plain;  // its template has no calls
+  plain.engine().say(test_model().tokenizer->encode(call_, {.add_special = false}));
+  HttpRequest request;
+  request.method = "POST";
+  request.path = "/v1/chat/completions";
+  request.headers["content-type"] = "application/json";
+  request.body = R"({"messages":[{"role":"user","content":"Oslo?"}],"tool_choice":"required")" + tools_ + "}";
+  const Json message = *choice(plain.ask(request)).find("message");
+  ASSERT_NE(message.find("tool_calls"), nullptr) << dump_json(message);
+  EXPECT_EQ(*message.find("tool_calls")->as_array()[0].find("function")->find("name"), Json("get_weather"));
+  EXPECT_TRUE(message.find("content")->is_null());
+  const auto automaton = compile_grammar(plain.engine().request().grammar);
+  EXPECT_TRUE(automaton->advance(automaton->start(), call_).may_end);
+}
+
 TEST_F(ToolCalls, AreRefusedWhereTheyCannotBe) {
   EXPECT_EQ(ask("", tools_ + R"(,"tool_choice":"required","guided_regex":"a")").status, 400);
   const std::string bad = R"(,"tools":[{"function":{"name":"f","parameters":{"type":"pigeon"}}}])";
