@@ -76,6 +76,7 @@ Json ChatPrompt::template_variables(const Fields& fields) const {
   Json variables(Json::Object{});
   if (const auto effort = fields.text("reasoning_effort")) {
     variables.set("reasoning_effort", prompt_text_.guard(*effort));
+    variables.set("enable_thinking", *effort != "none");  // what templates call it that only know whether to think
   }
   const Json* given = fields.find("chat_template_kwargs");
   if (given == nullptr) {

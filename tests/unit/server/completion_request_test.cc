@@ -159,6 +159,26 @@ TEST(CompletionRequest, ATemplateTakesVariablesButNotThoseOfTheRequest) {
   EXPECT_EQ(refused(R"(,"chat_template":"{{ 1 }}")", true), "chat_template");
 }
 
+TEST(CompletionRequest, AnEffortSaysWhetherToThink) {
+  ModelText model = test_model();
+  Json seen;
+  model.render = [&](const Json& variables) {
+    seen = variables;
+    return std::string("a");
+  };
+  const auto thinks = [&](const std::string& members) {
+    const Json body = std::get<Json>(parse_json(R"({"messages":[{"role":"user","content":"Why?"}])" + members + "}"));
+    ChatPrompt(model).tokens(Fields(body));
+    const Json* value = seen.find("enable_thinking");
+    return value == nullptr ? Json() : *value;
+  };
+  EXPECT_EQ(thinks(""), Json());
+  EXPECT_EQ(thinks(R"(,"reasoning_effort":"none")"), Json(false));
+  EXPECT_EQ(thinks(R"(,"reasoning_effort":"low")"), Json(true));
+  EXPECT_EQ(*seen.find("reasoning_effort"), Json("low"));
+  EXPECT_EQ(thinks(R"(,"reasoning_effort":"none","chat_template_kwargs":{"enable_thinking":true})"), Json(true));
+}
+
 TEST(CompletionRequest, APromptIsTextOrTokensOrSeveralOfThem) {
   const auto prompts = [](const std::string& prompt) {
     return parser().parse(Fields(std::get<Json>(parse_json(R"({"prompt":)" + prompt + "}"))), false).prompts.size();
