@@ -54,7 +54,11 @@ Json body_of(const HttpRequest& request) {
   if (!is_json_type(request.header("content-type"))) {
     throw ApiError{.status = 415, .message = "the body must be JSON: Content-Type: application/json"};
   }
-  auto parsed = parse_json(request.body, {.max_depth = 64, .unique_keys = true});
+  // Some programs begin every text with a byte order mark.
+  constexpr std::string_view kMark = "\xEF\xBB\xBF";
+  std::string_view text = request.body;
+  text.remove_prefix(text.starts_with(kMark) ? kMark.size() : 0);
+  auto parsed = parse_json(text, {.max_depth = 64, .unique_keys = true});
   if (const auto* error = std::get_if<JsonError>(&parsed)) {
     throw ApiError{.status = 400,
                    .message = "the body is not JSON: offset " + std::to_string(error->offset) + ": " + error->rule};

@@ -51,7 +51,7 @@ void read_stream(const Fields& fields, CompletionRequest& request) {
   if (!options->is_object()) {
     fields.fail("stream_options", "must be an object");
   }
-  if (!request.stream) {
+  if (!request.stream && !options->as_object().empty()) {
     fields.fail("stream_options", "needs stream to be true");
   }
   const Fields wanted(*options, "stream_options.");
@@ -224,8 +224,8 @@ int32_t CompletionParser::adapter_named(const std::string& model) const {
 }
 
 int32_t CompletionParser::adapter_of(const Fields& fields) const {
-  const std::optional<std::string> model = fields.text("model");
-  return model ? adapter_named(*model) : 0;
+  const std::string model = fields.text("model").value_or("");
+  return model.empty() ? 0 : adapter_named(model);
 }
 
 void CompletionParser::check_length(const CompletionRequest& request) const {

@@ -139,7 +139,7 @@ std::vector<int32_t> Fields::ids(std::string_view key, int64_t vocab) const {
     }
     if (item.as_int() < 0 || item.as_int() >= vocab) {
       fail(key, "has a token id that is out of vocabulary: " + std::to_string(item.as_int()) + "; ids go from 0 to " +
-                    std::to_string(vocab - 1));
+                    std::to_string(vocab - 1) + " of " + std::to_string(vocab));
     }
     result.push_back(static_cast<int32_t>(item.as_int()));
   }

@@ -169,7 +169,7 @@ TEST(Serve, RefusesWithTheFieldThatIsWrong) {
       {text.c_str(), R"({"prompt":"a","max_tokens":-1})", 400, "max_tokens"},
       {text.c_str(), R"({"prompt":"a","logit_bias":{"x":1}})", 400, "logit_bias"},
       {text.c_str(), R"({"prompt":"a","logit_bias":{"99999999":1}})", 400, "logit_bias"},
-      {text.c_str(), R"({"prompt":"a","stream_options":{}})", 400, "stream_options"},
+      {text.c_str(), R"({"prompt":"a","stream_options":{"include_usage":true}})", 400, "stream_options"},
       {text.c_str(), R"({"prompt":"a","model":"other"})", 404, "model"},
       {text.c_str(), R"({"prompt":"a)", 400, nullptr},
       {text.c_str(), R"([])", 400, nullptr},

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/support/served_api.h"
+#include "tests/unit/server/model.h"
 
 namespace longship {
 namespace {
@@ -58,6 +59,12 @@ TEST(Api, WhatIsNoUsableJsonIsRefused) {
   }
 }
 
+TEST(Api, AByteOrderMarkBeforeTheJsonIsNoPartOfIt) {
+  EXPECT_EQ(ask("POST", "/v1/completions", "\xEF\xBB\xBF{\"prompt\":\"a\"}").status, 200);
+  EXPECT_EQ(ask("POST", "/v1/completions", "\xEF\xBB\xBF\xEF\xBB\xBF{\"prompt\":\"a\"}").status, 400);
+  EXPECT_EQ(ask("POST", "/v1/completions", "\xEF\xBB\xBF").status, 400);
+}
+
 TEST(Api, EveryFieldOfAWrongTypeIsNamed) {
   const std::pair<const char*, const char*> fields[] = {
       {"model", "5"},
@@ -96,7 +103,8 @@ TEST(Api, EveryFieldOfAWrongTypeIsNamed) {
       {"include_stop_str_in_output", "{}"},
       {"return_tokens_as_token_ids", "[]"},
       {"suffix", "\"a\""},
-      {"stream_options", "{}"},
+      {"stream_options", R"({"include_usage":false})"},
+      {"stream_options", "[]"},
   };
   for (const auto& [field, value] : fields) {
     const ApiAnswer answer =
@@ -175,6 +183,10 @@ TEST(Api, NullIsAsIfAFieldWereNotThere) {
       200);
 }
 
+TEST(Api, StreamOptionsThatSayNothingNeedNoStream) {
+  EXPECT_EQ(ask("POST", "/v1/completions", R"({"prompt":"a","stream_options":{}})").status, 200);
+}
+
 TEST(Api, ABodyThatSaysItIsNotJsonIsRefused) {
   const std::string body = R"({"prompt":"a"})";
   for (const char* type : {"application/json", "application/json; charset=utf-8", "Application/JSON", ""}) {
@@ -210,6 +222,7 @@ TEST(Api, ModelsAreFoundByName) {
   EXPECT_EQ(ask("GET", "/v1/models/vessel/large").status, 200);
   EXPECT_EQ(ask("GET", "/v1/models/other").status, 404);
   EXPECT_EQ(ask("GET", "/v1/models/").status, 404);
+  EXPECT_EQ(ask("POST", "/v1/completions", R"({"prompt":"a","model":""})").status, 200) << "none is named";
 }
 
 TEST(Api, TokenizesAsVllmAndAsLlamaCppDo) {
@@ -284,6 +297,14 @@ TEST(Api, EveryBadKeyOfALogitBiasIsNamed) {
   for (const char* word : {"x1", "9999999", "logit_bias"}) {
     EXPECT_NE(json_of(answer).find("error")->find("message")->as_string().find(word), std::string::npos) << answer.body;
   }
+}
+
+TEST(Api, AnIdThatIsNoneIsNamedWithTheSizeOfTheVocabulary) {
+  const std::string size = std::to_string(test_model().tokenizer->vocab_size());
+  const ApiAnswer answer = ask("POST", "/v1/completions", R"({"prompt":"a","stop_token_ids":[)" + size + "]}");
+  EXPECT_EQ(answer.status, 400);
+  EXPECT_NE(answer.body.find("vocabulary: " + size + ";"), std::string::npos) << answer.body;
+  EXPECT_NE(answer.body.find("of " + size + "\""), std::string::npos) << answer.body;
 }
 
 TEST(Api, AChatMayHaveRolesThatOnlyItsTemplateKnows) {
