@@ -32,21 +32,34 @@ std::string lower(std::string_view text) {
   return result;
 }
 
-// "/path" of "/path?query" and of "http://host/path".
-std::string path_of(std::string_view target) {
-  if (const auto scheme = target.find("://"); scheme != std::string_view::npos && !target.starts_with('/')) {
-    const auto path = target.find('/', scheme + 3);
-    target = path == std::string_view::npos ? "/" : target.substr(path);
+// Where a request goes. "/path?query" leaves the host to its field, "http://host/path?query" has it.
+struct Target {
+  std::string path;
+  std::string host;
+};
+
+Target target_of(std::string_view target) {
+  target = target.substr(0, target.find('?'));
+  const auto scheme = target.find("://");
+  if (scheme == std::string_view::npos || target.starts_with('/')) {
+    return {.path = std::string(target), .host = {}};
   }
-  return std::string(target.substr(0, target.find('?')));
+  target.remove_prefix(scheme + 3);
+  const auto path = std::min(target.find('/'), target.size());
+  return {.path = path == target.size() ? "/" : std::string(target.substr(path)),
+          .host = std::string(target.substr(0, path))};
 }
 
 HttpRequest plain_head(const http::request<http::string_body>& message) {
   HttpRequest request;
+  Target target = target_of(message.target());
   request.method = message.method_string();
-  request.path = path_of(message.target());
+  request.path = std::move(target.path);
   for (const auto& field : message) {
     request.headers[lower(field.name_string())] = field.value();
+  }
+  if (!target.host.empty()) {
+    request.headers["host"] = std::move(target.host);
   }
   request.id = request_id(request.header("x-request-id"));
   return request;

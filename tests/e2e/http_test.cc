@@ -93,6 +93,16 @@ TEST(Http, RequestsMayComeInAnyPieces) {
   }
 }
 
+TEST(Http, TargetsMayBeWholeAddresses) {
+  const Server server;
+  for (const char* target : {"http://localhost/live", "http://localhost:80/live?a=http://b/c", "/live?to=http://a/b"}) {
+    EXPECT_EQ(http(server.port(), "GET", target).body, kOk) << target;
+  }
+  EXPECT_EQ(http(server.port(), "GET", "http://localhost?a=/live").status, 200) << "the page";
+  EXPECT_NE(http(server.port(), "GET", "http://localhost?a=/live").body, kOk);
+  EXPECT_EQ(http(server.port(), "GET", "http://stranger.example/live").status, 403) << "whatever its field says";
+}
+
 TEST(Http, AConnectionEndsAfterTenThousandRequests) {
   const Server server;
   HttpConnection client(server.port());
