@@ -156,4 +156,11 @@ bool is_loopback(const std::string& host) {
          (inet_pton(AF_INET, host.c_str(), &address) == 1 && host.starts_with("127."));
 }
 
+std::string url_of(const std::string& host, uint16_t port, bool tls) {
+  const bool any = host == "0.0.0.0" || host == "::";
+  const bool six = !any && host.find(':') != std::string::npos;
+  const std::string name = any ? "127.0.0.1" : six ? "[" + host + "]" : host;
+  return std::string(tls ? "https://" : "http://") + name + ":" + std::to_string(port);
+}
+
 }  // namespace longship

@@ -41,4 +41,8 @@ class Access {
 /// Whether only programs of this machine can connect to an address.
 bool is_loopback(const std::string& host);
 
+/// The address under which clients reach a server that listens on `host`; those of this machine if that is every
+/// address.
+std::string url_of(const std::string& host, uint16_t port, bool tls);
+
 }  // namespace longship

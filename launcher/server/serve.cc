@@ -199,9 +199,7 @@ void ServeFrontEnd::announce() {
 }
 
 void ServeFrontEnd::print_banner(const EngineInfo& info, const std::vector<RankActivity>& ranks) const {
-  const bool any = options_.host == "0.0.0.0" || options_.host == "::";
-  const std::string url = std::string(certificate_ ? "https://" : "http://") + (any ? "127.0.0.1" : options_.host) +
-                          ":" + std::to_string(server_.port());
+  const std::string url = url_of(options_.host, server_.port(), certificate_ != nullptr);
   const double concurrency = static_cast<double>(info.kv_tokens) / static_cast<double>(info.max_model_len);
   if (log_format() == LogFormat::kJson) {
     Json fields;
@@ -223,6 +221,7 @@ void ServeFrontEnd::print_banner(const EngineInfo& info, const std::vector<RankA
     log_line(LogLevel::kInfo, "Ready: " + url + "/v1", fields);
     return;
   }
+  const bool asks_for_key = !options_.access.keys.empty() || !options_.access.key_file.empty();
   std::string layout;
   for (const std::string& part : layout_lines(ranks)) {
     layout += "  " + part + "\n";
@@ -233,8 +232,9 @@ void ServeFrontEnd::print_banner(const EngineInfo& info, const std::vector<RankA
                    line("KV cache size: %lld tokens\n", static_cast<long long>(info.kv_tokens)) +
                    line("Maximum concurrency for %lld tokens per request: %.2fx\n",
                         static_cast<long long>(info.max_model_len), concurrency) +
-                   "Ready: " + url + "/v1\n  in a browser: " + url + "/\n  curl " + url +
-                   "/v1/chat/completions -H 'Content-Type: application/json' -d '{\"messages\":[{\"role\":\"user\","
+                   "Ready: " + url + "/v1\n  in a browser: " + url + "/\n  curl " + url + "/v1/chat/completions" +
+                   (asks_for_key ? " -H 'Authorization: Bearer KEY'" : "") +
+                   " -H 'Content-Type: application/json' -d '{\"messages\":[{\"role\":\"user\","
                    "\"content\":\"Why do ships float?\"}]}'\n"
             << std::flush;
 }

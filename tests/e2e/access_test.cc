@@ -71,6 +71,7 @@ TEST(Banner, SaysWhereTheRanksAreAndWhatTheyHold) {
   Server server({"-tp", "2"});
   EXPECT_NE(server.program().err_so_far().find(": ranks 0, 1: stage 0, layers 0..2, weights "), std::string::npos)
       << server.program().err_so_far();
+  EXPECT_EQ(server.program().err_so_far().find("Bearer"), std::string::npos) << "it asks for no key";
   server.post("/v1/completions", R"({"prompt":"a","max_tokens":20,"ignore_eos":true})");
   const std::string first = "longship:rank_step_seconds_total{model_name=\"llama-Q8_0.gguf\",rank=\"1\"";
   for (int i = 0; i < 200 && http(server.port(), "GET", "/metrics").body.find(first) == std::string::npos; ++i) {

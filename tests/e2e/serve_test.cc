@@ -194,7 +194,9 @@ TEST(Serve, RefusesWithTheFieldThatIsWrong) {
 }
 
 TEST(Serve, AsksForItsKey) {
-  const Server server({"--api-key", "secret", "--served-model-name", "ship"});
+  Server server({"--api-key", "secret", "--served-model-name", "ship"});
+  const std::string banner = server.program().err_so_far();
+  EXPECT_NE(banner.find("/v1/chat/completions -H 'Authorization: Bearer KEY' -H"), std::string::npos) << banner;
   EXPECT_EQ(http(server.port(), "GET", "/v1/models").status, 401);
   EXPECT_EQ(http(server.port(), "GET", "/metrics", "", "Authorization: Bearer secre\r\n").status, 401);
   EXPECT_EQ(http(server.port(), "GET", "/nowhere").status, 401);

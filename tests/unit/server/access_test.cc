@@ -129,6 +129,14 @@ TEST(Access, AStarAllowsAllOriginsWithoutCredentials) {
   EXPECT_EQ(header(post.headers, "Access-Control-Allow-Credentials"), "");
 }
 
+TEST(Access, UrlsAreThoseThatClientsTake) {
+  EXPECT_EQ(url_of("127.0.0.1", 8000, false), "http://127.0.0.1:8000");
+  EXPECT_EQ(url_of("0.0.0.0", 8000, true), "https://127.0.0.1:8000");
+  EXPECT_EQ(url_of("::", 80, false), "http://127.0.0.1:80");
+  EXPECT_EQ(url_of("::1", 8000, false), "http://[::1]:8000");
+  EXPECT_EQ(url_of("node7.example", 443, true), "https://node7.example:443");
+}
+
 TEST(Access, LoopbackAddresses) {
   for (const char* host : {"127.0.0.1", "127.1.2.3", "localhost", "::1"}) EXPECT_TRUE(is_loopback(host)) << host;
   for (const char* host : {"0.0.0.0", "::", "10.0.0.1", "node1", "127.example.org"})
