@@ -1,6 +1,6 @@
 # Writes a C++ source that holds files as text.
 # cmake -D FILES="path;path" -D OUTPUT=file.cc -P EmbedFiles.cmake
-set(source "// Made by cmake/EmbedFiles.cmake.\n#include \"launcher/server/embedded_file.h\"\n\nnamespace longship {\n\n")
+set(source "// Made by cmake/EmbedFiles.cmake.\n#include \"launcher/server/http/embedded_file.h\"\n\nnamespace longship {\n\n")
 string(APPEND source "std::span<const EmbeddedFile> embedded_files() {\n  static constexpr EmbeddedFile kFiles[] = {\n")
 foreach(file IN LISTS FILES)
   get_filename_component(name ${file} NAME)

@@ -8,8 +8,8 @@
 #include "core/error.h"
 #include "engine/backend/kernels.h"
 #include "launcher/server/api_error.h"
+#include "launcher/server/http/web_page.h"
 #include "launcher/server/token_routes.h"
-#include "launcher/server/web_page.h"
 
 namespace longship {
 

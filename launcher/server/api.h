@@ -12,7 +12,7 @@
 #include "launcher/generate/model_text.h"
 #include "launcher/options/engine_options.h"
 #include "launcher/server/completion.h"
-#include "launcher/server/http_server.h"
+#include "launcher/server/http/http_server.h"
 #include "launcher/server/unknown_fields.h"
 
 namespace longship {

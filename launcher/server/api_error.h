@@ -3,7 +3,7 @@
 #include <string>
 
 #include "core/json.h"
-#include "launcher/server/http_server.h"
+#include "launcher/server/http/http_server.h"
 
 namespace longship {
 

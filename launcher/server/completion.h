@@ -11,7 +11,7 @@
 #include "launcher/server/completion_json.h"
 #include "launcher/server/completion_request.h"
 #include "launcher/server/engine_hub.h"
-#include "launcher/server/http_server.h"
+#include "launcher/server/http/http_server.h"
 #include "launcher/server/metrics.h"
 
 namespace longship {

@@ -5,10 +5,10 @@
 #include <memory>
 #include <string>
 
-#include "launcher/server/access.h"
 #include "launcher/server/api.h"
-#include "launcher/server/http_server.h"
-#include "launcher/server/tls_certificate.h"
+#include "launcher/server/http/access.h"
+#include "launcher/server/http/http_server.h"
+#include "launcher/server/http/tls_certificate.h"
 #include "launcher/server/worker_pool.h"
 
 namespace longship {

@@ -6,7 +6,7 @@
 
 #include <string>
 
-#include "launcher/server/http_server.h"
+#include "launcher/server/http/http_server.h"
 #include "tests/fuzz/targets.h"
 
 namespace longship::fuzz {

@@ -1,4 +1,4 @@
-#include "launcher/server/access.h"
+#include "launcher/server/http/access.h"
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>

@@ -1,4 +1,4 @@
-#include "launcher/server/http_head.h"
+#include "launcher/server/http/http_head.h"
 
 #include <gtest/gtest.h>
 

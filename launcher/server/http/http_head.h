@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "launcher/server/http_server.h"
+#include "launcher/server/http/http_server.h"
 
 namespace longship {
 

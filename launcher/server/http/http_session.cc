@@ -1,4 +1,4 @@
-#include "launcher/server/http_session.h"
+#include "launcher/server/http/http_session.h"
 
 #include <algorithm>
 #include <array>
@@ -10,7 +10,7 @@
 #include <boost/beast/http/status.hpp>
 #include <cstdio>
 
-#include "launcher/server/http_head.h"
+#include "launcher/server/http/http_head.h"
 
 namespace longship {
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "launcher/server/http_server.h"
+#include "launcher/server/http/http_server.h"
 
 namespace longship {
 

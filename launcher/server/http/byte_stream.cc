@@ -1,4 +1,4 @@
-#include "launcher/server/byte_stream.h"
+#include "launcher/server/http/byte_stream.h"
 
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/ssl/stream.hpp>

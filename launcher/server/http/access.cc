@@ -1,4 +1,4 @@
-#include "launcher/server/access.h"
+#include "launcher/server/http/access.h"
 
 #include <arpa/inet.h>
 #include <openssl/crypto.h>

@@ -1,4 +1,4 @@
-#include "launcher/server/tls_certificate.h"
+#include "launcher/server/http/tls_certificate.h"
 
 #include <openssl/ssl.h>
 

@@ -1,4 +1,4 @@
-#include "launcher/server/http_server.h"
+#include "launcher/server/http/http_server.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -16,8 +16,8 @@
 #include <thread>
 
 #include "core/error.h"
-#include "launcher/server/http_session.h"
-#include "launcher/server/tls_certificate.h"
+#include "launcher/server/http/http_session.h"
+#include "launcher/server/http/tls_certificate.h"
 
 namespace longship {
 

@@ -1,8 +1,8 @@
-#include "launcher/server/web_page.h"
+#include "launcher/server/http/web_page.h"
 
 #include <algorithm>
 
-#include "launcher/server/embedded_file.h"
+#include "launcher/server/http/embedded_file.h"
 
 namespace longship {
 

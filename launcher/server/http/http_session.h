@@ -5,8 +5,8 @@
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
 
-#include "launcher/server/byte_stream.h"
-#include "launcher/server/http_server.h"
+#include "launcher/server/http/byte_stream.h"
+#include "launcher/server/http/http_server.h"
 
 namespace longship {
 
