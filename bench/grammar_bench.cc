@@ -3,10 +3,12 @@
 //   longship_bench_grammar [--benchmark_filter=REGEX]
 //
 // Cold: the first text of a grammar that was just compiled. Warm: the same text once more. Both per token of the text;
-// `worst_us` is the slowest single token.
+// `worst_us` is the slowest single token, each by its quickest run.
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <chrono>
+#include <limits>
 #include <random>
 #include <set>
 #include <string>
@@ -75,6 +77,16 @@ const std::vector<Sample>& samples() {
       {"json_schema_lengths",
        {Kind::kJsonSchema, R"({"type":"object","properties":{"name":{"type":"string","maxLength":40}}})"},
        R"({"name": "Harald the tall, of the north"})"},
+      {"json_schema_last_characters",
+       {Kind::kJsonSchema, R"({"type":"object","properties":{"name":{"type":"string","maxLength":40}}})"},
+       R"({"name": "Harald the tall, of the north and west, "})"},
+      {"json_schema_last_items",
+       {Kind::kJsonSchema,
+        R"({"type":"array","minItems":3,"maxItems":6,"items":{"type":"string","minLength":3,"maxLength":12}})"},
+       R"(["oars", "sails", "ropes", "a dragon", "the bow", "forty rowers"])"},
+      {"json_schema_pattern_length",
+       {Kind::kJsonSchema, R"({"type":"string","pattern":"^[a-z]([-a-z ]*[a-z])?$","maxLength":40})"},
+       R"("harald the tall of the north and west is")"},
       {"regex", {Kind::kRegex, "[a-z ]{1,200}(, [a-z ]{1,200})*\\."}, "oars and sails, ropes and a dragon at the bow."},
       {"gbnf",
        {Kind::kGbnf, "root ::= line+\nline ::= word (\" \" word)* \"\\n\"\nword ::= [A-Za-z]+"},
@@ -112,17 +124,19 @@ void mask(benchmark::State& bench, const Sample& sample, bool warm) {
   const auto automaton = compile_grammar(sample.spec);
   const std::vector<GrammarState> states = states_of(sample, automaton);
   auto masks = std::make_unique<TokenMasks>(automaton, trie());
-  double worst_us = 0;
+  std::vector<double> quickest_us;
   const auto run = [&] {
-    for (const GrammarState& state : states) {
+    for (std::size_t i = 0; i < states.size(); ++i) {
       const auto start = std::chrono::steady_clock::now();
-      benchmark::DoNotOptimize(masks->allowed(state));
+      benchmark::DoNotOptimize(masks->allowed(states[i]));
       const std::chrono::duration<double, std::micro> us = std::chrono::steady_clock::now() - start;
-      worst_us = std::max(worst_us, us.count());
+      quickest_us[i] = std::min(quickest_us[i], us.count());
     }
   };
+  const std::vector<double> none(states.size(), std::numeric_limits<double>::max());
+  quickest_us = none;
   run();
-  worst_us = 0;
+  quickest_us = none;
   for (auto _ : bench) {
     if (!warm) {
       bench.PauseTiming();
@@ -135,7 +149,7 @@ void mask(benchmark::State& bench, const Sample& sample, bool warm) {
   bench.counters["tokens"] = tokens;
   bench.counters["s_per_token"] =
       benchmark::Counter(tokens, benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
-  bench.counters["worst_us"] = worst_us;
+  bench.counters["worst_us"] = *std::max_element(quickest_us.begin(), quickest_us.end());
 }
 
 void compile(benchmark::State& bench, const Sample& sample) {

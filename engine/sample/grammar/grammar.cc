@@ -41,6 +41,31 @@ ExprId shared_beginnings(Grammar& grammar, std::span<const std::string> texts, s
   return grammar.sequence({head, grammar.choice(tails)});
 }
 
+// The states from which an end is reached.
+std::vector<bool> lead_to_an_end(const std::vector<MachineState>& states) {
+  std::vector<std::vector<uint32_t>> before(states.size());
+  std::vector<bool> leads(states.size());
+  std::vector<uint32_t> work;
+  for (uint32_t state = 0; state < states.size(); ++state) {
+    for (const MachineState::Way& way : states[state].ways) before[way.to].push_back(state);
+    if (states[state].may_end) {
+      leads[state] = true;
+      work.push_back(state);
+    }
+  }
+  while (!work.empty()) {
+    const uint32_t state = work.back();
+    work.pop_back();
+    for (const uint32_t other : before[state]) {
+      if (!leads[other]) {
+        leads[other] = true;
+        work.push_back(other);
+      }
+    }
+  }
+  return leads;
+}
+
 }  // namespace
 
 void refuse_grammar(std::string cause, std::string remedy) {
@@ -72,6 +97,9 @@ ExprId Grammar::literal(std::string_view text) {
 }
 
 ExprId Grammar::sequence(std::vector<ExprId> parts) {
+  if (std::find(parts.begin(), parts.end(), nothing()) != parts.end()) {
+    return nothing();
+  }
   std::erase(parts, empty());
   if (parts.empty()) {
     return empty();
@@ -110,6 +138,34 @@ ExprId Grammar::repeat(ExprId part, uint32_t least, uint32_t most) {
 
 ExprId Grammar::call(RuleId rule) {
   return add({.kind = Expr::Kind::kCall, .rule = rule});
+}
+
+ExprId Grammar::machine(std::vector<MachineState> states) {
+  const std::vector<bool> leads = lead_to_an_end(states);
+  if (states.empty() || !leads.front()) {
+    return nothing();
+  }
+  std::vector<uint32_t> numbers(states.size());
+  uint32_t kept = 0;
+  for (uint32_t state = 0; state < states.size(); ++state) {
+    numbers[state] = kept;
+    kept += leads[state] ? 1 : 0;
+  }
+  Expr expr{.kind = Expr::Kind::kMachine, .machine = static_cast<uint32_t>(machines_.size())};
+  std::vector<MachineState> machine;
+  for (uint32_t state = 0; state < states.size(); ++state) {
+    if (!leads[state]) continue;
+    machine.push_back({.may_end = states[state].may_end});
+    for (const auto& [part, to] : states[state].ways) {
+      if (!leads[to]) continue;
+      machine.back().ways.push_back({part, numbers[to]});
+      expr.parts.push_back(part);
+    }
+  }
+  std::sort(expr.parts.begin(), expr.parts.end());
+  expr.parts.erase(std::unique(expr.parts.begin(), expr.parts.end()), expr.parts.end());
+  machines_.push_back(std::move(machine));
+  return add(std::move(expr));
 }
 
 ExprId Grammar::one_of(std::vector<std::string> texts) {

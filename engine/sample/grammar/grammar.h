@@ -27,6 +27,7 @@ struct Expr {
     kChoice,    ///< One of the parts; no parts: nothing at all.
     kRepeat,    ///< The one part, `least` to `most` times.
     kCall,      ///< A rule.
+    kMachine,   ///< The ways of a deterministic machine; its parts are those of the ways.
   };
 
   Kind kind = Kind::kSequence;
@@ -36,6 +37,19 @@ struct Expr {
   uint32_t least = 0;
   uint32_t most = 0;
   RuleId rule = 0;
+  uint32_t machine = 0;
+};
+
+/// A state of a machine, and where it goes on behind a part, which stands for some text and for none that is
+/// empty.
+struct MachineState {
+  struct Way {
+    ExprId part = 0;
+    uint32_t to = 0;  ///< Of the machine.
+  };
+
+  std::vector<Way> ways{};
+  bool may_end = false;
 };
 
 /// A grammar over bytes, as front ends (GBNF, regular expressions, JSON schemas) write it: rules of expressions. Parts
@@ -60,6 +74,8 @@ class Grammar {
   ExprId repeat(ExprId part, uint32_t least, uint32_t most);
   ExprId optional(ExprId part) { return choice({part, empty()}); }
   ExprId call(RuleId rule);
+  /// What leads a machine from its first state to one that may end. States without a way there are left out.
+  ExprId machine(std::vector<MachineState> states);
   /// One of these texts; common beginnings are shared.
   ExprId one_of(std::vector<std::string> texts);
 
@@ -71,12 +87,14 @@ class Grammar {
   const Expr& expr(ExprId id) const { return exprs_[id]; }
   const std::vector<Expr>& exprs() const { return exprs_; }
   const std::vector<Rule>& rules() const { return rules_; }
+  const std::vector<MachineState>& machine_of(const Expr& expr) const { return machines_[expr.machine]; }
 
  private:
   ExprId add(Expr expr);
 
   std::vector<Expr> exprs_;
   std::vector<Rule> rules_;
+  std::vector<std::vector<MachineState>> machines_;
   std::size_t literal_bytes_ = 0;
 };
 

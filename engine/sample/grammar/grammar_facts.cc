@@ -50,8 +50,12 @@ class Derivation {
       }
       const bool all = expr.kind == Expr::Kind::kSequence;
       missing_[id] = all ? static_cast<uint32_t>(expr.parts.size()) : 1;
-      const bool is_leaf = expr.kind == Expr::Kind::kBytes || expr.kind == Expr::Kind::kLiteral;
-      if (missing_[id] == 0 || (is_leaf && leaf) || (expr.kind == Expr::Kind::kRepeat && expr.least == 0)) {
+      // A machine stands for some text, and its parts for none that is empty.
+      const bool is_machine = expr.kind == Expr::Kind::kMachine;
+      const bool is_leaf = expr.kind == Expr::Kind::kBytes || expr.kind == Expr::Kind::kLiteral || is_machine;
+      const bool may_miss = (expr.kind == Expr::Kind::kRepeat && expr.least == 0) ||
+                            (is_machine && grammar.machine_of(expr).front().may_end);
+      if (missing_[id] == 0 || (is_leaf && leaf) || may_miss) {
         work_.push_back(id);
       }
     }

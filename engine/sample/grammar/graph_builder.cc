@@ -88,6 +88,8 @@ class GraphBuilder {
                                                                                                : inner * expr.most + 1;
       case Expr::Kind::kCall:
         return of_rule[expr.rule];
+      case Expr::Kind::kMachine:
+        return kHuge;
     }
     return kHuge;
   }
@@ -141,6 +143,8 @@ class GraphBuilder {
         return build_repeat(expr, next);
       case Expr::Kind::kCall:
         return build_call(expr.rule, next);
+      case Expr::Kind::kMachine:
+        return build_machine(grammar_.machine_of(expr), next);
     }
     return next;
   }
@@ -162,6 +166,25 @@ class GraphBuilder {
     }
     wanted_.push_back(rule);
     return add({.kind = Node::Kind::kCall, .next = next, .what = rule});
+  }
+
+  uint32_t build_machine(const std::vector<MachineState>& states, uint32_t next) {
+    std::vector<uint32_t> nodes;
+    for (const MachineState& state : states) {
+      const std::size_t first = graph_.branches.size();
+      graph_.branches.resize(first + state.ways.size() + (state.may_end ? 1 : 0), next);
+      nodes.push_back(add({.kind = Node::Kind::kSplit,
+                           .what = static_cast<uint32_t>(first),
+                           .count = static_cast<uint32_t>(graph_.branches.size() - first)}));
+    }
+    for (std::size_t state = 0; state < states.size(); ++state) {
+      uint32_t branch = graph_.nodes[nodes[state]].what;
+      for (const auto& [part, to] : states[state].ways) {
+        const uint32_t behind = build(part, nodes[to]);
+        graph_.branches[branch++] = behind;
+      }
+    }
+    return nodes.front();
   }
 
   uint32_t build_repeat(const Expr& expr, uint32_t next) {

@@ -1,19 +1,22 @@
 #include "engine/sample/grammar/json_schema.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
-#include "engine/sample/grammar/json_format.h"
+#include "engine/sample/grammar/acceptor.h"
 #include "engine/sample/grammar/json_number.h"
 #include "engine/sample/grammar/json_text.h"
+#include "engine/sample/grammar/multiple_of.h"
 #include "engine/sample/grammar/regex.h"
 #include "engine/sample/grammar/schema_facts.h"
+#include "engine/sample/grammar/schema_members.h"
 #include "engine/sample/grammar/schema_merge.h"
+#include "engine/sample/grammar/schema_strings.h"
 #include "engine/sample/grammar/schema_words.h"
 
 namespace longship {
@@ -76,7 +79,7 @@ void check_exact(const Json& value) {
 class SchemaReader {
  public:
   SchemaReader(Grammar& grammar, const Json& root)
-      : root_(root), grammar_(grammar), merge_(root), facts_(merge_), text_(grammar) {}
+      : root_(root), grammar_(grammar), merge_(root), facts_(merge_), text_(grammar), products_(grammar) {}
 
   ExprId read() {
     check_size(root_, 0);
@@ -173,81 +176,61 @@ class SchemaReader {
   }
 
   ExprId number(const Json& schema) {
+    const std::optional<Multiple> multiple = multiple_in(schema);
+    if (multiple && multiple->decimals == 0) return integer(schema);
     const auto [least, most] = bounds_of(schema);
+    if (multiple) {
+      Grammar all;
+      all.define(all.add_rule("number"), number_between(all, least, most));
+      return add_multiples(grammar_, products_, all, *multiple);
+    }
     return least || most ? number_between(grammar_, least, most) : text_.number();
   }
 
   ExprId integer(const Json& schema) {
-    constexpr int64_t kMost = 999'999'999'999'999'999;
-    const auto [least, most] = bounds_of(schema);
-    if (!least && !most) return text_.integer();
-    // Bounds that are whole numbers are exact, beyond what a double holds as well.
-    const auto exact = [&](const char* inclusive, const char* exclusive, int64_t missing, int64_t inwards) {
-      int64_t result = missing;
-      const auto take = [&](const char* keyword, bool is_exclusive) {
-        const Json* value = schema.find(keyword);
-        if (value == nullptr) return;
-        int64_t bound = 0;
-        if (value->is_int()) {
-          bound = value->as_int();
-        } else if (std::abs(value->as_double()) < 1e18) {
-          const double x = value->as_double();
-          bound = static_cast<int64_t>(inwards > 0 ? std::ceil(x) : std::floor(x));
-          is_exclusive = is_exclusive && static_cast<double>(bound) == x;
-        } else {
-          return;  // farther than any number that is written
-        }
-        bound = std::clamp(bound, -kMost - 1, kMost + 1) + (is_exclusive ? inwards : 0);
-        result = inwards > 0 ? std::max(result, bound) : std::min(result, bound);
-      };
-      take(inclusive, false);
-      take(exclusive, true);
-      return result;
-    };
-    return integer_between(grammar_, exact("minimum", "exclusiveMinimum", -kMost, 1),
-                           exact("maximum", "exclusiveMaximum", kMost, -1));
+    const auto [least, most] = integers_of(schema);
+    if (const std::optional<Multiple> multiple = multiple_in(schema)) {
+      return integer_multiples(grammar_, products_, {least, most}, *multiple);
+    }
+    const auto [low, high] = bounds_of(schema);
+    return low || high ? integer_between(grammar_, least, most) : text_.integer();
   }
 
   ExprId string(const Json& schema) {
-    const uint32_t least = count_of(schema, "minLength").value_or(0);
-    const uint32_t most = count_of(schema, "maxLength").value_or(kUnbounded);
-    if (least > most) return grammar_.nothing();
-    const Json* pattern = schema.find("pattern");
-    const Json* format = schema.find("format");
-    if (pattern != nullptr && format != nullptr) refuse_schema("\"pattern\" beside \"format\" is not supported");
-    if (pattern == nullptr && format == nullptr) return text_.string(least, most);
-    const char* keyword = pattern != nullptr ? "pattern" : "format";
-    const Json& said = pattern != nullptr ? *pattern : *format;
-    if (!said.is_string()) refuse_schema("\"" + std::string(keyword) + "\" is no string");
-    const Regex& regex = quoted_regex(keyword, said.as_string());
-    if (regex.least < least || (most != kUnbounded && regex.most > most)) {
-      refuse_schema("\"" + std::string(keyword) + "\" has strings outside of minLength and maxLength");
+    const TextRules rules = string_rules(schema);
+    if (rules.least > rules.most) return grammar_.nothing();
+    if (rules.rules.empty() && rules.other_than.empty()) return text_.string(rules.least, rules.most);
+    if (rules.rules.empty() && rules.least == 0 && rules.most == kUnbounded) {
+      return text_.string_other_than(rules.other_than);
     }
-    return regex.expr;
+    return quoted_text(rules);
   }
 
-  // A string with its quotes; a rule for each pattern and format, wherever it is used.
-  const Regex& quoted_regex(const std::string& keyword, const std::string& said) {
-    const auto [known, is_new] = regexes_.try_emplace({keyword, said});
-    if (is_new) {
-      Regex regex =
-          keyword == "pattern" ? add_regex(grammar_, said, RegexAnchors::kAnywhere, json_char_of) : with_format(said);
-      regex.expr = as_rule(keyword + " " + said.substr(0, 60), text_.quoted(regex.expr));
-      known->second = regex;
+  // A string with its quotes; a rule for each set of conditions, wherever it is used.
+  ExprId quoted_text(const TextRules& rules) {
+    std::string key = std::to_string(rules.least) + " " + std::to_string(rules.most);
+    for (const auto& [pattern, anchors, holds] : rules.rules) {
+      key += std::string(anchors == RegexAnchors::kAnywhere ? "\npattern " : "\nformat ") + (holds ? "" : "not ") +
+             pattern;
     }
+    for (const std::string& text : rules.other_than) key += "\nother than " + text;
+    const auto [known, is_new] = texts_.try_emplace(key);
+    if (is_new) known->second = as_rule(key.substr(0, 60), text_.quoted(text_of(rules)));
     return known->second;
   }
 
-  Regex with_format(const std::string& format) {
-    const auto pattern = pattern_of_format(format);
-    if (!pattern) refuse_schema("the format \"" + format.substr(0, 60) + "\" is not supported");
-    return add_regex(grammar_, *pattern, RegexAnchors::kWholeText, json_char_of);
+  ExprId text_of(const TextRules& rules) {
+    if (rules.rules.size() == 1 && rules.rules.front().holds && rules.other_than.empty()) {
+      const auto& [pattern, anchors, holds] = rules.rules.front();
+      const Regex regex = add_regex(grammar_, pattern, anchors, json_char_of, {rules.least, rules.most});
+      if (regex.least >= rules.least && (rules.most == kUnbounded || regex.most <= rules.most)) return regex.expr;
+    }
+    return add_text(grammar_, products_, rules, json_char_of);
   }
 
   ExprId array(const Json& schema) {
     const Json* items = schema.find("items");
     const Json* tuple = schema.find("prefixItems");
-    if (tuple == nullptr && items != nullptr && items->is_array()) std::swap(tuple, items);  // as in older drafts
     if (tuple != nullptr && !tuple->is_array()) refuse_schema("\"prefixItems\" is no array");
     std::vector<ExprId> first;
     for (const Json& item : tuple == nullptr ? Json::Array{} : tuple->as_array()) first.push_back(value(item));
@@ -255,10 +238,77 @@ class SchemaReader {
     const uint32_t least = count_of(schema, "minItems").value_or(fixed);
     const uint32_t most = count_of(schema, "maxItems").value_or(kUnbounded);
     if (least > most) return grammar_.nothing();
+    const Json* unique = schema.find("uniqueItems");
+    if (unique != nullptr && *unique == Json(true) && most > 1) return unique_array(schema, least, most);
     const bool closed = items == nullptr && fixed > 0;
     const ExprId other = closed ? grammar_.nothing() : (items == nullptr ? text_.value() : value(*items));
     const ExprId content = elements(first, other, least, most);
     return grammar_.sequence({grammar_.literal("["), text_.gap(), content, grammar_.literal("]")});
+  }
+
+  ExprId unique_array(const Json& schema, uint32_t least, uint32_t most) {
+    const Json* items = schema.find("items");
+    const bool plain = items != nullptr && !items->is_array() && schema.find("prefixItems") == nullptr;
+    const auto values = plain ? facts_.few_values(*items) : std::nullopt;
+    if (!values) {
+      refuse_schema("\"uniqueItems\" is only supported for \"items\" of a few values: those of enum, const or boolean");
+    }
+    std::vector<ExprId> texts;
+    for (const Json& one : *values) {
+      check_exact(one);
+      texts.push_back(grammar_.literal(dump_json(one)));
+    }
+    most = std::min(most, static_cast<uint32_t>(texts.size()));
+    if (least > most) return grammar_.nothing();
+    ExprId content = grammar_.empty();
+    if (const auto any_order = different(texts, std::max(least, 1U), most)) {
+      content = grammar_.sequence({*any_order, text_.gap()});
+      if (least == 0) content = grammar_.optional(content);
+    } else {
+      std::vector<Part> parts;
+      for (const ExprId text : texts) parts.push_back({.expr = text, .name = "value"});
+      const bool counted = least > 0 || most < texts.size();
+      content = counted ? counted_parts(parts, {std::nullopt, least, most}) : parts_of(parts, std::nullopt);
+    }
+    return grammar_.sequence({grammar_.literal("["), text_.gap(), content, grammar_.literal("]")});
+  }
+
+  // How many sets of at most `most` of so many there are.
+  static std::size_t subsets(std::size_t of, std::size_t most) {
+    std::size_t all = 0;
+    std::size_t of_size = 1;
+    for (std::size_t size = 0; size <= std::min(of, most); ++size) {
+      all += of_size;
+      of_size = of_size * (of - size) / (size + 1);
+    }
+    return all;
+  }
+
+  // `least` (one or more) to `most` of the texts in any order, none twice; nothing if there are too many orders.
+  std::optional<ExprId> different(const std::vector<ExprId>& texts, uint32_t least, uint32_t most) {
+    constexpr std::size_t kMostTexts = 32;
+    constexpr std::size_t kMostStates = 1024;
+    if (texts.size() > kMostTexts || subsets(texts.size(), most) > kMostStates) return std::nullopt;
+    products_.spend(subsets(texts.size(), most) * texts.size(), "\"uniqueItems\"");
+    std::vector<ExprId> later;
+    for (const ExprId text : texts) later.push_back(grammar_.sequence({text_.comma(), text}));
+    std::map<uint32_t, uint32_t> numbers{{0, 0}};  // by the texts that were there
+    std::vector<uint32_t> sets{0};
+    std::vector<MachineState> states;
+    while (states.size() < sets.size()) {
+      const uint32_t here = sets[states.size()];
+      const auto count = static_cast<uint32_t>(std::popcount(here));
+      MachineState state{.may_end = count >= least};
+      for (std::size_t i = 0; i < texts.size() && count < most; ++i) {
+        if ((here >> i & 1U) != 0) continue;
+        const uint32_t next = here | uint32_t{1} << i;
+        const auto [known, is_new] = numbers.try_emplace(next, static_cast<uint32_t>(sets.size()));
+        if (is_new) sets.push_back(next);
+        state.ways.push_back({here == 0 ? texts[i] : later[i], known->second});
+      }
+      states.push_back(std::move(state));
+    }
+    return grammar_.machine(std::move(states));
   }
 
   // `least` to `most` elements and the gap behind the last; the first ones have schemas of their own.
@@ -282,50 +332,59 @@ class SchemaReader {
   }
 
   ExprId object(const Json& schema) {
-    std::vector<std::pair<std::string, Json>> properties;
-    const Json* named = schema.find("properties");
-    if (named != nullptr && !named->is_object()) refuse_schema("\"properties\" is no object");
-    if (named != nullptr) properties = named->as_object();
-    std::set<std::string> required;
-    const Json* others = schema.find("additionalProperties");
-    std::set<std::string> names;
-    for (const auto& [name, property] : properties) names.insert(name);
-    if (const Json* list = schema.find("required"); list != nullptr) {
-      if (!list->is_array()) refuse_schema("\"required\" is no array");
-      for (const Json& name : list->as_array()) {
-        if (!name.is_string()) refuse_schema("\"required\" is no array of strings");
-        required.insert(name.as_string());
-        if (names.insert(name.as_string()).second) {
-          properties.emplace_back(name.as_string(), others == nullptr ? Json(true) : *others);
-        }
-      }
-    }
-    const bool open = others == nullptr ? named == nullptr : *others != Json(false);
-    const auto named_count = static_cast<uint32_t>(properties.size());
-    uint32_t least = count_of(schema, "minProperties").value_or(0);
-    uint32_t most = count_of(schema, "maxProperties").value_or(kUnbounded);
-    if (least > most) return grammar_.nothing();
-    if (required.size() >= least) least = 0;
+    const std::optional<SchemaMembers> members = members_of_schema(schema, merge_, facts_);
+    if (!members) return grammar_.nothing();
+    const bool open = !members->others.empty();
+    const auto named_count = static_cast<uint32_t>(members->named.size());
+    uint32_t least = members->least;
+    uint32_t most = members->most;
+    const auto required = std::ranges::count_if(members->named, [](const auto& one) { return one.required; });
+    if (static_cast<uint32_t>(required) >= least) least = 0;
     if (!open && named_count <= most) most = kUnbounded;
     const bool counted = least > 0 || most != kUnbounded;
-    if (properties.empty() && open && !counted && (others == nullptr || *others == Json(true))) return text_.object();
     if (open && least > named_count + 1) {
       refuse_schema("a \"minProperties\" above the number of named properties and one is not supported");
     }
-    std::optional<ExprId> other;
-    if (open) {
-      const ExprId key = text_.string_other_than({names.begin(), names.end()});
-      other = grammar_.sequence({key, text_.colon(), others == nullptr ? text_.value() : value(*others)});
+    std::vector<ExprId> others;
+    for (const SchemaMembers::Others& one : members->others) {
+      const ExprId name = name_of_others(*members, one);
+      if (name == grammar_.nothing()) continue;
+      const bool plain = named_count == 0 && !counted && members->others.size() == 1 && is_any_name(*members, one);
+      if (plain && one.schema == Json(true)) return text_.object();
+      others.push_back(
+          grammar_.sequence({name, text_.colon(), one.schema == Json(true) ? text_.value() : value(one.schema)}));
     }
-    const ExprId members =
-        counted ? counted_members(properties, required, {other, least, most}) : members_of(properties, required, other);
-    return grammar_.sequence({grammar_.literal("{"), text_.gap(), members, grammar_.literal("}")});
+    const std::optional<ExprId> other = others.empty() ? std::nullopt : std::optional(grammar_.choice(others));
+    std::vector<Part> parts;
+    for (const auto& [name, said, is_required] : members->named) {
+      parts.push_back({grammar_.sequence({text_.string_of(name), text_.colon(), value(said)}), name, is_required});
+    }
+    const ExprId content = counted ? counted_parts(parts, {other, least, most}) : parts_of(parts, other);
+    return grammar_.sequence({grammar_.literal("{"), text_.gap(), content, grammar_.literal("}")});
   }
 
-  // The members in their order and the gap behind the last. Two rules for each property say what may come from it on:
-  // one for the beginning of the object, one behind another member, where a comma is due.
-  ExprId members_of(const std::vector<std::pair<std::string, Json>>& properties, const std::set<std::string>& required,
-                    std::optional<ExprId> other) {
+  static bool is_any_name(const SchemaMembers& members, const SchemaMembers::Others& others) {
+    return others.names.empty() && members.least_name == 0 && members.most_name == kUnbounded;
+  }
+
+  ExprId name_of_others(const SchemaMembers& members, const SchemaMembers::Others& others) {
+    TextRules rules{.rules = others.names, .least = members.least_name, .most = members.most_name};
+    for (const SchemaMembers::Named& named : members.named) rules.other_than.push_back(named.name);
+    if (is_any_name(members, others)) return text_.string_other_than(rules.other_than);
+    const ExprId name = add_text(grammar_, products_, rules, json_char_of);
+    return name == grammar_.nothing() ? name : text_.quoted(name);
+  }
+
+  // What comes in a fixed place, if it comes: a member of an object.
+  struct Part {
+    ExprId expr = 0;
+    std::string name{};
+    bool required = false;
+  };
+
+  // Parts in their order and the gap behind the last. Two rules for each say what may come from it on: one for the
+  // beginning of the object, one behind another part, where a comma is due.
+  ExprId parts_of(const std::vector<Part>& parts, std::optional<ExprId> other) {
     ExprId first = grammar_.empty();
     ExprId later = text_.gap();
     if (other) {
@@ -334,44 +393,39 @@ class SchemaReader {
       first = grammar_.optional(grammar_.sequence({*other, more}));
       later = more;
     }
-    for (std::size_t i = properties.size(); i-- > 0;) {
-      const auto& [name, schema] = properties[i];
-      const ExprId pair = grammar_.sequence({text_.string_of(name), text_.colon(), value(schema)});
+    for (std::size_t i = parts.size(); i-- > 0;) {
+      const auto& [part, name, required] = parts[i];
       const ExprId behind = as_rule("behind " + name, later);
-      const bool may_miss = !required.contains(name);
-      first = grammar_.choice({grammar_.sequence({pair, behind}), may_miss ? first : grammar_.nothing()});
+      first = grammar_.choice({grammar_.sequence({part, behind}), required ? grammar_.nothing() : first});
       later =
-          grammar_.choice({grammar_.sequence({text_.comma(), pair, behind}), may_miss ? behind : grammar_.nothing()});
+          grammar_.choice({grammar_.sequence({text_.comma(), part, behind}), required ? grammar_.nothing() : behind});
     }
     return first;
   }
 
-  // What an object may have beside its named properties, and how many members in all.
-  struct MemberRules {
+  // What may come beside the parts, and how many in all.
+  struct PartRules {
     std::optional<ExprId> other;
     uint32_t least;
     uint32_t most;
   };
 
-  // As members_of(), but for each number of members that may have come before: `behind[n]` is what may come behind n,
-  // in the last place n or more.
-  ExprId counted_members(const std::vector<std::pair<std::string, Json>>& properties,
-                         const std::set<std::string>& required, const MemberRules& rules) {
-    const auto named = static_cast<uint32_t>(properties.size());
+  // As parts_of(), but for each number of parts that may have come before: `behind[n]` is what may come behind n, in
+  // the last place n or more.
+  ExprId counted_parts(const std::vector<Part>& parts, const PartRules& rules) {
+    const auto named = static_cast<uint32_t>(parts.size());
     const uint32_t last = std::min(named, rules.most == kUnbounded ? rules.least : rules.most);
     std::vector<ExprId> behind;
     for (uint32_t n = 0; n <= last; ++n) behind.push_back(others_behind(n, rules));
     for (uint32_t i = named; i-- > 0;) {
-      const auto& [name, schema] = properties[i];
-      const ExprId pair = grammar_.sequence({text_.string_of(name), text_.colon(), value(schema)});
-      const bool may_miss = !required.contains(name);
+      const auto& [part, name, required] = parts[i];
       for (ExprId& one : behind) one = as_rule(name, one);
       std::vector<ExprId> here;
       for (uint32_t n = 0; n <= last; ++n) {
-        const ExprId begin = n == 0 ? pair : grammar_.sequence({text_.comma(), pair});
+        const ExprId begin = n == 0 ? part : grammar_.sequence({text_.comma(), part});
         const ExprId taken =
             n >= rules.most ? grammar_.nothing() : grammar_.sequence({begin, behind[std::min(n + 1, last)]});
-        here.push_back(grammar_.choice({taken, may_miss ? behind[n] : grammar_.nothing()}));
+        here.push_back(grammar_.choice({taken, required ? grammar_.nothing() : behind[n]}));
       }
       behind = std::move(here);
     }
@@ -380,7 +434,7 @@ class SchemaReader {
 
   // The members that are not named, behind n that are. Two of them may have one name, so that only one is sure to
   // count.
-  ExprId others_behind(uint32_t n, const MemberRules& rules) {
+  ExprId others_behind(uint32_t n, const PartRules& rules) {
     const uint32_t needed = rules.least - std::min(rules.least, n);
     const ExprId end = n == 0 ? grammar_.empty() : text_.gap();
     if (!rules.other || n >= rules.most) return needed > 0 ? grammar_.nothing() : end;
@@ -405,8 +459,9 @@ class SchemaReader {
   SchemaMerge merge_;
   SchemaFacts facts_;
   JsonText text_;
+  Products products_;
   std::map<std::string, RuleId> rules_;
-  std::map<std::pair<std::string, std::string>, Regex> regexes_;  ///< By keyword and what it says.
+  std::map<std::string, ExprId> texts_;  ///< Strings by what is said of them.
   std::vector<std::pair<RuleId, Json>> pending_;
 };
 

@@ -72,7 +72,8 @@ std::u32string code_points_of(std::string_view text) {
 
 ExprId json_char_of(Grammar& grammar, const CodePointSet& set) {
   Ranges plain;
-  std::vector<ExprId> escapes;
+  ByteSet letters;
+  std::array<ByteSet, 2> controls;  // by their first digit
   for (const auto& [first, last] : set.ranges()) {
     for (const auto& [from, to] : plain_chars().ranges()) {
       if (std::max(first, from) <= std::min(last, to)) {
@@ -81,7 +82,7 @@ ExprId json_char_of(Grammar& grammar, const CodePointSet& set) {
     }
     for (const auto& [code_point, letter] : kShortEscapes) {
       if (first <= code_point && code_point <= last) {
-        escapes.push_back(grammar.literal(std::string{'\\', letter}));
+        letters.add(static_cast<uint8_t>(letter));
       }
     }
     for (uint32_t control = first; control <= std::min(last, 0x1FU); ++control) {
@@ -89,12 +90,15 @@ ExprId json_char_of(Grammar& grammar, const CodePointSet& set) {
                                         [&](const ShortEscape& escape) { return escape.code_point == control; });
       if (!is_short) {
         constexpr std::string_view kHex = "0123456789abcdef";
-        escapes.push_back(grammar.literal(std::string("\\u00") + kHex[control / 16] + kHex[control % 16]));
+        controls.at(control / 16).add(static_cast<uint8_t>(kHex[control % 16]));
       }
     }
   }
-  escapes.push_back(utf8_of(grammar, CodePointSet(std::move(plain))));
-  return grammar.choice(escapes);
+  const ExprId code = grammar.choice({grammar.sequence({grammar.literal("0"), grammar.bytes(controls[0])}),
+                                      grammar.sequence({grammar.literal("1"), grammar.bytes(controls[1])})});
+  const ExprId escape = grammar.choice({grammar.bytes(letters), grammar.sequence({grammar.literal("u00"), code})});
+  return grammar.choice(
+      {grammar.sequence({grammar.literal("\\"), escape}), utf8_of(grammar, CodePointSet(std::move(plain)))});
 }
 
 JsonText::JsonText(Grammar& grammar) : grammar_(grammar) {

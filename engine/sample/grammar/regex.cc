@@ -52,8 +52,9 @@ const CodePointSet& not_line_break() {
 
 class RegexParser {
  public:
-  RegexParser(Grammar& grammar, std::string_view pattern, RegexAnchors anchors, const WriteChar& write)
-      : grammar_(grammar), pattern_(pattern), rest_(pattern), anchors_(anchors), write_(write) {}
+  RegexParser(Grammar& grammar, std::string_view pattern, RegexAnchors anchors, const WriteChar& write,
+              TextLength length)
+      : grammar_(grammar), pattern_(pattern), rest_(pattern), anchors_(anchors), write_(write), length_(length) {}
 
   Regex parse() {
     if (!is_utf8(pattern_)) {
@@ -111,6 +112,7 @@ class RegexParser {
       if (!begins) parts.insert(parts.begin(), anything());
       if (!ends) parts.push_back(anything());
     }
+    if (depth == 0) fit(parts);
     Regex all{};
     std::vector<ExprId> exprs;
     for (const Regex& part : parts) {
@@ -122,8 +124,41 @@ class RegexParser {
     return all;
   }
 
+  // Texts of the parts that are too short or too long are left out, if one repetition of a character decides.
+  void fit(std::vector<Regex>& parts) {
+    Regex fixed;
+    Regex* run = &fixed;
+    uint64_t others = 0;
+    for (Regex& part : parts) {
+      if (part.least == part.most) {
+        others = std::min(kEndless, others + part.least);
+      } else if (run == &fixed && part.of_each) {
+        run = &part;
+      } else {
+        return;
+      }
+    }
+    const uint64_t least = std::max(run->least, length_.least - std::min<uint64_t>(length_.least, others));
+    const uint64_t room =
+        length_.most == kUnbounded ? kEndless : length_.most - std::min<uint64_t>(length_.most, others);
+    const uint64_t most = std::min(run->most, room);
+    if ((length_.most != kUnbounded && others > length_.most) || least > most) {
+      parts = {{.expr = grammar_.nothing(), .least = kEndless, .most = 0}};
+    } else if (run != &fixed && (least != run->least || most != run->most)) {
+      run->least = least;
+      run->most = most;
+      run->expr = repetition_of(*run->of_each, least, most);
+    }
+  }
+
+  ExprId repetition_of(ExprId part, uint64_t least, uint64_t most) {
+    return grammar_.repeat(part, static_cast<uint32_t>(least),
+                           most >= kEndless ? kUnbounded : static_cast<uint32_t>(most));
+  }
+
   Regex anything() {
-    return {.expr = grammar_.repeat(written(CodePointSet::all()), 0, kUnbounded), .least = 0, .most = kEndless};
+    const ExprId each = written(CodePointSet::all());
+    return {.expr = grammar_.repeat(each, 0, kUnbounded), .least = 0, .most = kEndless, .of_each = each};
   }
 
   ExprId written(const CodePointSet& set) {
@@ -131,7 +166,7 @@ class RegexParser {
     return known != written_.end() ? known->second : written_[set.ranges()] = write_(grammar_, set);
   }
 
-  Regex one_of(const CodePointSet& set) { return {.expr = written(set), .least = 1, .most = 1}; }
+  Regex one_of(const CodePointSet& set) { return {.expr = written(set), .least = 1, .most = 1, .is_char = true}; }
   Regex one(uint32_t code_point) { return one_of(CodePointSet(Ranges{{code_point, code_point}})); }
 
   Regex parse_atom(int depth) {
@@ -170,8 +205,9 @@ class RegexParser {
       repeated = true;
       const auto [least, most] = *bounds;
       const bool endless = most >= kEndless;
-      part.expr =
-          grammar_.repeat(part.expr, static_cast<uint32_t>(least), endless ? kUnbounded : static_cast<uint32_t>(most));
+      part.of_each = part.is_char ? std::optional(part.expr) : std::nullopt;
+      part.is_char = false;
+      part.expr = repetition_of(part.expr, least, most);
       part.least = std::min(kEndless, part.least * least);
       part.most = part.most == 0 ? 0 : (endless ? kEndless : std::min(kEndless, part.most * most));
       take("?");  // lazy: the same texts
@@ -326,13 +362,15 @@ class RegexParser {
   std::string_view rest_;
   RegexAnchors anchors_;
   const WriteChar& write_;
+  TextLength length_;
   std::map<Ranges, ExprId> written_;  ///< Sets that were there before.
 };
 
 }  // namespace
 
-Regex add_regex(Grammar& grammar, std::string_view pattern, RegexAnchors anchors, const WriteChar& write) {
-  return RegexParser(grammar, pattern, anchors, write).parse();
+Regex add_regex(Grammar& grammar, std::string_view pattern, RegexAnchors anchors, const WriteChar& write,
+                TextLength length) {
+  return RegexParser(grammar, pattern, anchors, write, length).parse();
 }
 
 }  // namespace longship

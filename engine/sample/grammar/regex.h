@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string_view>
 
 #include "engine/sample/grammar/code_points.h"
@@ -11,8 +12,18 @@ namespace longship {
 /// What a regular expression stands for.
 struct Regex {
   ExprId expr = 0;
-  uint64_t least = 0;  ///< Fewest characters of a text.
-  uint64_t most = 0;   ///< kUnbounded or above: no bound.
+  uint64_t least = 0;               ///< Fewest characters of a text.
+  uint64_t most = 0;                ///< kUnbounded or above: no bound.
+  bool is_char = false;             ///< One character of a set.
+  std::optional<ExprId> of_each{};  ///< A repetition of this one character.
+};
+
+/// How many characters a text is to have.
+struct TextLength {
+  uint32_t least = 0;
+  uint32_t most = kUnbounded;
+
+  friend auto operator<=>(const TextLength&, const TextLength&) = default;
 };
 
 /// One character of a set, in the form in which it is written (plain UTF-8, or escaped in a JSON string).
@@ -23,7 +34,9 @@ enum class RegexAnchors { kWholeText, kAnywhere };
 /// Adds a regular expression, as of Python and ECMAScript where they agree, to a grammar. With kWholeText it stands for
 /// the whole text, ^ and $ may be there; with kAnywhere any text may stand before and behind it but for ^ and $. Left
 /// out, refused by name: look-around, back-references, \b, \p, possessive and atomic groups, flags. Classes \d \w \s
-/// are those of ASCII. Errors: kUsage, with the place in the pattern.
-Regex add_regex(Grammar& grammar, std::string_view pattern, RegexAnchors anchors, const WriteChar& write = utf8_of);
+/// are those of ASCII. Texts of another length are left out where that is a matter of one repetition of a character;
+/// the result's bounds say whether there are still some. Errors: kUsage, with the place in the pattern.
+Regex add_regex(Grammar& grammar, std::string_view pattern, RegexAnchors anchors, const WriteChar& write = utf8_of,
+                TextLength length = {});
 
 }  // namespace longship

@@ -1,10 +1,11 @@
 #include "engine/sample/grammar/schema_facts.h"
 
 #include <algorithm>
-#include <optional>
+#include <cmath>
+#include <set>
 #include <string_view>
 
-#include "engine/sample/grammar/json_format.h"
+#include "engine/sample/grammar/schema_strings.h"
 #include "engine/sample/grammar/schema_words.h"
 
 namespace longship {
@@ -25,6 +26,20 @@ bool is_within(const Json& schema, double x) {
   return !below && !above;
 }
 
+// A double that leaves no remainder is a multiple for whoever divides.
+bool is_multiple(const Json& schema, const Json& value) {
+  if (!multiple_in(schema)) return true;
+  const Json& unit = *schema.find("multipleOf");
+  if (value.is_int() && unit.is_int()) return value.as_int() % unit.as_int() == 0;
+  return std::fmod(value.as_double(), unit.as_double()) == 0;
+}
+
+bool has_equal_items(const Json& array) {
+  std::set<std::string> known;
+  const auto& all = array.as_array();
+  return !std::all_of(all.begin(), all.end(), [&](const Json& one) { return known.insert(canonical(one)).second; });
+}
+
 bool has_name(const Json& schema, const std::string& name) {
   const Json* required = schema.find("required");
   const Json::Array names = required != nullptr && required->is_array() ? required->as_array() : Json::Array{};
@@ -35,13 +50,14 @@ bool has_name(const Json& schema, const std::string& name) {
 const Json* property_of(const Json& schema, const std::string& name) {
   const Json* properties = schema.find("properties");
   const Json* own = properties == nullptr ? nullptr : properties->find(name);
-  return own != nullptr ? own : schema.find("additionalProperties");
+  return own != nullptr || schema.find("patternProperties") != nullptr ? own : schema.find("additionalProperties");
 }
 
 // Whether an object that is written for the schema may have the property.
 bool may_write(const Json& schema, const std::string& name) {
   const Json* property = property_of(schema, name);
-  const bool open = property == nullptr && schema.find("properties") == nullptr;
+  const bool open =
+      property == nullptr && (schema.find("properties") == nullptr || schema.find("patternProperties") != nullptr);
   return open || has_name(schema, name) || (property != nullptr && *property != Json(false));
 }
 
@@ -90,7 +106,7 @@ bool SchemaFacts::holds_all(const Json& schema, const Json& value) {
     const auto fits = [&](const std::string& type) { return is_of_type(value, type); };
     if (std::none_of(types.begin(), types.end(), fits)) return false;
   }
-  if (value.is_number()) return is_within(schema, value.as_double());
+  if (value.is_number()) return is_within(schema, value.as_double()) && is_multiple(schema, value);
   if (value.is_string()) return holds_string(schema, value.as_string());
   if (value.is_array()) return holds_array(schema, value);
   return !value.is_object() || holds_object(schema, value);
@@ -109,17 +125,11 @@ bool SchemaFacts::is_match(const std::string& pattern, RegexAnchors anchors, con
 
 bool SchemaFacts::holds_string(const Json& schema, const std::string& text) {
   const uint32_t length = characters_of(text);
-  if (is_out_of_order(count_of(schema, "minLength"), length) ||
-      is_out_of_order(length, count_of(schema, "maxLength"))) {
-    return false;
-  }
-  const Json* pattern = schema.find("pattern");
-  if (pattern != nullptr && pattern->is_string() && !is_match(pattern->as_string(), RegexAnchors::kAnywhere, text)) {
-    return false;
-  }
-  const Json* format = schema.find("format");
-  const auto known = format != nullptr && format->is_string() ? pattern_of_format(format->as_string()) : std::nullopt;
-  return !known || is_match(std::string(*known), RegexAnchors::kWholeText, text);
+  const TextRules rules = string_rules(schema);
+  return rules.least <= length && length <= rules.most &&
+         std::find(rules.other_than.begin(), rules.other_than.end(), text) == rules.other_than.end() &&
+         std::all_of(rules.rules.begin(), rules.rules.end(),
+                     [&](const TextRule& rule) { return is_match(rule.pattern, rule.anchors, text) == rule.holds; });
 }
 
 bool SchemaFacts::holds_array(const Json& schema, const Json& array) {
@@ -127,9 +137,11 @@ bool SchemaFacts::holds_array(const Json& schema, const Json& array) {
   if (is_out_of_order(count_of(schema, "minItems"), size) || is_out_of_order(size, count_of(schema, "maxItems"))) {
     return false;
   }
+  if (schema.find("uniqueItems") != nullptr && *schema.find("uniqueItems") == Json(true) && has_equal_items(array)) {
+    return false;
+  }
   const Json* items = schema.find("items");
   const Json* tuple = schema.find("prefixItems");
-  if (tuple == nullptr && items != nullptr && items->is_array()) std::swap(tuple, items);
   for (std::size_t i = 0; i < size; ++i) {
     const bool own = tuple != nullptr && tuple->is_array() && i < tuple->as_array().size();
     const Json* said = own ? &tuple->as_array()[i] : items;
@@ -149,9 +161,63 @@ bool SchemaFacts::holds_object(const Json& schema, const Json& object) {
       if (name.is_string() && object.find(name.as_string()) == nullptr) return false;
     }
   }
+  const Json* names = schema.find("propertyNames");
+  const Json* properties = schema.find("properties");
+  const Json* patterns = schema.find("patternProperties");
+  const Json::Object by_pattern = patterns != nullptr && patterns->is_object() ? patterns->as_object() : Json::Object{};
   for (const auto& [name, value] : object.as_object()) {
-    const Json* said = property_of(schema, name);
-    if (said != nullptr && !holds(*said, value)) return false;
+    if (names != nullptr && !holds(*names, Json(name))) return false;
+    const Json* own = properties == nullptr ? nullptr : properties->find(name);
+    bool is_named = own != nullptr;
+    if (own != nullptr && !holds(*own, value)) return false;
+    for (const auto& [pattern, said] : by_pattern) {
+      if (!is_match(pattern, RegexAnchors::kAnywhere, name)) continue;
+      is_named = true;
+      if (!holds(said, value)) return false;
+    }
+    const Json* others = schema.find("additionalProperties");
+    if (!is_named && others != nullptr && !holds(*others, value)) return false;
+  }
+  return true;
+}
+
+std::optional<std::vector<Json>> SchemaFacts::few_values(const Json& schema) {
+  std::vector<Json> values;
+  if (!add_values(schema, values)) return std::nullopt;
+  std::set<std::string> known;
+  std::erase_if(values,
+                [&](const Json& value) { return !holds(schema, value) || !known.insert(canonical(value)).second; });
+  return values;
+}
+
+// Adds values that are all of the schema's, and maybe some that are none. False: there may be many.
+bool SchemaFacts::add_values(const Json& schema, std::vector<Json>& values) {
+  constexpr int64_t kMostIntegers = 1000;
+  const Json flat = merge_.flat(schema);
+  if (flat.is_bool()) return !flat.as_bool();
+  if (const Json* list = flat.find("enum"); list != nullptr && list->is_array()) {
+    values.insert(values.end(), list->as_array().begin(), list->as_array().end());
+    return true;
+  }
+  if (const Json* alternatives = alternatives_of(flat); alternatives != nullptr) {
+    if (++depth_ > kMostDepth) return false;
+    const Json rest = without_alternatives(flat);
+    const auto& all = alternatives->as_array();
+    const bool few = std::all_of(all.begin(), all.end(),
+                                 [&](const Json& one) { return add_values(merge_.both(rest, one), values); });
+    --depth_;
+    return few;
+  }
+  for (const std::string& type : types_of(flat)) {
+    const auto [least, most] = type == "integer" ? integers_of(flat) : std::pair<int64_t, int64_t>{0, kMostIntegers};
+    if (type == "boolean") {
+      values.insert(values.end(), {Json(true), Json(false)});
+    } else if (type == "null") {
+      values.emplace_back(nullptr);
+    } else if (type != "integer" || most - least >= kMostIntegers) {
+      return false;
+    }
+    for (int64_t i = least; type == "integer" && i <= most; ++i) values.emplace_back(i);
   }
   return true;
 }
@@ -222,14 +288,20 @@ bool SchemaFacts::objects_apart(const Json& a, const Json& b) {
     const Json* names = schema.find("required");
     return names != nullptr && names->is_array() ? names->as_array() : Json::Array{};
   };
+  const auto other_of = [&](const std::string& name) {
+    const Json* other = property_of(b, name);
+    return other == nullptr ? Json(true) : *other;
+  };
   for (const Json& name : required(b)) {
-    if (name.is_string() && !may_write(a, name.as_string())) return true;
+    if (!name.is_string()) continue;
+    if (!may_write(a, name.as_string())) return true;
+    const Json* mine = property_of(a, name.as_string());
+    if (mine != nullptr && apart(*mine, other_of(name.as_string()))) return true;
   }
   for (const Json& name : required(a)) {
     if (!name.is_string()) continue;
     const Json* mine = property_of(a, name.as_string());
-    const Json* other = property_of(b, name.as_string());
-    if (other != nullptr && apart(mine == nullptr ? Json(true) : *mine, *other)) return true;
+    if (apart(mine == nullptr ? Json(true) : *mine, other_of(name.as_string()))) return true;
   }
   return false;
 }

@@ -2,8 +2,10 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "core/json.h"
 #include "engine/sample/grammar/automaton.h"
@@ -23,11 +25,16 @@ class SchemaFacts {
   /// True only if no value that is written for `a` is one of `b`. Objects are written with the properties that a schema
   /// names, unless it says something of others. Errors: kUsage.
   bool apart(const Json& a, const Json& b);
+  /// All values of the schema, each once, if there are only some that enum, const, boolean or narrow bounds tell.
+  /// Errors: kUsage.
+  std::optional<std::vector<Json>> few_values(const Json& schema);
+  /// Errors: kUsage for a pattern that is refused.
+  bool is_match(const std::string& pattern, RegexAnchors anchors, const std::string& text);
 
  private:
+  bool add_values(const Json& schema, std::vector<Json>& values);
   bool holds_all(const Json& schema, const Json& value);
   bool holds_string(const Json& schema, const std::string& text);
-  bool is_match(const std::string& pattern, RegexAnchors anchors, const std::string& text);
   bool holds_array(const Json& schema, const Json& array);
   bool holds_object(const Json& schema, const Json& object);
   bool types_apart(const Json& a, const Json& b, const std::string& type);

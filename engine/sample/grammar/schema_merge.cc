@@ -1,13 +1,19 @@
 #include "engine/sample/grammar/schema_merge.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
+#include <cmath>
 #include <map>
+#include <numeric>
+#include <optional>
 #include <set>
 #include <string>
 
 #include "engine/sample/grammar/code_points.h"
 #include "engine/sample/grammar/grammar.h"
+#include "engine/sample/grammar/schema_negation.h"
+#include "engine/sample/grammar/schema_strings.h"
 #include "engine/sample/grammar/schema_words.h"
 
 namespace longship {
@@ -96,12 +102,9 @@ void restrict_others(Json& properties, const Json& b) {
   }
 }
 
-Json joined_properties(const Json& a, const Json& b) {
-  Json result = a.find("properties") == nullptr ? Json(Json::Object{}) : *a.find("properties");
-  Json more = b.find("properties") == nullptr ? Json(Json::Object{}) : *b.find("properties");
-  restrict_others(result, b);
-  restrict_others(more, a);
-  if (!result.is_object() || !more.is_object()) refuse_schema("\"properties\" is no object");
+// Schemas of one name must both hold.
+Json joined_members(Json result, const Json& more) {
+  if (!result.is_object() || !more.is_object()) refuse_schema("\"properties\" or \"patternProperties\" is no object");
   Json::Object& members = result.as_object();
   std::map<std::string, std::size_t> places;
   for (std::size_t i = 0; i < members.size(); ++i) places.emplace(members[i].first, i);
@@ -116,12 +119,95 @@ Json joined_properties(const Json& a, const Json& b) {
   return result;
 }
 
+Json joined_properties(const Json& a, const Json& b) {
+  Json result = a.find("properties") == nullptr ? Json(Json::Object{}) : *a.find("properties");
+  Json more = b.find("properties") == nullptr ? Json(Json::Object{}) : *b.find("properties");
+  restrict_others(result, b);
+  restrict_others(more, a);
+  return joined_members(std::move(result), more);
+}
+
+Json common_multiple(const Json& a, const Json& b) {
+  constexpr double kMost = 1e9;
+  if (!a.is_number() || !b.is_number() || a.as_double() <= 0 || b.as_double() <= 0) {
+    refuse_schema("\"multipleOf\" is no number above 0");
+  }
+  if (std::fmod(a.as_double(), b.as_double()) == 0) return a;
+  if (std::fmod(b.as_double(), a.as_double()) == 0) return b;
+  if (!a.is_int() || !b.is_int() || a.as_double() > kMost || b.as_double() > kMost) {
+    refuse_schema("two \"multipleOf\" for one value, of which one is no whole number, are not supported");
+  }
+  return std::lcm(a.as_int(), b.as_int());
+}
+
+// Patterns for the names of one schema tell which members are additional: there the other may name none.
+void check_patterns(const Json& a, const Json& b) {
+  const auto has = [](const Json& schema, const char* keyword) { return schema.find(keyword) != nullptr; };
+  const bool restricts = has(a, "additionalProperties") && *a.find("additionalProperties") != Json(true);
+  const bool named = has(b, "properties") || has(b, "patternProperties") || has(b, "additionalProperties");
+  if (has(a, "patternProperties") && restricts && named) {
+    refuse_schema(
+        "\"patternProperties\" with \"additionalProperties\" beside another schema of the same object is not "
+        "supported");
+  }
+}
+
+// One of each list, together.
+Json combinations(const std::string& keyword, const Json& a, const Json& b) {
+  if (!a.is_array() || !b.is_array()) refuse_schema("\"" + keyword + "\" is no array of schemas");
+  constexpr std::size_t kMostCombinations = 1000;
+  if (a.as_array().size() * b.as_array().size() > kMostCombinations) {
+    refuse_schema("two \"" + keyword + "\" for one value have more than " + std::to_string(kMostCombinations) +
+                  " combinations");
+  }
+  Json::Array all;
+  for (const Json& one : a.as_array()) {
+    for (const Json& other : b.as_array()) all.push_back(all_of(one, other));
+  }
+  return all;
+}
+
+// Elements by their places, of which one schema says by "items" what the other says one by one.
+void join_tuples(Json& result, const Json& a, const Json& b) {
+  const auto tuple_of = [](const Json& schema) {
+    const Json* tuple = schema.find("prefixItems");
+    if (tuple != nullptr && !tuple->is_array()) refuse_schema("\"prefixItems\" is no array");
+    return tuple == nullptr ? Json::Array{} : tuple->as_array();
+  };
+  const Json::Array first = tuple_of(a);
+  const Json::Array second = tuple_of(b);
+  const auto at = [](const Json& schema, const Json::Array& tuple, std::size_t i) {
+    const Json* others = schema.find("items");
+    return i < tuple.size() ? tuple[i] : (others == nullptr ? Json(true) : *others);
+  };
+  Json::Array all;
+  for (std::size_t i = 0; i < std::max(first.size(), second.size()); ++i) {
+    all.push_back(all_of(at(a, first, i), at(b, second, i)));
+  }
+  result.set("prefixItems", std::move(all));
+}
+
+// Of all that is said of the string but the first pattern.
+void join_patterns(Json& result, const Json& a, const Json& b) {
+  Json more = Json::Array{};
+  for (const auto& [schema, keyword] : {std::pair{&a, kMorePatterns}, {&b, kMorePatterns}, {&b, "pattern"}}) {
+    const Json* said = schema->find(keyword);
+    if (said != nullptr && *said != *result.find("pattern")) more = united(more, *said);
+  }
+  if (!more.as_array().empty()) result.set(kMorePatterns, std::move(more));
+}
+
 Json joined(const std::string& keyword, const Json& a, const Json& b) {
+  if (keyword == kNotPatterns || keyword == kOtherThan) return united(a, b);
   if (a == b || !is_keyword(keyword)) return a;
   if (keyword == "type") return common_types(a, b);
   if (keyword == "enum") return common_values(a, b);
   if (keyword == "required") return united(a, b);
-  if (keyword == "items" || keyword == "additionalProperties") return all_of(a, b);
+  if (keyword == "items" || keyword == "additionalProperties" || keyword == "propertyNames") return all_of(a, b);
+  if (keyword == "patternProperties") return joined_members(a, b);
+  if (keyword == "anyOf" || keyword == "oneOf") return combinations(keyword, a, b);
+  if (keyword == "uniqueItems") return a == Json(true) ? a : b;
+  if (keyword == "multipleOf") return common_multiple(a, b);
   for (const char* least : {"minimum", "minLength", "minItems", "minProperties", "exclusiveMinimum"}) {
     if (keyword == least) return tighter(a, b, true);
   }
@@ -141,9 +227,93 @@ int64_t size_of(const Json& json) {
   return size;
 }
 
-// Without words that others stand for: a constant is a choice of one, and what OpenAPI calls nullable has one type
-// more.
+Json without(Json schema, std::string_view keyword) {
+  std::erase_if(schema.as_object(), [&](const Json::Member& member) { return member.first == keyword; });
+  return schema;
+}
+
+// As drafts up to 4 have it: whether the other bound is one of the values.
+void replace_exclusive(Json& schema, const char* exclusive, const char* inclusive) {
+  const Json* said = schema.find(exclusive);
+  if (said == nullptr || !said->is_bool()) return;
+  const Json* bound = schema.find(inclusive);
+  const Json moved = said->as_bool() && bound != nullptr ? *bound : Json();
+  schema = without(std::move(schema), exclusive);
+  if (moved.is_null()) return;
+  schema = without(std::move(schema), inclusive);
+  schema.set(exclusive, moved);
+}
+
+// As drafts up to 2019-09 have it: schemas by place in "items", and the others in "additionalItems".
+void replace_tuple(Json& schema) {
+  const Json* items = schema.find("items");
+  const bool tuple = items != nullptr && items->is_array();
+  const Json* more = schema.find("additionalItems");
+  const std::optional<Json> others = tuple && more != nullptr ? std::optional(*more) : std::nullopt;
+  if (more != nullptr) schema = without(std::move(schema), "additionalItems");
+  if (!tuple) return;
+  Json first = *schema.find("items");
+  schema = without(std::move(schema), "items");
+  schema.set("prefixItems", std::move(first));
+  if (others) schema.set("items", *others);
+}
+
+void add_to_all_of(Json& schema, Json::Array more) {
+  if (const Json* parts = schema.find("allOf"); parts != nullptr && parts->is_array()) {
+    more.insert(more.begin(), parts->as_array().begin(), parts->as_array().end());
+  }
+  schema.set("allOf", std::move(more));
+}
+
+Json has_not(const std::string& name) {
+  return Json::Object{{"properties", Json::Object{{name, false}}}};
+}
+
+// A member that asks for others or for more is not there, or what it asks for holds.
+void replace_dependents(Json& schema) {
+  Json::Array all;
+  for (const char* keyword : {"dependentRequired", "dependentSchemas", "dependencies"}) {
+    const Json* said = schema.find(keyword);
+    if (said == nullptr) continue;
+    if (!said->is_object()) refuse_schema("\"" + std::string(keyword) + "\" is no object");
+    for (const auto& [name, asked] : said->as_object()) {
+      Json with = Json::Object{{"required", Json::Array{name}}};
+      with = Json::Object{{"allOf", Json::Array{with, asked.is_array() ? Json::Object{{"required", asked}} : asked}}};
+      all.emplace_back(Json::Object{{"anyOf", Json::Array{has_not(name), with}}});
+    }
+    schema = without(std::move(schema), keyword);
+  }
+  if (!all.empty()) add_to_all_of(schema, std::move(all));
+}
+
+// Either the condition holds and what is said of that, or neither.
+void replace_condition(Json& schema) {
+  const Json* condition = schema.find("if");
+  const Json if_so = condition == nullptr ? Json() : *condition;
+  const auto taken = [&](const char* keyword) {
+    const Json* said = schema.find(keyword);
+    const Json result = said == nullptr ? Json(true) : *said;
+    schema = without(std::move(schema), keyword);
+    return result;
+  };
+  const Json then = taken("then");
+  const Json otherwise = taken("else");
+  if (condition == nullptr) return;
+  schema = without(std::move(schema), "if");
+  if (is_true(then) && is_true(otherwise)) return;
+  const Json first = Json::Object{{"allOf", Json::Array{if_so, then}}};
+  const Json second = Json::Object{{"allOf", Json::Array{Json::Object{{"not", if_so}}, otherwise}}};
+  add_to_all_of(schema, {Json::Object{{"anyOf", Json::Array{first, second}}}});
+}
+
+// Without words that others stand for: a constant is a choice of one, what OpenAPI calls nullable has one type more,
+// and so on.
 Json in_few_words(Json schema) {
+  replace_exclusive(schema, "exclusiveMinimum", "minimum");
+  replace_exclusive(schema, "exclusiveMaximum", "maximum");
+  replace_tuple(schema);
+  replace_dependents(schema);
+  replace_condition(schema);
   if (const Json* nullable = schema.find("nullable"); nullable != nullptr) {
     const bool also_null = *nullable == Json(true) && schema.find("type") != nullptr;
     std::erase_if(schema.as_object(), [](const Json::Member& member) { return member.first == "nullable"; });
@@ -155,12 +325,6 @@ Json in_few_words(Json schema) {
     schema.set("enum", schema.find("enum") == nullptr ? only : common_values(*schema.find("enum"), only));
   }
   return schema;
-}
-
-Json without(const Json& schema, std::string_view keyword) {
-  Json rest = schema;
-  std::erase_if(rest.as_object(), [&](const Json::Member& member) { return member.first == keyword; });
-  return rest;
 }
 
 // As a reference is a URI. A % that is none of an escape stands for itself.
@@ -259,18 +423,49 @@ Json SchemaMerge::flat(const Json& schema) {
   spend(schema);
   if (++depth_ > kMostDepth) refuse_schema("\"$ref\" or \"allOf\" leads to itself, or is nested too deep");
   Json result = in_few_words(schema);
-  if (const Json* reference = schema.find("$ref"); reference != nullptr) {
+  const std::array<const char*, 2> rest_words = {"unevaluatedProperties", "unevaluatedItems"};
+  Json::Object rests;
+  for (const char* word : rest_words) {
+    if (const Json* rest = result.find(word); rest != nullptr) rests.emplace_back(word, *rest);
+    result = without(std::move(result), word);
+  }
+  if (const Json* reference = result.find("$ref"); reference != nullptr) {
     if (!reference->is_string()) refuse_schema("\"$ref\" is no string");
     result = both(target(reference->as_string()), without(result, "$ref"));
-  } else if (const Json* parts = schema.find("allOf"); parts != nullptr) {
-    if (!parts->is_array()) refuse_schema("\"allOf\" is no array");
-    result = without(result, "allOf");
-    for (const Json& part : parts->as_array()) {
+  } else if (result.find("allOf") != nullptr) {
+    const Json parts = *result.find("allOf");
+    if (!parts.is_array()) refuse_schema("\"allOf\" is no array");
+    result = without(std::move(result), "allOf");
+    for (const Json& part : parts.as_array()) {
       result = both(result, part);
     }
   }
+  if (!result.is_bool() && result.find("not") != nullptr) {
+    const Json other = negated(flat(*result.find("not")));
+    result = both(without(std::move(result), "not"), other);
+  }
+  for (const auto& [word, rest] : rests) add_rest(result, word, rest);
   --depth_;
   return result;
+}
+
+// What is said of the members or elements that no other word of the schema, or of those that it refers to, is about.
+void SchemaMerge::add_rest(Json& result, const std::string& word, const Json& rest) {
+  if (result.is_bool() || is_true(rest)) return;
+  if (result.find("oneOf") != nullptr) {
+    refuse_schema("\"" + word + "\" beside \"oneOf\" is not supported");
+  }
+  if (const Json* alternatives = result.find("anyOf"); alternatives != nullptr && alternatives->is_array()) {
+    const Json other = without(result, "anyOf");
+    Json::Array all;
+    for (const Json& one : alternatives->as_array()) {
+      all.emplace_back(Json::Object{{"allOf", Json::Array{other, one}}, {word, rest}});
+    }
+    result = Json::Object{{"anyOf", std::move(all)}};
+    return;
+  }
+  const char* known = word == "unevaluatedItems" ? "items" : "additionalProperties";
+  if (result.find(known) == nullptr) result.set(known, rest);
 }
 
 Json SchemaMerge::both(const Json& first, const Json& second) {
@@ -282,7 +477,16 @@ Json SchemaMerge::both(const Json& first, const Json& second) {
   const bool has_properties = a.find("properties") != nullptr || b.find("properties") != nullptr;
   for (const auto& [keyword, value] : b.as_object()) {
     const Json* known = a.find(keyword);
-    if (keyword != "properties") result.set(keyword, known == nullptr ? value : joined(keyword, *known, value));
+    if (keyword == "properties" ||
+        (known != nullptr && (keyword == "pattern" || keyword == kMorePatterns || keyword == "prefixItems")))
+      continue;
+    result.set(keyword, known == nullptr ? value : joined(keyword, *known, value));
+  }
+  if (result.find("pattern") != nullptr) join_patterns(result, a, b);
+  if (result.find("prefixItems") != nullptr) join_tuples(result, a, b);
+  if (a != b) {
+    check_patterns(a, b);
+    check_patterns(b, a);
   }
   if (has_properties) {
     result.set("properties", joined_properties(a, b));

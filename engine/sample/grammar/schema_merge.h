@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -24,6 +25,7 @@ class SchemaMerge {
 
  private:
   void spend(const Json& schema);
+  void add_rest(Json& result, const std::string& word, const Json& rest);
 
   const Json& root_;
   int64_t spent_ = 0;

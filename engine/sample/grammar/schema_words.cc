@@ -12,6 +12,7 @@ namespace longship {
 namespace {
 
 constexpr uint32_t kMostCount = 1'000'000'000;
+constexpr int64_t kMostInteger = 999'999'999'999'999'999;
 
 // Keywords that describe one type of value; a schema without a type is of those that its keywords are about.
 struct Family {
@@ -20,10 +21,12 @@ struct Family {
 };
 const std::vector<Family>& families() {
   static const std::vector<Family> kFamilies = {
-      {"object", {"properties", "required", "additionalProperties", "minProperties", "maxProperties"}},
-      {"array", {"items", "prefixItems", "minItems", "maxItems"}},
+      {"object",
+       {"properties", "required", "additionalProperties", "minProperties", "maxProperties", "patternProperties",
+        "propertyNames"}},
+      {"array", {"items", "prefixItems", "minItems", "maxItems", "uniqueItems"}},
       {"string", {"minLength", "maxLength", "pattern", "format"}},
-      {"number", {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}},
+      {"number", {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}},
   };
   return kFamilies;
 }
@@ -40,33 +43,9 @@ bool is_supported(std::string_view keyword) {
 // Words of JSON Schema that would change the meaning, those of old drafts as well. Words that are none of its words
 // mean nothing.
 bool is_unsupported(std::string_view keyword) {
-  static const std::set<std::string_view> kKeywords = {"not",
-                                                       "if",
-                                                       "then",
-                                                       "else",
-                                                       "dependencies",
-                                                       "dependentRequired",
-                                                       "dependentSchemas",
-                                                       "patternProperties",
-                                                       "propertyNames",
-                                                       "unevaluatedProperties",
-                                                       "contains",
-                                                       "minContains",
-                                                       "maxContains",
-                                                       "unevaluatedItems",
-                                                       "uniqueItems",
-                                                       "additionalItems",
-                                                       "multipleOf",
-                                                       "$dynamicRef",
-                                                       "$recursiveRef",
-                                                       "disallow",
-                                                       "divisibleBy",
-                                                       "extends"};
+  static const std::set<std::string_view> kKeywords = {"contains",      "minContains", "maxContains", "$dynamicRef",
+                                                       "$recursiveRef", "disallow",    "divisibleBy", "extends"};
   return kKeywords.contains(keyword);
-}
-
-bool changes_nothing(std::string_view keyword, const Json& value) {
-  return (keyword == "uniqueItems" || keyword == "additionalItems") && value == Json(false);
 }
 
 // A whole number that a double holds as an integer, as far as that goes.
@@ -100,7 +79,8 @@ bool is_whole(const Json& value) {
 
 void check_keywords(const Json& schema) {
   for (const auto& [keyword, value] : schema.as_object()) {
-    if (is_unsupported(keyword) && !changes_nothing(keyword, value)) {
+    const bool alone = (keyword == "minContains" || keyword == "maxContains") && schema.find("contains") == nullptr;
+    if (is_unsupported(keyword) && !alone) {
       refuse_schema("the keyword \"" + keyword + "\" is not supported");
     }
   }
@@ -167,6 +147,48 @@ std::pair<std::optional<NumberBound>, std::optional<NumberBound>> bounds_of(cons
     return result;
   };
   return {bound("minimum", "exclusiveMinimum", 1), bound("maximum", "exclusiveMaximum", -1)};
+}
+
+std::pair<int64_t, int64_t> integers_of(const Json& schema) {
+  // Bounds that are whole numbers are exact, beyond what a double holds as well.
+  const auto exact = [&](const char* inclusive, const char* exclusive, int64_t missing, int64_t inwards) {
+    int64_t result = missing;
+    const auto take = [&](const char* keyword, bool is_exclusive) {
+      const Json* value = schema.find(keyword);
+      if (value == nullptr) return;
+      int64_t bound = 0;
+      if (value->is_int()) {
+        bound = value->as_int();
+      } else if (std::abs(value->as_double()) < 1e18) {
+        const double x = value->as_double();
+        bound = static_cast<int64_t>(inwards > 0 ? std::ceil(x) : std::floor(x));
+        is_exclusive = is_exclusive && static_cast<double>(bound) == x;
+      } else {
+        return;  // farther than any number that is written
+      }
+      bound = std::clamp(bound, -kMostInteger - 1, kMostInteger + 1) + (is_exclusive ? inwards : 0);
+      result = inwards > 0 ? std::max(result, bound) : std::min(result, bound);
+    };
+    take(inclusive, false);
+    take(exclusive, true);
+    return result;
+  };
+  bounds_of(schema);  // refuses what is no number
+  return {exact("minimum", "exclusiveMinimum", -kMostInteger, 1),
+          exact("maximum", "exclusiveMaximum", kMostInteger, -1)};
+}
+
+std::optional<Multiple> multiple_in(const Json& schema) {
+  const Json* value = schema.find("multipleOf");
+  if (value == nullptr) return std::nullopt;
+  if (!value->is_number() || value->as_double() <= 0) refuse_schema("\"multipleOf\" is no number above 0");
+  const std::optional<Multiple> multiple = multiple_of(value->as_double());
+  if (!multiple) {
+    refuse_schema(
+        "a \"multipleOf\" that is no whole number and no fraction that doubles hold exactly (0.5, 0.25) is not "
+        "supported");
+  }
+  return multiple;
 }
 
 }  // namespace longship

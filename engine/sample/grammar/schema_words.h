@@ -9,6 +9,7 @@
 
 #include "core/json.h"
 #include "engine/sample/grammar/json_number.h"
+#include "engine/sample/grammar/multiple_of.h"
 
 namespace longship {
 
@@ -31,5 +32,10 @@ std::optional<uint32_t> count_of(const Json& schema, const char* keyword);
 
 /// The least and the most number. Errors: kUsage.
 std::pair<std::optional<NumberBound>, std::optional<NumberBound>> bounds_of(const Json& schema);
+
+/// The least and the most integer that is written. Errors: kUsage.
+std::pair<int64_t, int64_t> integers_of(const Json& schema);
+/// What multipleOf says. Errors: kUsage.
+std::optional<Multiple> multiple_in(const Json& schema);
 
 }  // namespace longship
