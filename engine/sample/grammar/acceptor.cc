@@ -12,8 +12,8 @@ namespace longship {
 namespace {
 
 // 50 ms or so.
-constexpr uint64_t kMostSteps = 200'000;
-constexpr uint64_t kMostVisits = 200'000;
+constexpr uint64_t kMostSteps = 100'000;
+constexpr uint64_t kVisitsOfStep = 8;
 constexpr std::size_t kMostStates = 8'000;
 
 class GrammarAcceptor final : public Acceptor {
@@ -21,19 +21,17 @@ class GrammarAcceptor final : public Acceptor {
   explicit GrammarAcceptor(const Grammar& grammar) : automaton_(grammar), machine_(automaton_, UINT32_MAX) {}
 
   State start() override { return machine_.state_of(automaton_.start()); }
-  State next(State state, uint8_t symbol) override {
-    if (machine_.visits() > kMostVisits)
-      refuse_grammar("a pattern is too ambiguous to be joined with other conditions");
-    return machine_.next(state, symbol);
-  }
+  State next(State state, uint8_t symbol) override { return machine_.next(state, symbol); }
   bool ends(State state) override { return machine_.ends(state); }
+  uint64_t visits() const override { return machine_.visits(); }
 
  private:
   Automaton automaton_;
   LocalMachine machine_;
 };
 
-// A state is one more than the symbols so far; behind `least`, without a bound, they are all alike.
+// `least` to `most` symbols, whatever they are. A state is one more than the symbols so far; behind `least`, without a
+// bound, they are all alike.
 class CountAcceptor final : public Acceptor {
  public:
   CountAcceptor(uint32_t least, uint32_t most) : least_(least), most_(most) {}
@@ -65,17 +63,21 @@ std::unique_ptr<Acceptor> accept_grammar(const Grammar& grammar) {
   return std::make_unique<GrammarAcceptor>(grammar);
 }
 
-std::unique_ptr<Acceptor> accept_count(uint32_t least, uint32_t most) {
-  return std::make_unique<CountAcceptor>(least, most);
-}
-
 void Products::spend(uint64_t steps, const std::string& what) {
   steps_ += steps;
   if (steps_ > kMostSteps) refuse_grammar(what + " would take too many states");
 }
 
-ExprId Products::add(const std::vector<Demand>& demands, const ByteSet& symbols, const WriteSymbol& write,
-                     const std::string& what) {
+ExprId Products::add(std::vector<Demand> demands, const ByteSet& symbols, const WriteSymbol& write,
+                     const std::string& what, PartCount count) {
+  if (const auto counted = grammar_.machine(states_of(demands, symbols, write, what), count)) return *counted;
+  // Where not every number of symbols is possible, states tell how many there were.
+  demands.push_back({std::make_unique<CountAcceptor>(count.least, count.most)});
+  return grammar_.machine(states_of(demands, symbols, write, what));
+}
+
+std::vector<MachineState> Products::states_of(const std::vector<Demand>& demands, const ByteSet& symbols,
+                                              const WriteSymbol& write, const std::string& what) {
   std::unordered_map<std::vector<uint32_t>, uint32_t, HashOfStates> numbers;
   std::vector<const std::vector<uint32_t>*> states;
   const auto number_of = [&](std::vector<uint32_t> state) {
@@ -88,12 +90,16 @@ ExprId Products::add(const std::vector<Demand>& demands, const ByteSet& symbols,
   number_of(std::move(first));
   std::vector<MachineState> machine;
   std::map<ByteSet, ExprId> written;
+  uint64_t visits = 0;
   while (machine.size() < states.size()) {
     const std::vector<uint32_t> here = *states[machine.size()];
     std::map<uint32_t, ByteSet> ways;
     for (unsigned symbol = 0; symbol < 256; ++symbol) {
       if (!symbols.has(static_cast<uint8_t>(symbol))) continue;
-      spend(states.size() > kMostStates ? kMostSteps : 1, what);
+      const uint64_t before = visits;
+      visits = 0;
+      for (const Demand& demand : demands) visits += demand.acceptor->visits();
+      spend(states.size() > kMostStates ? kMostSteps : 1 + (visits - before) / kVisitsOfStep, what);
       std::vector<uint32_t> next = here;
       bool dead = false;
       for (std::size_t i = 0; i < demands.size(); ++i) {
@@ -113,7 +119,7 @@ ExprId Products::add(const std::vector<Demand>& demands, const ByteSet& symbols,
       machine.back().ways.push_back({known->second, to});
     }
   }
-  return grammar_.machine(std::move(machine));
+  return machine;
 }
 
 }  // namespace longship

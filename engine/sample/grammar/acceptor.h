@@ -20,12 +20,11 @@ class Acceptor {
   /// Errors: kUsage if there are too many states.
   virtual State next(State state, uint8_t symbol) = 0;
   virtual bool ends(State state) = 0;
+  virtual uint64_t visits() const { return 0; }  ///< Nodes that it has visited, as a measure of time.
 };
 
 /// What a grammar over symbols describes. Errors: kUsage for a grammar that is refused.
 std::unique_ptr<Acceptor> accept_grammar(const Grammar& grammar);
-/// `least` to `most` symbols, whatever they are.
-std::unique_ptr<Acceptor> accept_count(uint32_t least, uint32_t most);
 
 struct Demand {
   std::unique_ptr<Acceptor> acceptor;
@@ -40,13 +39,16 @@ class Products {
 
   explicit Products(Grammar& grammar) : grammar_(grammar) {}
 
-  /// Texts of these symbols for which all demands hold. Errors: kUsage, saying that `what` is too much.
-  ExprId add(const std::vector<Demand>& demands, const ByteSet& symbols, const WriteSymbol& write,
-             const std::string& what);
+  /// Texts of these symbols for which all demands hold, and so many. Errors: kUsage, saying that `what` is too much.
+  ExprId add(std::vector<Demand> demands, const ByteSet& symbols, const WriteSymbol& write, const std::string& what,
+             PartCount count = {});
   /// Counts what else is done for products, in like steps. Errors: kUsage, saying that `what` is too much.
   void spend(uint64_t steps, const std::string& what);
 
  private:
+  std::vector<MachineState> states_of(const std::vector<Demand>& demands, const ByteSet& symbols,
+                                      const WriteSymbol& write, const std::string& what);
+
   Grammar& grammar_;
   uint64_t steps_ = 0;
 };

@@ -71,6 +71,12 @@ class Automaton::Closure {
       return;
     }
     const Node& node = graph_.nodes[stack->node];
+    if (node.kind == Node::Kind::kMachine) {
+      const bool below = stack->count == GrammarFrame::kFarBelow ||
+                         (stack->count != GrammarFrame::kFarWithin && stack->count < graph_.repeats[node.what].least);
+      if (!below) add(node.next, stack->below);
+      return;
+    }
     if (stack->count == GrammarFrame::kFarBelow || stack->count == GrammarFrame::kFarWithin) {
       if (stack->count == GrammarFrame::kFarWithin) {
         add(node.next, stack->below);
@@ -147,6 +153,12 @@ class Automaton::Closure {
         }
         begin(thread.node, 0, thread.stack);
         break;
+      case Node::Kind::kMachine:
+        add(graph_.repeats[node.what].body, push(thread.node, 0, thread.stack));
+        break;
+      case Node::Kind::kStep:
+        step(node, thread.stack);
+        break;
       case Node::Kind::kEnd:
         pop(thread.stack);
         break;
@@ -155,6 +167,20 @@ class Automaton::Closure {
 
   void begin(uint32_t repeat_node, uint32_t done, const GrammarStack& below) {
     add(graph_.repeats[graph_.nodes[repeat_node].what].body, push(repeat_node, done, below));
+  }
+
+  // One part more of the machine on top, if that may lead to an end.
+  void step(const Node& node, const GrammarStack& stack) {
+    const PartCount& bounds = graph_.counts[node.what];
+    if (stack->count == GrammarFrame::kFarBelow || stack->count == GrammarFrame::kFarWithin) {
+      if (bounds.least == 0 || stack->count == GrammarFrame::kFarWithin) add(node.next, stack);
+      return;
+    }
+    const Repeat& machine = graph_.repeats[graph_.nodes[stack->node].what];
+    uint32_t count = stack->count + 1;
+    if (count < bounds.least || count > bounds.most) return;
+    if (machine.most == kUnbounded) count = std::min(count, machine.least);
+    add(node.next, push_frame(stack->node, count, stack->below));
   }
 
   static GrammarStack push(uint32_t node, uint32_t count, const GrammarStack& below) {

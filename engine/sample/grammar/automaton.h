@@ -52,23 +52,29 @@ struct GrammarState {
 class Automaton {
  public:
   struct Node {
-    enum class Kind : uint8_t { kByte, kSplit, kCall, kRepeat, kEnd };
+    enum class Kind : uint8_t { kByte, kSplit, kCall, kRepeat, kMachine, kStep, kEnd };
 
     Kind kind = Kind::kEnd;
-    bool in_body = false;  ///< Within the part of a counted repetition: the frame on top is that of the repetition.
-    uint32_t next = 0;     ///< Behind a byte, a call, a repetition.
-    uint32_t what = 0;     ///< kByte: the set; kSplit: its first branch; kCall: the first node; kRepeat: which one.
-    uint32_t count = 0;    ///< kSplit: branches.
+    bool in_body = false;  ///< Within a counted repetition or machine: the frame on top is that of it.
+    uint32_t next = 0;     ///< Behind a byte, a call, a repetition, a machine; kStep: the part that is counted there.
+    uint32_t what = 0;   ///< kByte: the set; kSplit: its first branch; kCall: the first node; kRepeat, kMachine: which
+                         ///< repetition; kStep: which count.
+    uint32_t count = 0;  ///< kSplit: branches.
   };
+  /// A counted repetition, or a machine with a count of its steps.
   struct Repeat {
     uint32_t body = 0;  ///< Its first node.
     uint32_t least = 0;
     uint32_t most = 0;  ///< kUnbounded: no bound.
+    // The lowest counts at which something changes because of either bound.
+    uint32_t near_least = 0;
+    uint32_t near_most = 0;
   };
   struct Graph {
     std::vector<Node> nodes;  ///< The first is the one end.
     std::vector<uint32_t> branches;
     std::vector<Repeat> repeats;
+    std::vector<PartCount> counts;  ///< Behind a step of a machine.
     std::vector<ByteSet> sets;
     uint32_t start = 0;
   };

@@ -41,29 +41,90 @@ ExprId shared_beginnings(Grammar& grammar, std::span<const std::string> texts, s
   return grammar.sequence({head, grammar.choice(tails)});
 }
 
-// The states from which an end is reached.
-std::vector<bool> lead_to_an_end(const std::vector<MachineState>& states) {
+std::vector<std::vector<uint32_t>> states_before(const std::vector<MachineState>& states) {
   std::vector<std::vector<uint32_t>> before(states.size());
-  std::vector<bool> leads(states.size());
-  std::vector<uint32_t> work;
   for (uint32_t state = 0; state < states.size(); ++state) {
     for (const MachineState::Way& way : states[state].ways) before[way.to].push_back(state);
+  }
+  return before;
+}
+
+/// The fewest and the most parts to an end. kUnbounded: there is none, or no bound.
+struct Distance {
+  uint32_t nearest = kUnbounded;
+  uint32_t farthest = kUnbounded;
+};
+
+// From the ends backwards. What is on a way in a circle is never done, and so has no bound.
+std::vector<Distance> distances_of(const std::vector<MachineState>& states) {
+  const auto before = states_before(states);
+  std::vector<Distance> distances(states.size());
+  std::vector<uint32_t> work;
+  std::vector<std::size_t> open;
+  std::vector<uint32_t> done;
+  for (uint32_t state = 0; state < states.size(); ++state) {
     if (states[state].may_end) {
-      leads[state] = true;
+      distances[state].nearest = 0;
       work.push_back(state);
     }
+    open.push_back(states[state].ways.size());
+    if (open.back() == 0) done.push_back(state);
   }
-  while (!work.empty()) {
-    const uint32_t state = work.back();
-    work.pop_back();
-    for (const uint32_t other : before[state]) {
-      if (!leads[other]) {
-        leads[other] = true;
-        work.push_back(other);
-      }
+  for (std::size_t i = 0; i < work.size(); ++i) {
+    for (const uint32_t other : before[work[i]]) {
+      if (distances[other].nearest != kUnbounded) continue;
+      distances[other].nearest = distances[work[i]].nearest + 1;
+      work.push_back(other);
     }
   }
-  return leads;
+  for (std::size_t i = 0; i < done.size(); ++i) {
+    distances[done[i]].farthest = 0;
+    for (const MachineState::Way& way : states[done[i]].ways) {
+      distances[done[i]].farthest = std::max(distances[done[i]].farthest, distances[way.to].farthest + 1);
+    }
+    for (const uint32_t other : before[done[i]]) {
+      if (--open[other] == 0) done.push_back(other);
+    }
+  }
+  return distances;
+}
+
+// The machine without states that no end is reached from; empty if the first is one.
+std::vector<MachineState> with_ends(const std::vector<MachineState>& states) {
+  const std::vector<Distance> distances = distances_of(states);
+  const auto leads = [&](uint32_t state) { return distances[state].nearest != kUnbounded; };
+  std::vector<MachineState> kept;
+  if (states.empty() || !leads(0)) return kept;
+  std::vector<uint32_t> numbers(states.size());
+  for (uint32_t state = 0; state < states.size(); ++state) {
+    numbers[state] = static_cast<uint32_t>(kept.size());
+    if (leads(state)) kept.push_back(states[state]);
+  }
+  for (MachineState& state : kept) {
+    std::erase_if(state.ways, [&](const MachineState::Way& way) { return !leads(way.to); });
+    for (MachineState::Way& way : state.ways) way.to = numbers[way.to];
+  }
+  return kept;
+}
+
+// Whether a number of parts between the fewest and the most of some state leads to no end. Without gaps from any state
+// one part on there are none, so it is enough to look that far.
+bool has_gaps(const std::vector<MachineState>& states, const std::vector<Distance>& distances) {
+  return std::any_of(states.begin(), states.end(), [&](const MachineState& state) {
+    std::vector<std::pair<uint32_t, uint32_t>> spans;
+    if (state.may_end) spans.emplace_back(0, 0);
+    for (const MachineState::Way& way : state.ways) {
+      const auto& [nearest, farthest] = distances[way.to];
+      spans.emplace_back(nearest + 1, farthest == kUnbounded ? kUnbounded : farthest + 1);
+    }
+    std::sort(spans.begin(), spans.end());
+    uint32_t end = spans.front().second;
+    for (const auto& [first, last] : spans) {
+      if (end != kUnbounded && first > end + 1) return true;
+      end = std::max(end, last);
+    }
+    return false;
+  });
 }
 
 }  // namespace
@@ -141,26 +202,35 @@ ExprId Grammar::call(RuleId rule) {
 }
 
 ExprId Grammar::machine(std::vector<MachineState> states) {
-  const std::vector<bool> leads = lead_to_an_end(states);
-  if (states.empty() || !leads.front()) {
+  return *machine(std::move(states), {});
+}
+
+std::optional<ExprId> Grammar::machine(std::vector<MachineState> states, PartCount count) {
+  states = with_ends(states);
+  if (states.empty()) {
     return nothing();
   }
-  std::vector<uint32_t> numbers(states.size());
-  uint32_t kept = 0;
-  for (uint32_t state = 0; state < states.size(); ++state) {
-    numbers[state] = kept;
-    kept += leads[state] ? 1 : 0;
-  }
-  Expr expr{.kind = Expr::Kind::kMachine, .machine = static_cast<uint32_t>(machines_.size())};
-  std::vector<MachineState> machine;
-  for (uint32_t state = 0; state < states.size(); ++state) {
-    if (!leads[state]) continue;
-    machine.push_back({.may_end = states[state].may_end});
-    for (const auto& [part, to] : states[state].ways) {
-      if (!leads[to]) continue;
-      machine.back().ways.push_back({part, numbers[to]});
-      expr.parts.push_back(part);
+  Machine machine{.states = std::move(states)};
+  if (!count.any()) {
+    const std::vector<Distance> distances = distances_of(machine.states);
+    if (has_gaps(machine.states, distances)) return std::nullopt;
+    for (const auto& [nearest, farthest] : distances) {
+      const uint32_t least = farthest == kUnbounded ? 0 : count.least - std::min(count.least, farthest);
+      const uint32_t most = count.most == kUnbounded ? kUnbounded : count.most - std::min(count.most, nearest);
+      machine.counts.push_back({least, most});
     }
+    const auto& [nearest, farthest] = distances.front();
+    if (nearest > count.most || (farthest != kUnbounded && farthest < count.least)) return nothing();
+    for (MachineState& state : machine.states) {  // the last part cannot lead there in time
+      std::erase_if(state.ways, [&](const auto& way) { return distances[way.to].nearest >= count.most; });
+    }
+  }
+  Expr expr{.kind = Expr::Kind::kMachine,
+            .least = count.least,
+            .most = count.most,
+            .machine = static_cast<uint32_t>(machines_.size())};
+  for (const MachineState& state : machine.states) {
+    for (const MachineState::Way& way : state.ways) expr.parts.push_back(way.part);
   }
   std::sort(expr.parts.begin(), expr.parts.end());
   expr.parts.erase(std::unique(expr.parts.begin(), expr.parts.end()), expr.parts.end());

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <compare>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -52,6 +54,21 @@ struct MachineState {
   bool may_end = false;
 };
 
+/// How many parts a text is to have.
+struct PartCount {
+  uint32_t least = 0;
+  uint32_t most = kUnbounded;
+
+  bool any() const { return least == 0 && most == kUnbounded; }
+  friend auto operator<=>(const PartCount&, const PartCount&) = default;
+};
+
+/// A machine, and for each state how many parts may lead to it if others are to lead on to a right end.
+struct Machine {
+  std::vector<MachineState> states{};
+  std::vector<PartCount> counts{};
+};
+
 /// A grammar over bytes, as front ends (GBNF, regular expressions, JSON schemas) write it: rules of expressions. Parts
 /// may be used several times. Bounded: what grows beyond its limits is refused. Rule 0 is the root.
 class Grammar {
@@ -76,6 +93,8 @@ class Grammar {
   ExprId call(RuleId rule);
   /// What leads a machine from its first state to one that may end. States without a way there are left out.
   ExprId machine(std::vector<MachineState> states);
+  /// Those of so many parts. Nothing if the numbers of parts from some state have gaps, which no count can tell.
+  std::optional<ExprId> machine(std::vector<MachineState> states, PartCount count);
   /// One of these texts; common beginnings are shared.
   ExprId one_of(std::vector<std::string> texts);
 
@@ -87,14 +106,14 @@ class Grammar {
   const Expr& expr(ExprId id) const { return exprs_[id]; }
   const std::vector<Expr>& exprs() const { return exprs_; }
   const std::vector<Rule>& rules() const { return rules_; }
-  const std::vector<MachineState>& machine_of(const Expr& expr) const { return machines_[expr.machine]; }
+  const Machine& machine_of(const Expr& expr) const { return machines_[expr.machine]; }
 
  private:
   ExprId add(Expr expr);
 
   std::vector<Expr> exprs_;
   std::vector<Rule> rules_;
-  std::vector<std::vector<MachineState>> machines_;
+  std::vector<Machine> machines_;
   std::size_t literal_bytes_ = 0;
 };
 

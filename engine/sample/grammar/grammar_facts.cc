@@ -54,7 +54,7 @@ class Derivation {
       const bool is_machine = expr.kind == Expr::Kind::kMachine;
       const bool is_leaf = expr.kind == Expr::Kind::kBytes || expr.kind == Expr::Kind::kLiteral || is_machine;
       const bool may_miss = (expr.kind == Expr::Kind::kRepeat && expr.least == 0) ||
-                            (is_machine && grammar.machine_of(expr).front().may_end);
+                            (is_machine && expr.least == 0 && grammar.machine_of(expr).states.front().may_end);
       if (missing_[id] == 0 || (is_leaf && leaf) || may_miss) {
         work_.push_back(id);
       }

@@ -144,7 +144,7 @@ class GraphBuilder {
       case Expr::Kind::kCall:
         return build_call(expr.rule, next);
       case Expr::Kind::kMachine:
-        return build_machine(grammar_.machine_of(expr), next);
+        return build_machine(expr, next);
     }
     return next;
   }
@@ -168,20 +168,41 @@ class GraphBuilder {
     return add({.kind = Node::Kind::kCall, .next = next, .what = rule});
   }
 
-  uint32_t build_machine(const std::vector<MachineState>& states, uint32_t next) {
+  uint32_t build_machine(const Expr& expr, uint32_t next) {
+    const Machine& machine = grammar_.machine_of(expr);
+    if (machine.counts.empty()) {
+      return build_states(machine, next, 0);
+    }
+    const auto first_count = static_cast<uint32_t>(graph_.counts.size());
+    Automaton::Repeat counted{.least = expr.least, .most = expr.most, .near_least = expr.least, .near_most = expr.most};
+    for (const PartCount& count : machine.counts) {
+      if (count.least > 0) counted.near_least = std::min(counted.near_least, count.least);
+      counted.near_most = std::min(counted.near_most, count.most);
+      graph_.counts.push_back(count);
+    }
+    const bool outer = std::exchange(in_body_, true);
+    counted.body = build_states(machine, kEnd, first_count);
+    in_body_ = outer;
+    graph_.repeats.push_back(counted);
+    return add({.kind = Node::Kind::kMachine, .next = next, .what = static_cast<uint32_t>(graph_.repeats.size() - 1)});
+  }
+
+  // With counts, of which the first is that of the first state, a step is in front of each part.
+  uint32_t build_states(const Machine& machine, uint32_t next, uint32_t first_count) {
     std::vector<uint32_t> nodes;
-    for (const MachineState& state : states) {
+    for (const MachineState& state : machine.states) {
       const std::size_t first = graph_.branches.size();
       graph_.branches.resize(first + state.ways.size() + (state.may_end ? 1 : 0), next);
       nodes.push_back(add({.kind = Node::Kind::kSplit,
                            .what = static_cast<uint32_t>(first),
                            .count = static_cast<uint32_t>(graph_.branches.size() - first)}));
     }
-    for (std::size_t state = 0; state < states.size(); ++state) {
+    for (std::size_t state = 0; state < machine.states.size(); ++state) {
       uint32_t branch = graph_.nodes[nodes[state]].what;
-      for (const auto& [part, to] : states[state].ways) {
-        const uint32_t behind = build(part, nodes[to]);
-        graph_.branches[branch++] = behind;
+      for (const auto& [part, to] : machine.states[state].ways) {
+        uint32_t node = build(part, nodes[to]);
+        if (!machine.counts.empty()) node = add({.kind = Node::Kind::kStep, .next = node, .what = first_count + to});
+        graph_.branches[branch++] = node;
       }
     }
     return nodes.front();
@@ -204,7 +225,8 @@ class GraphBuilder {
     const bool outer = std::exchange(in_body_, true);
     const uint32_t body = build(part, kEnd);
     in_body_ = outer;
-    graph_.repeats.push_back({.body = body, .least = least, .most = expr.most});
+    graph_.repeats.push_back(
+        {.body = body, .least = least, .most = expr.most, .near_least = least, .near_most = expr.most});
     return add({.kind = Node::Kind::kRepeat, .next = next, .what = static_cast<uint32_t>(graph_.repeats.size() - 1)});
   }
 

@@ -74,16 +74,21 @@ std::vector<uint32_t> LocalMachine::key_of(const GrammarState& state) const {
   return key;
 }
 
-// As each part of a repetition has a byte; 0: no bound is ahead.
+// As each part of a repetition has a byte; 0: no bound is ahead. 1: every count is another.
 uint32_t LocalMachine::bytes_to_bound(const GrammarFrame& frame) const {
   if (frame.count >= GrammarFrame::kFarWithin) {
     return 0;
   }
   const Automaton::Repeat& repeat = automaton_.repeat_of(frame);
+  uint32_t bytes = 0;
   if (frame.count < repeat.least) {
-    return repeat.least - frame.count;
+    bytes = frame.count < repeat.near_least ? repeat.near_least - frame.count : 1;
   }
-  return repeat.most == kUnbounded ? 0 : repeat.most - frame.count;
+  if (repeat.most != kUnbounded) {
+    const uint32_t room = frame.count < repeat.near_most ? repeat.near_most - frame.count : 1;
+    bytes = bytes == 0 ? room : std::min(bytes, room);
+  }
+  return bytes;
 }
 
 uint32_t LocalMachine::far_count(const GrammarFrame& frame) const {
@@ -194,7 +199,11 @@ GrammarState LocalMachine::begin_part(uint32_t repeat, uint32_t count) const {
 
 // Tried between two counts that are near a bound, so that states tell them apart: in between counts look alike.
 uint64_t LocalMachine::find_counted(uint32_t repeat) {
-  const Automaton::Repeat& bounds = automaton_.graph().repeats[automaton_.graph().nodes[repeat].what];
+  const Automaton::Node& node = automaton_.graph().nodes[repeat];
+  if (node.kind == Automaton::Node::Kind::kMachine) {
+    return 0;
+  }
+  const Automaton::Repeat& bounds = automaton_.graph().repeats[node.what];
   const bool within = bounds.most != kUnbounded && bounds.most >= bounds.least + 2;
   if (!within && bounds.least < 2) {
     return 0;

@@ -127,7 +127,7 @@ ExprId add_multiples(Grammar& grammar, Products& products, const Grammar& all, c
   ByteSet symbols;
   for (const char symbol : kSymbols) symbols.add(static_cast<uint8_t>(symbol));
   return products.add(
-      demands, symbols, [&](const ByteSet& set) { return grammar.bytes(set); }, kWhat);
+      std::move(demands), symbols, [&](const ByteSet& set) { return grammar.bytes(set); }, kWhat);
 }
 
 ExprId integer_multiples(Grammar& grammar, Products& products, std::pair<int64_t, int64_t> bounds,

@@ -30,6 +30,12 @@ const CodePointSet& space() {
   static const CodePointSet kSet(Ranges{{'\t', '\r'}, {' ', ' '}});
   return kSet;
 }
+// What both Python and ECMAScript take for no letter, digit or underscore.
+const CodePointSet& no_word() {
+  static const CodePointSet kSet(Ranges{
+      {0, '/'}, {':', '@'}, {'[', '^'}, {'`', '`'}, {'{', 0x7F}, {0x2010, 0x2027}, {0x2030, 0x205E}, {0x3001, 0x3003}});
+  return kSet;
+}
 // What Python or ECMAScript takes for white space.
 const CodePointSet& any_space() {
   static const CodePointSet kSet(Ranges{{'\t', '\r'},
@@ -53,7 +59,7 @@ const CodePointSet& not_line_break() {
 class RegexParser {
  public:
   RegexParser(Grammar& grammar, std::string_view pattern, RegexAnchors anchors, const WriteChar& write,
-              TextLength length)
+              PartCount length)
       : grammar_(grammar), pattern_(pattern), rest_(pattern), anchors_(anchors), write_(write), length_(length) {}
 
   Regex parse() {
@@ -143,7 +149,7 @@ class RegexParser {
         length_.most == kUnbounded ? kEndless : length_.most - std::min<uint64_t>(length_.most, others);
     const uint64_t most = std::min(run->most, room);
     if ((length_.most != kUnbounded && others > length_.most) || least > most) {
-      parts = {{.expr = grammar_.nothing(), .least = kEndless, .most = 0}};
+      parts.assign(1, Regex{.expr = grammar_.nothing(), .least = kEndless, .most = 0});
     } else if (run != &fixed && (least != run->least || most != run->most)) {
       run->least = least;
       run->most = most;
@@ -250,12 +256,13 @@ class RegexParser {
     return number;
   }
 
-  // \d \D \w \W \s \S, behind the backslash. Characters that only some take for white space are in no class.
+  // \d \D \w \W \s \S, behind the backslash. Characters that only some take for white space, or for
+  // letters, are in no class.
   std::optional<CodePointSet> take_class_escape(bool negated) {
     if (take("d")) return digits();
     if (take("D")) return digits().complement();
     if (take("w")) return word();
-    if (take("W")) return word().complement();
+    if (take("W")) return negated ? word().complement() : no_word();
     if (take("s")) return negated ? any_space() : space();
     if (take("S")) return (negated ? space() : any_space()).complement();
     return std::nullopt;
@@ -362,14 +369,14 @@ class RegexParser {
   std::string_view rest_;
   RegexAnchors anchors_;
   const WriteChar& write_;
-  TextLength length_;
+  PartCount length_;
   std::map<Ranges, ExprId> written_;  ///< Sets that were there before.
 };
 
 }  // namespace
 
 Regex add_regex(Grammar& grammar, std::string_view pattern, RegexAnchors anchors, const WriteChar& write,
-                TextLength length) {
+                PartCount length) {
   return RegexParser(grammar, pattern, anchors, write, length).parse();
 }
 

@@ -18,14 +18,6 @@ struct Regex {
   std::optional<ExprId> of_each{};  ///< A repetition of this one character.
 };
 
-/// How many characters a text is to have.
-struct TextLength {
-  uint32_t least = 0;
-  uint32_t most = kUnbounded;
-
-  friend auto operator<=>(const TextLength&, const TextLength&) = default;
-};
-
 /// One character of a set, in the form in which it is written (plain UTF-8, or escaped in a JSON string).
 using WriteChar = std::function<ExprId(Grammar&, const CodePointSet&)>;
 
@@ -37,6 +29,6 @@ enum class RegexAnchors { kWholeText, kAnywhere };
 /// are those of ASCII. Texts of another length are left out where that is a matter of one repetition of a character;
 /// the result's bounds say whether there are still some. Errors: kUsage, with the place in the pattern.
 Regex add_regex(Grammar& grammar, std::string_view pattern, RegexAnchors anchors, const WriteChar& write = utf8_of,
-                TextLength length = {});
+                PartCount length = {});
 
 }  // namespace longship

@@ -78,7 +78,8 @@ class Symbols {
   }
 
   static bool contains(const std::vector<CodePointSet::Range>& ranges, uint32_t code_point) {
-    const auto after = std::upper_bound(ranges.begin(), ranges.end(), CodePointSet::Range{code_point, UINT32_MAX});
+    const CodePointSet::Range here{code_point, UINT32_MAX};
+    const auto after = std::upper_bound(ranges.begin(), ranges.end(), here);
     return after != ranges.begin() && code_point <= std::prev(after)->second;
   }
 
@@ -137,9 +138,9 @@ ExprId add_text(Grammar& grammar, Products& products, const TextRules& rules, co
     own.define(root, add_regex(own, rule.pattern, rule.anchors, as_symbols).expr);
     demands.push_back({accept_grammar(own), rule.holds});
   }
-  if (rules.least > 0 || rules.most != kUnbounded) demands.push_back({accept_count(rules.least, rules.most)});
-  return products.add(
-      demands, symbols.all(), [&](const ByteSet& set) { return write(grammar, symbols.characters_of(set)); }, kWhat);
+  return products.add(std::move(demands), symbols.all(),
+                      [&](const ByteSet& set) { return write(grammar, symbols.characters_of(set)); }, kWhat,
+                      {rules.least, rules.most});
 }
 
 }  // namespace longship

@@ -274,7 +274,7 @@ TEST(SchemaKeywords, HostileConditionsAreQuick) {
        {wide + multiples + "}}", "too many states"},
        {wide + unique + "}}", "too many states"},
        {R"({"type":"string","pattern":"^.*$","maxLength":100000})", ""},
-       {R"({"type":"string","pattern":"x.*y","maxLength":100000})", "too many states"},
+       {R"({"type":"string","pattern":"x.*y","maxLength":100000})", ""},
        {R"({"type":"string","pattern":"((a{1,1000}){1,1000}){1,1000}","maxLength":99})", "too "},
        {R"({"type":"string","pattern":"^(a?){1000}$","maxLength":900})", "may be empty"},
        {R"({"patternProperties":{"((a|b){1,9}c){1,9}":{},"(b*a){50}":{},"x":{},"y.*z":{}},"additionalProperties":{}})",

@@ -60,6 +60,13 @@ const std::vector<std::pair<GrammarSpec, std::vector<std::string>>>& samples() {
         R"("items":{"type":"string","minLength":2,"maxLength":5}}},"required":["a","b"]})"},
        {R"({"a": "Harald the tall, 語語é\u00e9", "b": ["ab", "abcde", "éé語"]})",
         "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", R"(bcd", "cde", "ab)"}},
+      // Machines with a count of their steps, near both bounds.
+      {{Kind::kJsonSchema,
+        R"({"type":"array","items":{"type":"string","pattern":"^[a-z]([-a-z]*[a-z])?$","minLength":5,"maxLength":24}})"},
+       {R"(["abc-def", "a-b-c-d-e-f-g-h-i-j", "ab-c", "xyz"])", "abcdefghijklmnopqrst-uvwxyz", "-----a-----b------c"}},
+      {{Kind::kJsonSchema,
+        R"({"type":"string","allOf":[{"pattern":"x.*y"},{"pattern":"^[^z]*$"}],"minLength":40,"maxLength":90})"},
+       {"\"abcxabcyxyxyéé語語xxyy", "xabcdefghijklmnopqrstuvwy\"", "yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy"}},
       // Counted characters that what follows takes as well, or that are parts of other counts.
       {{Kind::kRegex, "x[a-z]{3,70}[a-c]*!"}, {"xabcdefghijklmnopqrstuvw!", "abcabcaabbccabccccccbbbbaaaaacbca!"}},
       {{Kind::kRegex, "([a-z]{0,67}[a-m]{2,66}-){1,3}"}, {"abcdefghijklmnopqrst-", "aabbccddeeffgghhiijjkkllmm-a"}},
