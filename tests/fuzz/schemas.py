@@ -22,8 +22,7 @@ import jsonschema
 
 MOST_MS = 200
 FORMATS = ["date", "time", "date-time", "duration", "email", "hostname", "ipv4", "ipv6", "uuid", "uri"]
-UNSUPPORTED = ["not", "if", "patternProperties", "propertyNames", "minProperties", "contains", "uniqueItems", "multipleOf",
-               "dependentRequired", "unevaluatedProperties"]
+UNSUPPORTED = ["contains", "$dynamicRef"]
 
 
 CHECKER = jsonschema.FormatChecker(FORMATS)
@@ -85,9 +84,30 @@ class Random:
                 made["nullable"] = True
             if self.chance(1):
                 key = self.r.choice(UNSUPPORTED)
-                made[key] = {"uniqueItems": True, "multipleOf": 3, "minProperties": 1, "dependentRequired": {"a": ["b"]},
-                             "patternProperties": {"^a": {}}}.get(key, {"type": "string"})
+                made[key] = {"$dynamicRef": "#"}.get(key, {"type": "string"})
+            if depth <= 3 and self.chance(4):
+                made.update(self.condition(depth))
         return made
+
+    def condition(self, depth):
+        kind = self.r.randint(0, 3)
+        if kind == 0:
+            return {"not": self.simple(depth)}
+        made = {"if": self.simple(depth)}
+        if kind < 3:
+            made["then"] = self.simple(depth)
+        if kind > 1:
+            made["else"] = self.simple(depth)
+        return made
+
+    def simple(self, depth):
+        """What can be denied, mostly."""
+        name = self.r.choice(self.NAMES)
+        return self.r.choice([lambda: {"required": [name]}, lambda: {"properties": {name: self.simple(depth)}},
+                              lambda: {"const": self.r.choice(self.WORDS + [1, 2.5, True, None])},
+                              lambda: {"enum": self.r.sample(self.WORDS, 3)}, lambda: self.number(True), self.string,
+                              lambda: {"type": self.r.choice(["string", "integer", "object", ["null", "array"]])},
+                              lambda: {"anyOf": [self.simple(depth), {"maxLength": 2}]}, lambda: {"maxItems": 1}])()
 
     def scalar(self):
         made = {"type": self.r.choice(["string", "string", "integer", "number", "boolean", "null"])}
@@ -110,7 +130,9 @@ class Random:
             made["pattern"] = self.r.choice(self.PATTERNS)
         elif self.chance(15):
             made["format"] = self.r.choice(FORMATS + ["regex", "uri-reference", "iri"])
-        if not made or self.chance(10):
+        if self.chance(5):
+            made["allOf"] = [{"pattern": self.r.choice(self.PATTERNS[:19])} for _ in range(self.r.randint(1, 2))]
+        if not made or self.chance(25):
             least = self.r.choice([0, 0, 1, 2, 5, 30])
             if self.chance(40):
                 made["minLength"] = self.r.choice([least, float(least)])
@@ -129,6 +151,8 @@ class Random:
             made[self.r.choice(["minimum", "minimum", "exclusiveMinimum"])] = low
         if self.chance(50):
             made[self.r.choice(["maximum", "maximum", "exclusiveMaximum"])] = high
+        if self.chance(12):
+            made["multipleOf"] = self.r.choice([1, 2, 3, 5, 7, 10, 60, 100, 1000, 997, 0.5, 0.25, 2.5, 2.0, 0.1])
         return made
 
     def value(self, depth):
@@ -209,6 +233,17 @@ class Random:
                 made["required"] = list(dict.fromkeys(made["required"]))
         if self.chance(40):
             made["additionalProperties"] = self.chance(50) if self.chance(50) else self.schema(depth + 1)
+        if self.chance(8):
+            made["patternProperties"] = {self.r.choice(self.PATTERNS[:19]): self.schema(depth + 1)
+                                         for _ in range(self.r.randint(1, 3))}
+        if self.chance(6):
+            made["propertyNames"] = self.r.choice([self.string, lambda: {"enum": self.r.sample(self.NAMES, 4)}])()
+        if self.chance(6):
+            made["dependentRequired"] = {name: self.r.sample(self.NAMES, 2) for name in self.r.sample(names, min(2, len(names)))}
+        if self.chance(3):
+            made["dependentSchemas"] = {name: self.object(depth + 1) for name in names[:1]}
+        if self.chance(4):
+            made["unevaluatedProperties"] = self.r.choice([False, {"type": "integer"}])
         return made
 
     def array(self, depth):
@@ -216,7 +251,11 @@ class Random:
         if self.chance(30):
             made["prefixItems"] = [self.schema(depth + 1) for _ in range(self.r.randint(1, 3))]
         if self.chance(75):
-            made["items"] = self.schema(depth + 1)
+            made["items"] = self.enumeration() if self.chance(15) else self.schema(depth + 1)
+        if self.chance(15):
+            made["uniqueItems"] = True
+        if self.chance(3):
+            made["unevaluatedItems"] = self.r.choice([False, {"type": "integer"}])
         least = self.r.choice([0, 0, 1, 2, 3])
         if self.chance(40):
             made["minItems"] = least

@@ -17,6 +17,7 @@ namespace {
 constexpr std::string_view kSymbols = "0123456789-.";
 constexpr uint32_t kMostDecimals = 6;
 constexpr uint64_t kMostStates = 20'000;
+constexpr uint32_t kMostDigits = 18;  // and a sign, if there is one
 constexpr const char* kWhat = "this \"multipleOf\" with these bounds";
 
 // Remainders of what has been read by the units, for each number of digits behind the point; as few states as tell
@@ -117,7 +118,8 @@ std::optional<Multiple> multiple_of(double value) {
   return std::nullopt;
 }
 
-ExprId add_multiples(Grammar& grammar, Products& products, const Grammar& all, const Multiple& multiple) {
+ExprId add_multiples(Grammar& grammar, Products& products, const Grammar& all, const Multiple& multiple,
+                     PartCount length) {
   if (multiple.units > kMostStates / (multiple.decimals + 2)) {
     refuse_grammar(std::string(kWhat) + " would take too many states");
   }
@@ -127,7 +129,7 @@ ExprId add_multiples(Grammar& grammar, Products& products, const Grammar& all, c
   ByteSet symbols;
   for (const char symbol : kSymbols) symbols.add(static_cast<uint8_t>(symbol));
   return products.add(
-      std::move(demands), symbols, [&](const ByteSet& set) { return grammar.bytes(set); }, kWhat);
+      std::move(demands), symbols, [&](const ByteSet& set) { return grammar.bytes(set); }, kWhat, length);
 }
 
 ExprId integer_multiples(Grammar& grammar, Products& products, std::pair<int64_t, int64_t> bounds,
@@ -150,8 +152,19 @@ ExprId integer_multiples(Grammar& grammar, Products& products, std::pair<int64_t
   }
   Grammar all;
   const RuleId root = all.add_rule("integer");
-  all.define(root, integer_between(all, least, most));
-  return add_multiples(grammar, products, all, {static_cast<uint64_t>(unit)});
+  const bool bounded = most < kMostInteger || (least > 1 || (least < 0 && least > -kMostInteger));
+  const Multiple whole{static_cast<uint64_t>(unit)};
+  if (bounded) {
+    all.define(root, integer_between(all, least, most));
+    return add_multiples(grammar, products, all, whole);
+  }
+  // Of all numbers but 0 of some digits: how many is counted apart from the states.
+  const ExprId digits = all.repeat(all.bytes(ByteSet::range('0', '9')), 0, kUnbounded);
+  const ExprId positive = all.sequence({all.bytes(ByteSet::range('1', '9')), digits});
+  const ExprId sign = least < 0 ? all.optional(all.literal("-")) : all.empty();
+  all.define(root, all.sequence({sign, positive}));
+  const ExprId others = add_multiples(grammar, products, all, whole, {0, kMostDigits});
+  return least <= 0 ? grammar.choice({grammar.literal("0"), others}) : others;
 }
 
 }  // namespace longship

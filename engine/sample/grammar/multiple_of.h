@@ -8,6 +8,9 @@
 
 namespace longship {
 
+/// Integers are written up to here, and from its negative on.
+inline constexpr int64_t kMostInteger = 999'999'999'999'999'999;
+
 /// A number without a sign as a whole number of units, each 10 to the power of -`decimals`.
 struct Multiple {
   uint64_t units = 1;
@@ -18,9 +21,10 @@ struct Multiple {
 /// fractions that doubles hold exactly (0.5, 0.25, 2.75).
 std::optional<Multiple> multiple_of(double value);
 
-/// The numbers of `all`, a grammar of digits, minus and point, that are multiples. None has more decimals than the
-/// unit. Errors: kUsage for a multiple of more than some thousand units.
-ExprId add_multiples(Grammar& grammar, Products& products, const Grammar& all, const Multiple& multiple);
+/// The numbers of `all`, a grammar of digits, minus and point, that are multiples, and of so many characters. None has
+/// more decimals than the unit. Errors: kUsage for a multiple of more than some thousand units.
+ExprId add_multiples(Grammar& grammar, Products& products, const Grammar& all, const Multiple& multiple,
+                     PartCount length = {});
 
 /// The whole numbers from the first bound to the second, both included, that are multiples. Errors: kUsage.
 ExprId integer_multiples(Grammar& grammar, Products& products, std::pair<int64_t, int64_t> bounds,

@@ -12,7 +12,6 @@ namespace longship {
 namespace {
 
 constexpr uint32_t kMostCount = 1'000'000'000;
-constexpr int64_t kMostInteger = 999'999'999'999'999'999;
 
 // Keywords that describe one type of value; a schema without a type is of those that its keywords are about.
 struct Family {
@@ -159,12 +158,10 @@ std::pair<int64_t, int64_t> integers_of(const Json& schema) {
       int64_t bound = 0;
       if (value->is_int()) {
         bound = value->as_int();
-      } else if (std::abs(value->as_double()) < 1e18) {
-        const double x = value->as_double();
+      } else {
+        const double x = std::clamp(value->as_double(), -1e18, 1e18);  // beyond what is written
         bound = static_cast<int64_t>(inwards > 0 ? std::ceil(x) : std::floor(x));
         is_exclusive = is_exclusive && static_cast<double>(bound) == x;
-      } else {
-        return;  // farther than any number that is written
       }
       bound = std::clamp(bound, -kMostInteger - 1, kMostInteger + 1) + (is_exclusive ? inwards : 0);
       result = inwards > 0 ? std::max(result, bound) : std::min(result, bound);

@@ -251,6 +251,8 @@ TEST(JsonSchema, RefusesByNameWhatItLacks) {
       {R"({"$ref":"#/$defs/a","$defs":{"a":{"$ref":"#/$defs/a","type":"null"}}})", "leads to itself"},
       {R"({"type":"object","properties":{"a":{"$ref":"#"}},"required":["a"]})", "no text of finite length"},
       {R"({"type":"integer","minimum":3,"maximum":2})", "no text of finite length"},
+      {R"({"type":"integer","exclusiveMaximum":-9.3e18})", "no text of finite length"},
+      {R"({"type":"integer","minimum":1e19})", "no text of finite length"},
       {R"({"enum":[]})", "no text of finite length"},
       {R"({"allOf":[{"pattern":"^a$"},{"pattern":"^b$"}]})", "no text of finite length"},
       {R"({"allOf":[{"pattern":"a"},{"pattern":7}]})", "\"pattern\""},
