@@ -44,6 +44,7 @@ void LocalMachine::clear() {
   starts_.clear();
   ids_.clear();
   counted_.clear();
+  steps_.clear();
   bytes_ = 0;
   add({});
 }
@@ -199,11 +200,7 @@ GrammarState LocalMachine::begin_part(uint32_t repeat, uint32_t count) const {
 
 // Tried between two counts that are near a bound, so that states tell them apart: in between counts look alike.
 uint64_t LocalMachine::find_counted(uint32_t repeat) {
-  const Automaton::Node& node = automaton_.graph().nodes[repeat];
-  if (node.kind == Automaton::Node::Kind::kMachine) {
-    return 0;
-  }
-  const Automaton::Repeat& bounds = automaton_.graph().repeats[node.what];
+  const Automaton::Repeat& bounds = automaton_.graph().repeats[automaton_.graph().nodes[repeat].what];
   const bool within = bounds.most != kUnbounded && bounds.most >= bounds.least + 2;
   if (!within && bounds.least < 2) {
     return 0;
@@ -239,6 +236,9 @@ LocalMachine::Counted LocalMachine::counted(State state) {
     return {};
   }
   const uint32_t repeat = inside->stack->node;
+  if (automaton_.graph().nodes[repeat].kind == Automaton::Node::Kind::kMachine) {
+    return counted_steps(state);
+  }
   const uint32_t count = inside->stack->count;
   auto known = counted_.find(repeat);
   if (known == counted_.end()) {
@@ -249,6 +249,63 @@ LocalMachine::Counted LocalMachine::counted(State state) {
   }
   const uint32_t most = automaton_.graph().repeats[automaton_.graph().nodes[repeat].what].most;
   return {known->second, most == kUnbounded ? kUnbounded : most - count};
+}
+
+// Where far from all bounds the machine comes back, it goes on here from count to count until a bound is there.
+LocalMachine::Counted LocalMachine::counted_steps(State state) {
+  const uint64_t kinds = loops(far(state));
+  for (uint32_t room = 0; kinds != 0; ++room) {
+    if (room == longest_) {
+      return {kinds, kUnbounded};
+    }
+    if (ends(state)) {
+      return {};
+    }
+    const State behind = step(state, kinds);
+    if (behind == kDead && room > 0) {
+      return {kinds, room};
+    }
+    if (behind == kDead || behind == kUnknown) {
+      return {};
+    }
+    state = behind;
+  }
+  return {};
+}
+
+LocalMachine::State LocalMachine::step(State from, uint64_t kinds) {
+  const auto known = steps_.find({from, kinds});
+  return known != steps_.end() ? known->second : steps_[{from, kinds}] = find_step(from, kinds);
+}
+
+// The state that each character of the kinds leads to; kUnknown where there are several.
+LocalMachine::State LocalMachine::find_step(State from, uint64_t kinds) {
+  State to = kUnknown;
+  for (const CharKind& kind : char_kinds()) {
+    if ((kind.bit & kinds) == 0) {
+      continue;
+    }
+    State end = from;
+    for (const ByteRange& range : kind.bytes) {
+      end = end == kDead ? kDead : next(end, range.first);
+    }
+    if (to != kUnknown && end != to) {
+      return kUnknown;
+    }
+    to = end;
+    bool same = end != kDead && leads(from, kind.bytes, end);
+    if (end == kDead) {
+      const ByteRange& first = kind.bytes.front();
+      same = true;
+      for (unsigned byte = first.first; byte <= first.last; ++byte) {
+        same = same && next(from, static_cast<uint8_t>(byte)) == kDead;
+      }
+    }
+    if (!same) {
+      return kUnknown;
+    }
+  }
+  return to;
 }
 
 LocalMachine::Cut LocalMachine::cut(const GrammarState::Thread& thread) const {

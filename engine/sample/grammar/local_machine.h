@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "engine/sample/grammar/automaton.h"
@@ -44,8 +45,8 @@ class LocalMachine {
   /// Bits of those kinds of which some may come here, and that of broken text.
   uint64_t starts(State state);
   /// Kinds of characters (bits) each of which is one part of the counted repetition that this state begins a part of,
-  /// however far that has come, and nothing else; and how many parts it may have yet. No kinds: there is no such
-  /// repetition.
+  /// or one step of a counted machine back to its state, however far that has come, and nothing else; and how many may
+  /// come yet. No kinds: there is no such repetition.
   struct Counted {
     uint64_t kinds = 0;
     uint32_t room = 0;
@@ -74,6 +75,9 @@ class LocalMachine {
   uint32_t far_count(const GrammarFrame& frame) const;
   uint64_t find_loops(State state);
   uint64_t find_counted(uint32_t repeat);
+  Counted counted_steps(State state);
+  State step(State from, uint64_t kinds);
+  State find_step(State from, uint64_t kinds);
   GrammarState begin_part(uint32_t repeat, uint32_t count) const;
   uint64_t kinds_that(const std::function<bool(const CharKind&)>& holds) const;
   uint32_t find_reach(const GrammarState& state) const;
@@ -94,6 +98,7 @@ class LocalMachine {
   std::vector<uint64_t> starts_;  ///< 0: not known.
   std::map<std::vector<uint32_t>, State> ids_;
   std::map<uint32_t, uint64_t> counted_;  ///< Kinds by the node of the repetition.
+  std::map<std::pair<State, uint64_t>, State> steps_;
   std::size_t bytes_ = 0;
   uint64_t visits_ = 0;
 };
