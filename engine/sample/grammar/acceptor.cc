@@ -49,14 +49,6 @@ class CountAcceptor final : public Acceptor {
   uint32_t most_;
 };
 
-struct HashOfStates {
-  std::size_t operator()(const std::vector<uint32_t>& states) const {
-    std::size_t hash = 0;
-    for (const uint32_t state : states) hash = (hash ^ state) * 0x9E3779B97F4A7C15;
-    return hash ^ hash >> 32U;
-  }
-};
-
 }  // namespace
 
 std::unique_ptr<Acceptor> accept_grammar(const Grammar& grammar) {
@@ -78,7 +70,7 @@ ExprId Products::add(std::vector<Demand> demands, const ByteSet& symbols, const 
 
 std::vector<MachineState> Products::states_of(const std::vector<Demand>& demands, const ByteSet& symbols,
                                               const WriteSymbol& write, const std::string& what) {
-  std::unordered_map<std::vector<uint32_t>, uint32_t, HashOfStates> numbers;
+  std::unordered_map<std::vector<uint32_t>, uint32_t, HashOfWords> numbers;
   std::vector<const std::vector<uint32_t>*> states;
   const auto number_of = [&](std::vector<uint32_t> state) {
     const auto [known, is_new] = numbers.try_emplace(std::move(state), static_cast<uint32_t>(states.size()));

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <span>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -12,6 +13,14 @@
 #include "engine/sample/grammar/char_kinds.h"
 
 namespace longship {
+
+struct HashOfWords {
+  std::size_t operator()(const std::vector<uint32_t>& words) const {
+    std::size_t hash = words.size();
+    for (const uint32_t word : words) hash = (hash ^ word) * 0x9E3779B97F4A7C15;
+    return hash ^ hash >> 32U;
+  }
+};
 
 /// The automaton within one rule, as deterministic states that are made when they are first wanted: a set of threads
 /// whose stacks begin at the rule. What called the rule is left out, so that all callers share what is known of it.
@@ -96,7 +105,7 @@ class LocalMachine {
   std::vector<State> fars_;
   std::vector<uint64_t> loops_;
   std::vector<uint64_t> starts_;  ///< 0: not known.
-  std::map<std::vector<uint32_t>, State> ids_;
+  std::unordered_map<std::vector<uint32_t>, State, HashOfWords> ids_;
   std::map<uint32_t, uint64_t> counted_;  ///< Kinds by the node of the repetition.
   std::map<std::pair<State, uint64_t>, State> steps_;
   std::size_t bytes_ = 0;
