@@ -87,7 +87,7 @@ TEST(GrammarServe, RefusesBadAndHostileGrammarsAtOnce) {
       {R"("response_format":{"type":"json_schema","json_schema":{"schema":{"not":{}}}})",
        "response_format.json_schema.schema"},
       {R"("guided_json":{"$ref":"#"})", "guided_json"},
-      {R"("structured_outputs":{"json":{"type":"object","patternProperties":{}}})", "structured_outputs.json"},
+      {R"("structured_outputs":{"json":{"type":"array","contains":{}}})", "structured_outputs.json"},
       {R"("structured_outputs":{})", "structured_outputs"},
       {R"("guided_regex":"(a?){1,1000000}")", "guided_regex"},
       {R"-("guided_regex":"a(?=b)")-", "guided_regex"},

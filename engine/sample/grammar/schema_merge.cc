@@ -289,16 +289,17 @@ void replace_dependents(Json& schema) {
 // Either the condition holds and what is said of that, or neither.
 void replace_condition(Json& schema) {
   const Json* condition = schema.find("if");
-  const Json if_so = condition == nullptr ? Json() : *condition;
+  const bool is_there = condition != nullptr;
+  const Json if_so = is_there ? *condition : Json();
   const auto taken = [&](const char* keyword) {
     const Json* said = schema.find(keyword);
-    const Json result = said == nullptr ? Json(true) : *said;
+    Json result = said == nullptr ? Json(true) : *said;
     schema = without(std::move(schema), keyword);
     return result;
   };
   const Json then = taken("then");
   const Json otherwise = taken("else");
-  if (condition == nullptr) return;
+  if (!is_there) return;
   schema = without(std::move(schema), "if");
   if (is_true(then) && is_true(otherwise)) return;
   const Json first = Json::Object{{"allOf", Json::Array{if_so, then}}};
