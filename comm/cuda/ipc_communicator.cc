@@ -1,10 +1,13 @@
 #include "comm/cuda/ipc_communicator.h"
 
 #include <atomic>
+#include <exception>
 #include <numeric>
 #include <utility>
+#include <vector>
 
 #include "comm/cuda/ipc_kernels.h"
+#include "comm/cuda/ipc_mail.h"
 #include "comm/cuda/ipc_region.h"
 #include "comm/tree_sum.h"
 #include "cuda/memory.h"
@@ -14,22 +17,56 @@ namespace longship {
 
 namespace {
 
+// Where what is in a rank's region: the header of messages, what kernels of all ranks meet by, and slots of messages.
+constexpr std::size_t kMeetingBegin = IpcMailRoom::kHeaderBytes;
+constexpr std::size_t kZeroBytes = kMeetingBegin + IpcView::kHeaderBytes;
+std::size_t slots_begin(int ranks) {
+  return kMeetingBegin + IpcView::region_bytes(ranks);
+}
+
 class IpcCommunicator final : public Communicator, private cuda::Watch {
  public:
   IpcCommunicator(std::unique_ptr<Communicator> staged, std::unique_ptr<IpcRegion> region,
                   std::chrono::milliseconds deadline)
       : staged_(std::move(staged)),
-        region_(std::move(region)),
         failure_(cuda::allocate_pinned(sizeof(uint32_t))),
+        outboxes_(static_cast<std::size_t>(staged_->size())),
+        region_(std::move(region)),
+        inboxes_(static_cast<std::size_t>(staged_->size())),
         sum_of_ranks_(*TreeProgram::of(tree_of_ranks(staged_->size()))),
         deadline_(deadline) {
     *failure_word() = 0;
     view_.rank = rank();
     view_.ranks = size();
-    view_.deadline_ns = static_cast<uint64_t>(std::chrono::nanoseconds(deadline).count());
-    view_.failure = failure_word();
     for (int peer = 0; peer < size(); ++peer) {
-      view_.regions[peer] = region_->of(peer);
+      view_.regions[peer] = region_->of(peer) + kMeetingBegin;
+    }
+    view_.patience = {.deadline_ns = static_cast<uint64_t>(std::chrono::nanoseconds(deadline).count()),
+                      .broken = reinterpret_cast<uint32_t*>(view_.regions[rank()]) + IpcView::kBrokenWord,
+                      .failure = failure_word()};
+    const IpcMailRoom room{.region = *region_,
+                           .header = 0,
+                           .slots = slots_begin(size()),
+                           .rank = rank(),
+                           .ranks = size(),
+                           .patience = view_.patience};
+    for (const int step : {1, size() - 1}) {
+      const int peer = (rank() + step) % size();
+      if (outboxes_[static_cast<std::size_t>(peer)] == nullptr) {
+        outboxes_[static_cast<std::size_t>(peer)] = std::make_unique<IpcOutbox>(room, peer);
+        inboxes_[static_cast<std::size_t>(peer)] = std::make_unique<IpcInbox>(room, peer);
+      }
+    }
+  }
+
+  // What has been sent is in memory that the others see until all meet at the end of the region.
+  ~IpcCommunicator() override {
+    if (std::uncaught_exceptions() == 0) {
+      for (const auto& outbox : outboxes_) {
+        if (outbox != nullptr) {
+          outbox->finish();
+        }
+      }
     }
   }
 
@@ -39,6 +76,7 @@ class IpcCommunicator final : public Communicator, private cuda::Watch {
   Communicator& host() override { return staged_->host(); }
   bool is_recordable(const ReductionTree& tree) const override { return TreeProgram::of(tree).has_value(); }
   bool gathers_recordably() const override { return true; }
+  bool sends_on_device() const override { return true; }
 
   void tree_reduce(const Tensor& nodes, const ReductionTree& tree, Tensor& out, Stream& stream) override {
     LONGSHIP_CHECK(tree.ranks() == size() && nodes.elements() == tree.node_count(rank()) * out.elements(),
@@ -98,8 +136,24 @@ class IpcCommunicator final : public Communicator, private cuda::Watch {
     staged_->reduce_scatter(x, counts, part, stream);
   }
   void broadcast(Tensor& x, int root, Stream& stream) override { staged_->broadcast(x, root, stream); }
-  void send(const Tensor& x, int to, Stream& stream) override { staged_->send(x, to, stream); }
-  void recv(Tensor& x, int from, Stream& stream) override { staged_->recv(x, from, stream); }
+  void send(const Tensor& x, int to, Stream& stream) override {
+    IpcOutbox* outbox = outboxes_[static_cast<std::size_t>(to)].get();
+    if (outbox == nullptr) {
+      staged_->send(x, to, stream);
+    } else if (!x.empty()) {
+      throw_failure();
+      outbox->send(x, static_cast<cuda::StreamHandle>(stream.native()));
+    }
+  }
+  void recv(Tensor& x, int from, Stream& stream) override {
+    IpcInbox* inbox = inboxes_[static_cast<std::size_t>(from)].get();
+    if (inbox == nullptr) {
+      staged_->recv(x, from, stream);
+    } else if (!x.empty()) {
+      throw_failure();
+      inbox->recv(x, static_cast<cuda::StreamHandle>(stream.native()));
+    }
+  }
 
   void progress() override {
     throw_failure();
@@ -139,6 +193,10 @@ class IpcCommunicator final : public Communicator, private cuda::Watch {
         return "tree_reduce";
       case IpcFailure::kAllReduce:
         return "all_reduce";
+      case IpcFailure::kSend:
+        return "send";
+      case IpcFailure::kRecv:
+        return "recv";
       case IpcFailure::kAllGather:
         break;
     }
@@ -146,8 +204,10 @@ class IpcCommunicator final : public Communicator, private cuda::Watch {
   }
 
   std::unique_ptr<Communicator> staged_;
-  std::unique_ptr<IpcRegion> region_;
   std::shared_ptr<void> failure_;
+  std::vector<std::unique_ptr<IpcOutbox>> outboxes_;  ///< By receiver; null for who is no neighbour.
+  std::unique_ptr<IpcRegion> region_;
+  std::vector<std::unique_ptr<IpcInbox>> inboxes_;  ///< By sender.
   TreeProgram sum_of_ranks_;
   std::chrono::milliseconds deadline_;
   IpcView view_;
@@ -161,8 +221,8 @@ std::unique_ptr<Communicator> make_ipc_communicator(std::unique_ptr<Communicator
     why = "the group has more than " + std::to_string(IpcView::kMostRanks) + " ranks";
     return nullptr;
   }
-  std::unique_ptr<IpcRegion> region =
-      IpcRegion::make(staged->host(), IpcView::region_bytes(staged->size()), IpcView::kHeaderBytes, why);
+  std::unique_ptr<IpcRegion> region = IpcRegion::make(
+      staged->host(), slots_begin(staged->size()) + IpcMailRoom::slots_bytes(staged->size()), kZeroBytes, why);
   if (region == nullptr) {
     return nullptr;
   }

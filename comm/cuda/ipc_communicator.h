@@ -8,11 +8,11 @@
 
 namespace longship {
 
-/// A group of ranks on one host whose reductions, and all_gather() of values of four bytes, are kernels that write
-/// straight into each other's device memory (CUDA IPC): sums in the order of the tree, bit-equal to every other
-/// transport. What is rare goes through `staged`, the same ranks' way for device tensors through host memory, which the
-/// result owns. A wait for a rank that does not come ends at the deadline, and the next wait for the stream, or the
-/// next call, throws.
+/// A group of ranks on one host whose reductions, all_gather() of values of four bytes, and messages between neighbours
+/// in the ring of ranks, are kernels that reach straight into each other's device memory (CUDA IPC): sums in the order
+/// of the tree, bit-equal to every other transport. What is rare goes through `staged`, the same ranks' way for device
+/// tensors through host memory, which the result owns. A wait for a rank that does not come ends at the deadline, and
+/// the next wait for the stream, or the next call, throws.
 ///
 /// All ranks of `staged` together. Null on every rank, and `why`, where their devices cannot share memory; `staged` is
 /// then left as it was.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "comm/cuda/ipc_wait.h"
 #include "comm/cuda/tree_walk.h"
 #include "cuda/device.h"
 #include "cuda/launch.h"
@@ -11,8 +12,6 @@
 namespace longship {
 
 namespace {
-
-using cuda::spin_pause;
 
 constexpr int kThreads = 256;
 // Up to so many bytes of nodes, everyone's getting all of them beats the two rounds that move less.
@@ -31,37 +30,11 @@ __device__ uint32_t* round_of_block(const IpcView& view) {
   return own_words(view) + blockIdx.x;
 }
 
-__device__ uint32_t* broken(const IpcView& view) {
-  return own_words(view) + IpcView::kBlocks;
-}
-
 // Where `from` writes in `owner`'s region in this round.
 __device__ float* slot_of(const IpcView& view, int owner, int from, uint32_t round) {
   auto* slots = reinterpret_cast<float*>(view.regions[owner] + IpcView::kHeaderBytes);
   const int index = (from * IpcView::kBlocks + static_cast<int>(blockIdx.x)) * 2 + static_cast<int>(round & 1U);
   return slots + static_cast<int64_t>(index) * IpcView::kSlotFloats;
-}
-
-// Numbers of rounds wrap around.
-__device__ bool has_reached(uint32_t seen, uint32_t round) {
-  return static_cast<int32_t>(seen - round) >= 0;
-}
-
-// Gives up at the deadline, or at once where another wait was in vain: the host ends the job.
-__device__ void wait_for(const IpcView& view, int peer, uint32_t round, IpcFailure::Operation operation) {
-  const uint32_t* flag = flag_of(view, view.rank, peer);
-  const uint64_t start = cuda::global_timer_ns();
-  while (!has_reached(cuda::load_acquire_system(flag), round)) {
-    if (cuda::load_acquire_system(broken(view)) != 0) {
-      return;
-    }
-    if (cuda::global_timer_ns() - start > view.deadline_ns) {
-      cuda::store_release_system(broken(view), 1U);
-      cuda::store_release_system(view.failure, operation * 256U + static_cast<uint32_t>(peer));
-      return;
-    }
-    spin_pause();
-  }
 }
 
 // Hands what this block has written to the other ranks and waits for what theirs have.
@@ -71,7 +44,7 @@ __device__ void meet(const IpcView& view, uint32_t round, IpcFailure::Operation 
   if (peer < view.ranks && peer != view.rank) {
     __threadfence_system();
     cuda::store_release_system(flag_of(view, peer, view.rank), round);
-    wait_for(view, peer, round, operation);
+    wait_for(flag_of(view, view.rank, peer), round, view.patience, operation, peer);
   }
   __syncthreads();
 }

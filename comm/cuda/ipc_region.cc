@@ -84,7 +84,10 @@ std::unique_ptr<IpcRegion> IpcRegion::make(Communicator& host, std::size_t bytes
 }
 
 IpcRegion::IpcRegion(Communicator& host, std::shared_ptr<void> memory)
-    : host_(host), memory_(std::move(memory)), seen_(static_cast<std::size_t>(host.size())) {}
+    : host_(host),
+      memory_(std::move(memory)),
+      seen_(static_cast<std::size_t>(host.size())),
+      near_(static_cast<std::size_t>(host.size())) {}
 
 std::string IpcRegion::open_all() {
   Offer mine{.boot = boot_of_host(),
@@ -107,6 +110,7 @@ std::string IpcRegion::open_all() {
     }
     if (offer.process == mine.process) {
       seen_[rank] = offer.memory;
+      near_[rank] = true;
       continue;
     }
     void* opened = nullptr;

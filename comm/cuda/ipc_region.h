@@ -22,6 +22,8 @@ class IpcRegion {
   IpcRegion& operator=(const IpcRegion&) = delete;
 
   std::byte* of(int rank) const { return seen_[static_cast<std::size_t>(rank)]; }
+  /// Whether a rank is a thread of this process: an address is the same for both.
+  bool shares_process(int rank) const { return near_[static_cast<std::size_t>(rank)]; }
 
  private:
   IpcRegion(Communicator& host, std::shared_ptr<void> memory);
@@ -32,6 +34,7 @@ class IpcRegion {
   Communicator& host_;
   std::shared_ptr<void> memory_;
   std::vector<std::byte*> seen_;    ///< By rank.
+  std::vector<bool> near_;          ///< By rank: of this process.
   std::vector<std::byte*> opened_;  ///< Those of them that are to be closed.
 };
 

@@ -69,8 +69,8 @@ TEST_P(DecodeRanks, AreRecordedAndGiveTheBitsOfOne) {
 INSTANTIATE_TEST_SUITE_P(Wires, DecodeRanks,
                          ::testing::Values(DecodeJob{"ipc", 2}, DecodeJob{"ipc", 3}, DecodeJob{"nccl", 2},
                                            DecodeJob{"nccl", 3}, DecodeJob{"host", 2}, DecodeJob{"ipc", 2, 2},
-                                           DecodeJob{"nccl", 2, 2}, DecodeJob{"nccl", 1, 2}, DecodeJob{"host", 1, 2},
-                                           DecodeJob{"host", 2, 2}),
+                                           DecodeJob{"nccl", 2, 2}, DecodeJob{"nccl", 1, 2}, DecodeJob{"ipc", 1, 2},
+                                           DecodeJob{"host", 1, 2}, DecodeJob{"host", 2, 2}),
                          testing::job_name);
 
 }  // namespace

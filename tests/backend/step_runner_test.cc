@@ -263,7 +263,8 @@ TEST_P(StepRunnerOfRanks, ChooseAndBeginAlike) {
 INSTANTIATE_TEST_SUITE_P(Jobs, StepRunnerOfRanks,
                          ::testing::Values(Job{"ipc", 2, 1, true}, Job{"nccl", 2, 1, true}, Job{"host", 2, 1, false},
                                            Job{"nccl", 1, 2, true}, Job{"nccl", 2, 2, true}, Job{"nccl", 1, 3, true},
-                                           Job{"ipc", 1, 2, false}),
+                                           Job{"ipc", 1, 2, true}, Job{"ipc", 2, 2, true}, Job{"ipc", 1, 3, true},
+                                           Job{"host", 1, 2, false}),
                          [](const auto& job) {
                            return std::string(job.param.wire) + "_ranks_" + std::to_string(job.param.ranks) +
                                   "_stages_" + std::to_string(job.param.stages);

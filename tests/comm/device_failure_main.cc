@@ -35,6 +35,13 @@ void reduce(Communicator& group, int64_t count, DeviceStream& stream) {
   stream.synchronise();
 }
 
+// From the last rank.
+void receive(Communicator& group, int64_t count, DeviceStream& stream) {
+  Tensor x = device_tensor(DType::kF32, {count});
+  group.recv(x, group.size() - 1, stream);
+  stream.synchronise();
+}
+
 /// A reduction as a graph, which ends before what it knows of does.
 class RecordedReduction final : public cuda::GraphKeeper {
  public:
@@ -80,10 +87,14 @@ std::map<std::string, Enter> operations(RecordedReduction& recorded) {
       {"tree_reduce", [](Communicator& group, DeviceStream& stream) { reduce(group, 64, stream); }},
       {"large tree_reduce", [](Communicator& group, DeviceStream& stream) { reduce(group, 1 << 18, stream); }},
       {"recorded tree_reduce", [&](Communicator& /*group*/, DeviceStream& stream) { recorded.run(stream); }},
-      {"recv",
+      {"recv", [](Communicator& group, DeviceStream& stream) { receive(group, 64, stream); }},
+      {"large recv", [](Communicator& group, DeviceStream& stream) { receive(group, 1 << 18, stream); }},
+      {"send",
        [](Communicator& group, DeviceStream& stream) {
-         Tensor x = device_tensor(DType::kF32, {64});
-         group.recv(x, group.size() - 1, stream);
+         const Tensor x = to_device(Tensor::allocate(DType::kF32, {64}), stream);
+         for (int message = 0; message < 8; ++message) {  // more than may be under way
+           group.send(x, group.size() - 1, stream);
+         }
          stream.synchronise();
        }},
   };

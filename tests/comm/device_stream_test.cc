@@ -180,6 +180,32 @@ TEST_P(DeviceOrder, GathersFollowEachOtherAndCanBeRecorded) {
   });
 }
 
+// Messages of growing and of mixed sizes around the ring, each of which leaves from where the one before has come.
+TEST_P(DeviceOrder, MessagesFollowEachOtherWithoutTheHost) {
+  run([](Communicator& group, DeviceStream& stream) {
+    EXPECT_TRUE(group.sends_on_device());
+    const int next = (group.rank() + 1) % group.size();
+    const int previous = (group.rank() + group.size() - 1) % group.size();
+    const std::vector<int64_t> counts = {1, 4097, 33, 65536, 65537, 700001, 5, 70001, 1 << 20, 2, 65541};
+    std::vector<Tensor> received;
+    for (uint64_t i = 0; i < 3 * counts.size(); ++i) {
+      const int64_t count = counts[i % counts.size()];
+      Tensor x = to_device(filled({count}, mix(i, static_cast<uint64_t>(group.rank())), wide_value), stream);
+      for (int step = 0; step < group.size(); ++step) {  // once around, through the same memory
+        group.send(x, next, stream);
+        group.recv(x, previous, stream);
+      }
+      received.push_back(x);
+    }
+    for (uint64_t i = 0; i < received.size(); ++i) {
+      Tensor out = Tensor::allocate(DType::kF32, received[i].shape());
+      to_host(received[i], out, stream);
+      const Tensor own = filled(out.shape(), mix(i, static_cast<uint64_t>(group.rank())), wide_value);
+      EXPECT_EQ(differing_bits(out, own), 0) << "message " << i;
+    }
+  });
+}
+
 INSTANTIATE_TEST_SUITE_P(Threads, DeviceOrder, testing::Combine(testing::Values("ipc", "nccl"), testing::Values(2, 3)),
                          [](const auto& job) {
                            return std::get<0>(job.param) + "_ranks_" + std::to_string(std::get<1>(job.param));

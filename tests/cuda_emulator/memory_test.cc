@@ -1,6 +1,4 @@
 #include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <cstring>
 #include <numeric>
@@ -156,48 +154,6 @@ TEST(CudaEmulatorMemory, CountsAndLimitsMemory) {
   EXPECT_EQ(memory, nullptr);
   EXPECT_STREQ(api().error_string(2), "out of memory");
   EXPECT_THROW(check(2, "malloc"), Error);
-}
-
-/// What another process does with a handle; its exit code.
-template <class Work>
-int in_another_process(const IpcHandle& handle, Work work) {
-  const pid_t child = ::fork();
-  if (child == 0) {
-    void* memory = nullptr;
-    ::_exit(api().ipc_open_handle(&memory, &handle) == kSuccess ? work(static_cast<float*>(memory)) : 100);
-  }
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 200;
-}
-
-TEST(CudaEmulatorMemory, SharesMemoryWithOtherProcesses) {
-  const DeviceArray<float> array(std::vector<float>(kCount, 2.0F));
-  IpcHandle handle;
-  ASSERT_EQ(api().ipc_get_handle(&handle, array.data()), kSuccess);
-  const int seen = in_another_process(handle, [](float* memory) {
-    const TestStream stream;
-    std::vector<float> x(kCount);
-    check(api().memcpy_async(x.data(), memory, kCount * sizeof(float), CopyKind::kDeviceToHost, stream), "copy");
-    launch(write_shifted<0>, "write", {{1}, {kCount}, 0, stream}, memory);
-    stream.synchronize();
-    return static_cast<int>(x[kCount - 1]);
-  });
-  EXPECT_EQ(seen, 2);
-  const TestStream stream;
-  EXPECT_EQ(array.read(stream), std::vector<float>(kCount, 1.0F));
-}
-
-TEST(CudaEmulatorMemory, HandlesOpenInOtherProcessesAlone) {
-  const DeviceArray<float> array(kCount);
-  IpcHandle handle;
-  ASSERT_EQ(api().ipc_get_handle(&handle, array.data()), kSuccess);
-  void* memory = nullptr;
-  EXPECT_NE(api().ipc_open_handle(&memory, &handle), kSuccess);
-  EXPECT_NE(api().ipc_get_handle(&handle, array.data() + 1), kSuccess);
-  IpcHandle wrong = handle;
-  std::memset(wrong.bytes.data() + 16, 1, 8);
-  EXPECT_EQ(in_another_process(wrong, [](float*) { return 0; }), 100);
 }
 
 }  // namespace

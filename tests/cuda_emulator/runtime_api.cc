@@ -156,7 +156,14 @@ void add_memory(Api& api) {
   api.memset_async = [](void* address, int byte, std::size_t bytes, StreamHandle stream) {
     return fill_async(address, byte, bytes, stream_of(stream));
   };
-  api.ipc_get_handle = [](IpcHandle* handle, void* address) { return memory().export_handle(*handle, address); };
+  // Who shares memory, if only with threads of its process, has ranks that may wait for its work.
+  api.ipc_get_handle = [](IpcHandle* handle, void* address) {
+    const Status status = memory().export_handle(*handle, address);
+    if (status == kSuccess) {
+      run_without_host();
+    }
+    return status;
+  };
   api.ipc_open_handle = [](void** address, const IpcHandle* handle) {
     const Status status = memory().import_handle(address, *handle);
     if (status == kSuccess) {

@@ -1,5 +1,7 @@
 #include "tests/cuda_emulator/stream.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <cstdlib>
 
@@ -29,7 +31,14 @@ Scheduler& Scheduler::instance() {
   return *scheduler;
 }
 
-Scheduler::Scheduler() : random_(seed_from_environment()) {}
+// A child of the process has this thread alone, and none that holds the lock.
+Scheduler::Scheduler() : random_(seed_from_environment()) {
+  ::pthread_atfork([] { instance().mutex_.lock(); }, [] { instance().mutex_.unlock(); },
+                   [] {
+                     instance().absences_.clear();
+                     instance().mutex_.unlock();
+                   });
+}
 
 void Scheduler::reseed(uint64_t seed) {
   const std::lock_guard lock(mutex_);

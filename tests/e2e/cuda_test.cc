@@ -34,7 +34,9 @@ TEST(Cuda, AnswersAsTheCpuDoesOnEveryMesh) {
   for (const char* wire : {"ipc", "nccl"}) {  // with graphs, and the host a step behind
     meshes.push_back(mpirun(2, emulated(with(kStory, {"-tp", "2", "--comm", wire}))));
   }
-  meshes.push_back(mpirun(2, emulated(with(kStory, {"-pp", "2", "--comm", "nccl"}))));
+  for (const char* wire : {"ipc", "nccl"}) {
+    meshes.push_back(mpirun(2, emulated(with(kStory, {"-pp", "2", "--comm", wire}))));
+  }
   // Where each rank has a device, all meet in one communicator of NCCL.
   meshes.push_back(with({"env", "LONGSHIP_EMULATOR_DEVICES=4"},
                         mpirun(4, emulated(with(kStory, {"-tp", "2", "-pp", "2", "--comm", "nccl"})))));
