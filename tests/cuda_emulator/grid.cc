@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <chrono>
 #include <numeric>
-#include <thread>
 
+#include "core/backoff.h"
 #include "tests/cuda_emulator/block.h"
 #include "tests/cuda_emulator/emulator.h"
 #include "tests/cuda_emulator/message.h"
@@ -16,6 +16,8 @@ namespace {
 
 /// How long all blocks of a launch may spin before somebody calls it a hang.
 constexpr std::chrono::seconds kSpinDeadline{120};
+constexpr std::chrono::milliseconds kAwake{2};
+constexpr std::chrono::microseconds kLongestNap{200};
 
 /// What a host thread keeps to run kernels with.
 struct Runner {
@@ -61,9 +63,10 @@ std::vector<unsigned> shuffled(unsigned count, uint64_t seed) {
   return order;
 }
 
-/// Takes turns among blocks that wait for each other or for another rank.
+/// Takes turns among blocks that wait for each other or for another rank, which may need this core.
 void finish_spinning(Runner& runner, std::vector<std::unique_ptr<Block>>& spinning, const Launch& launch) {
   const auto begin = std::chrono::steady_clock::now();
+  Backoff backoff(kAwake, kLongestNap, 0);
   while (!spinning.empty()) {
     for (auto& block : spinning) {
       if (block->run(runner.host) == Block::Outcome::kDone) {
@@ -74,7 +77,7 @@ void finish_spinning(Runner& runner, std::vector<std::unique_ptr<Block>>& spinni
     if (std::chrono::steady_clock::now() - begin > kSpinDeadline) {
       fail(format("%zu blocks of kernel %s spin without end", spinning.size(), launch.name));
     }
-    std::this_thread::yield();
+    backoff.pause();
   }
 }
 
