@@ -2,8 +2,8 @@
 
 #include "engine/backend/cuda/kernels/linear_kernel.h"
 
-// A block has some outputs and some places. It goes from group to group among these: most often there is but one. The
-// rounds of runs are those of linear_kernel(), which has no registers left for a common form.
+// A block has some outputs and some places. It goes from group to group among these: most often there is but one. How
+// activations are staged is not shared with linear_kernel(), which has no registers left for a common form of that.
 
 namespace longship::cuda {
 
@@ -40,95 +40,6 @@ __device__ __forceinline__ float4 load_activations(const float* row, int column,
   return values;
 }
 
-/// Adds the runs of a round to the sums of the block's outputs, some of which may be unmerged, as the program has it.
-/// Threads own outputs. write(node, output, sum) gets the finished ones.
-template <int T, class Write>
-class GroupCombiner {
- public:
-  __device__ GroupCombiner(Shared<float> sums, Write write) : sums_(sums), write_(write) {}
-
-  __device__ __forceinline__ void add(const LinearRun& run, Shared<float> partial) {
-    count_ += run.begins_group ? 1 : 0;
-    for (int o = threadIdx.x; o < kLinearOutputs<T>; o += blockDim.x) {
-      const Shared<float> top = sums_ + (count_ - 1) * kLinearOutputs<T> + o;
-      float sum = run.begins_group ? partial[o] : top[0] + partial[o];
-      for (int i = 1; i <= run.merges; ++i) {
-        sum = sums_[(count_ - 1 - i) * kLinearOutputs<T> + o] + sum;
-      }
-      sums_[(count_ - 1 - run.merges) * kLinearOutputs<T> + o] = sum;
-      if (run.ends_node) {
-        write_(node_, o, sum);
-      }
-    }
-    count_ -= run.merges + (run.ends_node ? 1 : 0);
-    node_ += run.ends_node ? 1 : 0;
-  }
-
- private:
-  Shared<float> sums_;
-  Write write_;
-  int count_ = 0;
-  int node_ = 0;
-};
-
-/// The row of its part and the token of the block that an output is for.
-template <int T>
-__device__ __forceinline__ int row_of_output(int first_row, int o) {
-  return first_row + o / (T * kRowBlock) * kRowBlock + o % kRowBlock;
-}
-template <int T>
-__device__ __forceinline__ int token_of_output(int o) {
-  return o / kRowBlock % T;
-}
-
-/// Shared memory of a block: staged activations of this warp, sums of two rounds, unmerged sums.
-template <int T>
-struct GroupedMemory {
-  Shared<float4> x;
-  Shared<float> partials;
-  Shared<float> sums;
-
-  __device__ GroupedMemory(SharedMemory& memory, int warps, int warp, int depth)
-      : x(memory.take<float4>(warps * T * kTokenStride) + warp * T * kTokenStride),
-        partials(memory.take<float>(2 * warps * kLinearOutputs<T>)),
-        sums(memory.take<float>(depth * kLinearOutputs<T>)) {}
-
-  static std::size_t bytes(int warps, int depth) {
-    const auto count = static_cast<std::size_t>(warps);
-    return shared_bytes<float4>(count * T * kTokenStride) + shared_bytes<float>(2 * count * kLinearOutputs<T>) +
-           shared_bytes<float>(static_cast<std::size_t>(depth) * kLinearOutputs<T>);
-  }
-};
-
-/// The sums of all runs of a block's rows. stage(run, x) puts the activations of a run's columns to shared memory.
-template <class Format, int T, class Stage, class Write>
-__device__ __forceinline__ void add_up_runs(LinearRows& where, const LinearRun* runs, int run_count,
-                                            const GroupedMemory<T>& memory, Stage stage, Write write) {
-  const int warps = static_cast<int>(blockDim.x) / kWarp;
-  const int warp = static_cast<int>(threadIdx.x) / kWarp;
-  const int lane = static_cast<int>(threadIdx.x) % kWarp;
-#pragma unroll
-  for (int r = 0; r < kLinearRowBlocks; ++r) {
-    Format::prepare(where.rows[r]);
-  }
-  GroupCombiner<T, Write> combiner(memory.sums, write);
-  for (int first = 0, buffer = 0; first < run_count; first += warps, buffer ^= 1) {
-    // Two buffers: while a slow warp still adds up one round, others write the next.
-    const Shared<float> round = memory.partials + buffer * warps * kLinearOutputs<T>;
-    if (first + warp < run_count) {
-      const LinearRun run = runs[first + warp];
-      __syncwarp(kFullMask);
-      stage(run, memory.x);
-      __syncwarp(kFullMask);
-      sum_run<Format, T>(where, run, lane, memory.x, round + warp * kLinearOutputs<T>);
-    }
-    __syncthreads();
-    for (int i = 0; i < warps && first + i < run_count; ++i) {
-      combiner.add(runs[first + i], round + i * kLinearOutputs<T>);
-    }
-  }
-}
-
 __device__ __forceinline__ LinearRows rows_of_weight(const GroupedWeight& weight, int first_row, int row) {
   LinearRows found;
   found.part = {weight.data, weight.rows, 0};
@@ -151,7 +62,7 @@ __device__ __forceinline__ float* node_of_place(const GroupedLinearArguments& ta
 template <class Format, int T>
 __device__ __forceinline__ void multiply_group(const GroupedLinearArguments& task, const GroupedWeight& weight,
                                                const PlacesOfGroup& places, int first_row,
-                                               const GroupedMemory<T>& memory) {
+                                               const LinearMemory<T>& memory) {
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
   LinearRows where = rows_of_weight(weight, first_row, row_of_lane<Format>(lane));
   const auto stage = [&](const LinearRun& run, Shared<float4> x) {
@@ -198,8 +109,8 @@ __device__ __forceinline__ void clear_rows(const GroupedLinearArguments& task, c
 template <int T>
 __global__ void __launch_bounds__(kLinearWarps* kWarp, 2) grouped_linear_kernel(const GroupedLinearArguments task) {
   SharedMemory shared;
-  const GroupedMemory<T> memory(shared, static_cast<int>(blockDim.x) / kWarp, static_cast<int>(threadIdx.x) / kWarp,
-                                task.depth);
+  const LinearMemory<T> memory(shared, static_cast<int>(blockDim.x) / kWarp, static_cast<int>(threadIdx.x) / kWarp,
+                               task.depth);
   const int first_row = static_cast<int>(blockIdx.y) * kTileRows;
   const int first = static_cast<int>(blockIdx.x) * T;
   const int end = first + T < task.places ? first + T : task.places;
@@ -232,7 +143,7 @@ void launch_places(const GroupedLinearArguments& task, StreamHandle stream) {
   const LaunchShape shape{.grid = {static_cast<unsigned>((task.places + T - 1) / T),
                                    static_cast<unsigned>((rows + kTileRows - 1) / kTileRows)},
                           .block = {static_cast<unsigned>(warps * kWarp)},
-                          .shared_bytes = GroupedMemory<T>::bytes(warps, task.depth),
+                          .shared_bytes = LinearMemory<T>::bytes(warps, task.depth),
                           .stream = stream};
   launch(grouped_linear_kernel<T>, "grouped_linear", shape, task);
 }

@@ -214,13 +214,12 @@ __device__ __forceinline__ void sum_run(const LinearRows& where, const LinearRun
   }
 }
 
-/// Adds the runs of a round to the sums of the block's outputs, `depth` of which may be unmerged, as the program has
-/// it. Threads own outputs.
-template <int T>
+/// Adds the runs of a round to the sums of the block's outputs, some of which may be unmerged, as the program has it.
+/// Threads own outputs. write(node, output, sum) gets the finished ones.
+template <int T, class Write>
 class Combiner {
  public:
-  __device__ Combiner(const LinearArguments& task, const LinearRows& where, int token, Shared<float> sums)
-      : task_(task), where_(where), token_(token), sums_(sums) {}
+  __device__ Combiner(Shared<float> sums, Write write) : sums_(sums), write_(write) {}
 
   __device__ __forceinline__ void add(const LinearRun& run, Shared<float> partial) {
     count_ += run.begins_group ? 1 : 0;
@@ -231,42 +230,101 @@ class Combiner {
         sum = sums_[(count_ - 1 - i) * kLinearOutputs<T> + o] + sum;
       }
       sums_[(count_ - 1 - run.merges) * kLinearOutputs<T> + o] = sum;
-      if (run.ends_node && !(T <= kMostGatedTokens && task_.gated)) {
-        write(node_, o, sum);
+      if (run.ends_node) {
+        write_(node_, o, sum);
       }
     }
     count_ -= run.merges + (run.ends_node ? 1 : 0);
     node_ += run.ends_node ? 1 : 0;
   }
 
-  /// silu(gate) * up of the finished node, which is the only one.
-  __device__ __forceinline__ void write_gated() const {
-    __syncthreads();
-    for (int o = threadIdx.x; o < kLinearOutputs<T> / kLinearRowBlocks; o += blockDim.x) {
-      const float gate = sums_[o];
-      const float up = sums_[o + T * kRowBlock];
-      write(0, o, times_logistic(gate, gate) * up);
-    }
-  }
-
  private:
-  __device__ __forceinline__ void write(int node, int o, float sum) const {
-    const int row = where_.first_row + o / (T * kRowBlock) * kRowBlock + o % kRowBlock;
-    const int token = token_ + o / kRowBlock % T;
-    if (row < where_.part.rows && token < task_.tokens) {
-      task_
-          .nodes[(static_cast<int64_t>(node) * task_.tokens + token) * task_.outputs + where_.part.first_output + row] =
-          sum;
-    }
-  }
-
-  const LinearArguments& task_;
-  const LinearRows& where_;
-  int token_;
   Shared<float> sums_;
+  Write write_;
   int count_ = 0;
   int node_ = 0;
 };
+
+/// The row of its part and the token of the block that an output is for.
+template <int T>
+__device__ __forceinline__ int row_of_output(int first_row, int o) {
+  return first_row + o / (T * kRowBlock) * kRowBlock + o % kRowBlock;
+}
+template <int T>
+__device__ __forceinline__ int token_of_output(int o) {
+  return o / kRowBlock % T;
+}
+
+/// Shared memory of a block: staged activations of this warp, sums of two rounds, unmerged sums.
+template <int T>
+struct LinearMemory {
+  Shared<float4> x;
+  Shared<float> partials;
+  Shared<float> sums;
+
+  __device__ LinearMemory(SharedMemory& memory, int warps, int warp, int depth)
+      : x(memory.take<float4>(warps * T * kTokenStride) + warp * T * kTokenStride),
+        partials(memory.take<float>(2 * warps * kLinearOutputs<T>)),
+        sums(memory.take<float>(depth * kLinearOutputs<T>)) {}
+
+  static std::size_t bytes(int warps, int depth) {
+    const auto count = static_cast<std::size_t>(warps);
+    return shared_bytes<float4>(count * T * kTokenStride) + shared_bytes<float>(2 * count * kLinearOutputs<T>) +
+           shared_bytes<float>(static_cast<std::size_t>(depth) * kLinearOutputs<T>);
+  }
+};
+
+/// The sums of all runs of a block's rows. stage(run, x) puts the activations of a run's columns to shared memory.
+template <class Format, int T, class Stage, class Write>
+__device__ __forceinline__ void add_up_runs(LinearRows& where, const LinearRun* runs, int run_count,
+                                            const LinearMemory<T>& memory, Stage stage, Write write) {
+  const int warps = static_cast<int>(blockDim.x) / kWarp;
+  const int warp = static_cast<int>(threadIdx.x) / kWarp;
+  const int lane = static_cast<int>(threadIdx.x) % kWarp;
+#pragma unroll
+  for (int r = 0; r < kLinearRowBlocks; ++r) {
+    Format::prepare(where.rows[r]);
+  }
+  Combiner<T, Write> combiner(memory.sums, write);
+  for (int first = 0, buffer = 0; first < run_count; first += warps, buffer ^= 1) {
+    // Two buffers: while a slow warp still adds up one round, others write the next.
+    const Shared<float> round = memory.partials + buffer * warps * kLinearOutputs<T>;
+    if (first + warp < run_count) {
+      const LinearRun run = runs[first + warp];
+      __syncwarp(kFullMask);
+      stage(run, memory.x);
+      __syncwarp(kFullMask);
+      sum_run<Format, T>(where, run, lane, memory.x, round + warp * kLinearOutputs<T>);
+    }
+    __syncthreads();
+    for (int i = 0; i < warps && first + i < run_count; ++i) {
+      combiner.add(runs[first + i], round + i * kLinearOutputs<T>);
+    }
+  }
+}
+
+/// An output of a block that has rows `where` and tokens from `token` on.
+template <int T>
+__device__ __forceinline__ void write_output(const LinearArguments& task, const LinearRows& where, int token, int node,
+                                             int o, float sum) {
+  const int row = row_of_output<T>(where.first_row, o);
+  const int own = token + token_of_output<T>(o);
+  if (row < where.part.rows && own < task.tokens) {
+    task.nodes[(static_cast<int64_t>(node) * task.tokens + own) * task.outputs + where.part.first_output + row] = sum;
+  }
+}
+
+/// silu(gate) * up of the finished node, which is the only one.
+template <int T>
+__device__ __forceinline__ void write_gated(const LinearArguments& task, const LinearRows& where, int token,
+                                            Shared<float> sums) {
+  __syncthreads();
+  for (int o = threadIdx.x; o < kLinearOutputs<T> / kLinearRowBlocks; o += blockDim.x) {
+    const float gate = sums[o];
+    const float up = sums[o + T * kRowBlock];
+    write_output<T>(task, where, token, 0, o, times_logistic(gate, gate) * up);
+  }
+}
 
 /// Blocks of threads that a multiprocessor's registers should hold; those of many tokens and values of three parts
 /// would spill.
@@ -276,38 +334,24 @@ constexpr int kLinearBlocks = Format::kManyParts&& T >= 8 ? 1 : 2;
 template <class Format, int T>
 __global__ void __launch_bounds__(kLinearWarps* kWarp, kLinearBlocks<Format, T>)
     linear_kernel(const LinearArguments task) {
-  const int warps = static_cast<int>(blockDim.x) / kWarp;
-  const int warp = static_cast<int>(threadIdx.x) / kWarp;
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
   const int token = static_cast<int>(blockIdx.x) * T;
-  SharedMemory memory;
-  const Shared<float4> x = memory.take<float4>(warps * T * kTokenStride) + warp * T * kTokenStride;
-  const Shared<float> partials = memory.take<float>(2 * warps * kLinearOutputs<T>);
-  const Shared<float> sums = memory.take<float>(task.depth * kLinearOutputs<T>);
+  SharedMemory shared;
+  const LinearMemory<T> memory(shared, static_cast<int>(blockDim.x) / kWarp, static_cast<int>(threadIdx.x) / kWarp,
+                               task.depth);
   LinearRows where = rows_of_block<T>(task, static_cast<int>(blockIdx.y), row_of_lane<Format>(lane));
-#pragma unroll
-  for (int r = 0; r < kLinearRowBlocks; ++r) {
-    Format::prepare(where.rows[r]);
-  }
-  Combiner<T> combiner(task, where, token, sums);
-  for (int first = 0, buffer = 0; first < task.run_count; first += warps, buffer ^= 1) {
-    // Two buffers: while a slow warp still adds up one round, others write the next.
-    const Shared<float> round = partials + buffer * warps * kLinearOutputs<T>;
-    if (first + warp < task.run_count) {
-      const LinearRun run = task.runs[first + warp];
-      __syncwarp(kFullMask);
-      stage_activations<Format, T>(task, run, token, lane, x);
-      __syncwarp(kFullMask);
-      sum_run<Format, T>(where, run, lane, x, round + warp * kLinearOutputs<T>);
+  const auto stage = [&](const LinearRun& run, Shared<float4> x) {
+    stage_activations<Format, T>(task, run, token, lane, x);
+  };
+  const auto write = [&](int node, int o, float sum) {
+    if (!(T <= kMostGatedTokens && task.gated)) {
+      write_output<T>(task, where, token, node, o, sum);
     }
-    __syncthreads();
-    for (int i = 0; i < warps && first + i < task.run_count; ++i) {
-      combiner.add(task.runs[first + i], round + i * kLinearOutputs<T>);
-    }
-  }
+  };
+  add_up_runs<Format, T>(where, task.runs, task.run_count, memory, stage, write);
   if constexpr (T <= kMostGatedTokens) {
     if (task.gated) {
-      combiner.write_gated();
+      write_gated<T>(task, where, token, memory.sums);
     }
   }
 }
@@ -322,12 +366,9 @@ void launch_tokens(const LinearArguments& task, StreamHandle stream) {
   if (task.gated) {
     tiles = static_cast<unsigned>((task.outputs + kRowBlock - 1) / kRowBlock);
   }
-  const auto count = static_cast<std::size_t>(warps);
   const LaunchShape shape{.grid = {static_cast<unsigned>((task.tokens + T - 1) / T), tiles},
                           .block = {static_cast<unsigned>(warps * kWarp)},
-                          .shared_bytes = shared_bytes<float4>(count * T * kTokenStride) +
-                                          shared_bytes<float>(2 * count * kLinearOutputs<T>) +
-                                          shared_bytes<float>(static_cast<std::size_t>(task.depth) * kLinearOutputs<T>),
+                          .shared_bytes = LinearMemory<T>::bytes(warps, task.depth),
                           .stream = stream};
   launch(linear_kernel<Format, T>, "linear", shape, task);
 }
