@@ -159,16 +159,27 @@ INSTANTIATE_TEST_SUITE_P(Models, AdapterInvariance, ::testing::ValuesIn(models()
                            return name;
                          });
 
+// Of what AdapterPages runs. Devices of the emulator are slow.
+struct PagesWorkload {
+  std::size_t request = 3;
+  int64_t tokens = 20;
+  int requests = 9;
+  std::vector<int64_t> guesses = {0, 4};
+};
+
+PagesWorkload pages_workload() {
+  return testing::test_device().empty() ? PagesWorkload{}
+                                        : PagesWorkload{.request = 0, .tokens = 4, .requests = 4, .guesses = {2}};
+}
+
 // Pages are shared by requests of one adapter, never by those of two; guesses change nothing.
 TEST(AdapterPages, SharingAndGuessesChangeNoToken) {
-  if (!testing::test_device().empty()) {
-    GTEST_SKIP() << "too much for a device of the emulator; the scheduler that is tested knows no devices";
-  }
   const std::filesystem::path model = data_path("models/llama");
   const Adapters adapters(model);
-  GenerationRequest request = requests(adapters.config())[3];
+  const PagesWorkload workload = pages_workload();
+  GenerationRequest request = requests(adapters.config())[workload.request];
   request.prompt_logits = false;
-  request.max_tokens = 20;
+  request.max_tokens = workload.tokens;
   std::vector<std::vector<int32_t>> expected;
   for (const int32_t adapter : {0, 1, 2}) {
     request.adapter = adapter;
@@ -179,11 +190,11 @@ TEST(AdapterPages, SharingAndGuessesChangeNoToken) {
   EXPECT_NE(expected[0], expected[1]);
   EXPECT_NE(expected[1], expected[2]);
   std::vector<GenerationRequest> many;
-  for (int i = 0; i < 9; ++i) {
+  for (int i = 0; i < workload.requests; ++i) {
     request.adapter = i % 3;
     many.push_back(request);
   }
-  for (const int64_t guesses : {0, 4}) {
+  for (const int64_t guesses : workload.guesses) {
     EngineOptions options = options_of(model, {.tp = 2, .batch = 2}, adapters.options());
     options.kv_pages = 40;  // for the texts of all of them
     options.speculation.lookup = {.draft_tokens = guesses, .most_match = 2, .least_match = 1};
