@@ -100,9 +100,12 @@ inline constexpr int64_t kMostUnpackedBytes = int64_t{512} << 10;
 
 /// A block of 32 activations of 16 tokens and their scales, see ActivationBlock: of tiles of 16 tokens.
 struct TileBlock {
+  struct Scales {
+    float scale;
+    float scaled_sum;
+  };
   int8_t quants[16][kBlock];
-  float scale[16];
-  float scaled_sum[16];
+  Scales scales[16];
 };
 
 /// Room that a thread needs for products of `columns` columns: for the row blocks of a tile, unpacked, or for the

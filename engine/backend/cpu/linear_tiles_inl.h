@@ -101,11 +101,11 @@ struct TileProducts {
     const int8_t* quants = task.quants + token * task.columns;
     const cpu::ActivationBlock* blocks = task.blocks + token * block_count;
     for (int64_t b = 0; b < block_count; ++b, ++to) {
+#pragma GCC unroll 8
       for (int64_t t = 0; t < tokens; ++t) {
         const cpu::ActivationBlock& block = blocks[t * block_count + b];
         __builtin_memcpy(to->quants[t], quants + t * task.columns + b * cpu::kBlock, cpu::kBlock);
-        to->scale[t] = block.scale;
-        to->scaled_sum[t] = block.scaled_sum;
+        to->scales[t] = {block.scale, block.scaled_sum};
       }
     }
   }
@@ -127,15 +127,9 @@ struct TileProducts {
   template <int T>
   static LONGSHIP_INLINE void scale(const std::byte* packed, int64_t b, const int32_t* dots, const TileBlock& x,
                                     Tile<1, T>& tile) {
-    struct Scales {
-      float scale;
-      float scaled_sum;
-    };
     Format::template scale_dots<T>(
         reinterpret_cast<const uint16_t*>(packed + Format::scales_offset(b)),
-        [&](int t) {
-          return Scales{x.scale[t], x.scaled_sum[t]};
-        },
+        [&](int t) -> const auto& { return x.scales[t]; },
         [&](int dot, int t) { return I32(load_bytes(dots + (dot * T + t) * cpu::kLanes)); }, tile.sums[0]);
   }
 
