@@ -1,13 +1,18 @@
 #include "launcher/host/launcher_process.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
+#include <cstring>
 #include <fstream>
+#include <optional>
 #include <set>
 #include <sstream>
 #include <string_view>
@@ -16,8 +21,12 @@ namespace longship {
 
 namespace {
 
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
 constexpr std::array<std::string_view, 4> kMpiruns = {"mpirun", "mpiexec", "orterun", "prterun"};
-constexpr std::array<std::string_view, 3> kDaemons = {"orted", "prted", "slurmstepd"};
+constexpr std::array<std::string_view, 2> kOpenMpiDaemons = {"orted", "prted"};
+constexpr std::array<std::string_view, 1> kOtherDaemons = {"slurmstepd"};
 constexpr int kMostLevels = 16;
 
 // mpirun may be called mpirun.openmpi.
@@ -42,9 +51,71 @@ int parent_of(int process) {
   return 0;
 }
 
-bool ends_within(int descriptor, std::chrono::milliseconds limit) {
+bool ends_within(int descriptor, milliseconds limit) {
   pollfd ended{.fd = descriptor, .events = POLLIN, .revents = 0};
   return poll(&ended, 1, static_cast<int>(limit.count())) > 0;
+}
+
+void send_signal(int descriptor, int number) {
+  syscall(SYS_pidfd_send_signal, descriptor, number, nullptr, 0);
+}
+
+// What the helper has as descriptors.
+constexpr int kRank = 0;
+constexpr int kLauncher = 1;
+constexpr int kOrders = 2;
+
+// To each host in turn, first its own, mpirun gives a second before SIGTERM and one more before SIGKILL, also where no
+// rank is left. It and its daemons sleep through them, unless a signal comes, as when a rank ends.
+constexpr milliseconds kNudge(50);
+constexpr milliseconds kMostNudging(5000);
+
+bool has_news(const pollfd& descriptor) {
+  return descriptor.revents != 0;
+}
+
+// Behind the fork of a process that may have threads: nothing here may take memory or locks.
+[[noreturn]] void help_to_end() {
+  std::optional<Clock::time_point> kill_at;
+  std::optional<Clock::time_point> rank_ended;
+  bool hears = true;
+  for (;;) {
+    std::array<pollfd, 3> news{};
+    news[0] = {.fd = kLauncher, .events = POLLIN, .revents = 0};
+    news[1] = {.fd = rank_ended ? -1 : kRank, .events = POLLIN, .revents = 0};
+    news[2] = {.fd = hears ? kOrders : -1, .events = POLLIN, .revents = 0};
+    poll(news.data(), news.size(), rank_ended || kill_at ? static_cast<int>(kNudge.count()) : -1);
+    const auto now = Clock::now();
+    if (has_news(news[2])) {
+      int patience = 0;
+      if (read(kOrders, &patience, sizeof(patience)) == sizeof(patience)) kill_at = now + milliseconds(patience);
+      hears = false;
+    }
+    if (has_news(news[1])) rank_ended = now;
+    const bool tired = rank_ended && !kill_at && now > *rank_ended + kMostNudging;
+    if (has_news(news[0]) || tired) _exit(0);
+    if (rank_ended) send_signal(kLauncher, SIGCHLD);
+    if (kill_at && now >= *kill_at) send_signal(kLauncher, SIGKILL);
+  }
+}
+
+// Not to be taken for a rank. Launchers wait for those who hold the pipes of their ranks.
+[[noreturn]] void become_helper(int rank, int launcher, int orders) {
+  setsid();
+  prctl(PR_SET_NAME, "longship-end");
+  for (char** variable = environ; *variable != nullptr; ++variable) std::memset(*variable, 0, std::strlen(*variable));
+  constexpr int kAbove = 3;  // so that none is overwritten by another
+  const int ours[] = {fcntl(rank, F_DUPFD, kAbove), fcntl(launcher, F_DUPFD, kAbove), fcntl(orders, F_DUPFD, kAbove)};
+  for (int to = kRank; to <= kOrders; ++to) {
+    if (dup2(ours[to], to) != to) _exit(0);
+  }
+  close_range(kOrders + 1, ~0U, 0);
+  help_to_end();
+}
+
+bool is_first_of_host() {
+  const char* number = std::getenv("OMPI_COMM_WORLD_LOCAL_RANK");
+  return number != nullptr && std::string_view(number) == "0";
 }
 
 }  // namespace
@@ -55,9 +126,11 @@ LauncherProcess::LauncherProcess() {
     const int descriptor = static_cast<int>(syscall(SYS_pidfd_open, process, 0));
     const std::string program = program_of(process);
     is_mpirun_ = is_one_of(kMpiruns, program);
-    if (descriptor >= 0 && (is_mpirun_ || is_one_of(kDaemons, program))) {
+    const bool is_open_mpi = is_mpirun_ || is_one_of(kOpenMpiDaemons, program);
+    if (descriptor >= 0 && (is_open_mpi || is_one_of(kOtherDaemons, program))) {
       descriptor_ = descriptor;
       name_ = program + " (process " + std::to_string(process) + ")";
+      if (is_open_mpi && is_first_of_host()) start_helper();
       return;
     }
     if (descriptor >= 0) close(descriptor);
@@ -65,24 +138,31 @@ LauncherProcess::LauncherProcess() {
 }
 
 LauncherProcess::~LauncherProcess() {
-  if (descriptor_ >= 0) close(descriptor_);
+  for (const int descriptor : {descriptor_, orders_}) {
+    if (descriptor >= 0) close(descriptor);
+  }
 }
 
 bool LauncherProcess::has_ended() const {
-  return descriptor_ >= 0 && ends_within(descriptor_, std::chrono::milliseconds(0));
+  return descriptor_ >= 0 && ends_within(descriptor_, milliseconds(0));
 }
 
-void LauncherProcess::kill_after(std::chrono::milliseconds patience) const {
-  if (descriptor_ < 0 || !is_mpirun_ || fork() != 0) {
-    return;
+void LauncherProcess::start_helper() {
+  const int rank = static_cast<int>(syscall(SYS_pidfd_open, getpid(), 0));
+  std::array<int, 2> pipe_ends{-1, -1};
+  if (rank >= 0 && pipe2(pipe_ends.data(), O_CLOEXEC) == 0) {
+    if (fork() == 0) become_helper(rank, descriptor_, pipe_ends[0]);
+    orders_ = pipe_ends[1];
+    close(pipe_ends[0]);
   }
-  // Behind a fork of a process with threads: nothing here may take memory or locks. mpirun waits for those who hold the
-  // pipes of its ranks.
-  setsid();
-  if (dup2(descriptor_, 0) == 0 && close_range(1, ~0U, 0) == 0 && !ends_within(0, patience)) {
-    syscall(SYS_pidfd_send_signal, 0, SIGKILL, nullptr, 0);
+  close(rank);
+}
+
+void LauncherProcess::kill_after(milliseconds patience) const {
+  const auto count = static_cast<int>(patience.count());
+  if (is_mpirun_ && orders_ >= 0) {
+    [[maybe_unused]] const ssize_t written = write(orders_, &count, sizeof(count));
   }
-  _exit(0);
 }
 
 void remove_mapped_segments() {

@@ -24,6 +24,8 @@ constexpr std::chrono::milliseconds kLook(50);
 constexpr std::chrono::milliseconds kShortestLook(1);
 constexpr std::chrono::milliseconds kLookAtEnd(20);
 constexpr std::chrono::seconds kHelloDeadline(2);
+// Behind the first hello. Ranks start together; those that are there wait in MPI for the others, for ever.
+constexpr std::chrono::seconds kAllConnect(10);
 // mpirun ends every rank at once when asked to; a launcher that hangs in its tear-down is killed after this.
 constexpr std::chrono::milliseconds kGrace(1500);
 // How long mpirun may need to notice that a rank has ended, and to say which.
@@ -97,6 +99,7 @@ void RankJob::monitor() {
     wait_for_news();
     read_output();
     accept_peer();
+    end_missing();
     read_followers();
     const std::lock_guard lock(mutex_);
     if (const auto status = process_->poll_exit(); status && !ended_) {
@@ -161,6 +164,7 @@ void RankJob::accept_peer() {
     if (hello.secret == secret_ && hello.rank >= 0 && hello.rank < ranks_ && !peers_.contains(hello.rank)) {
       socket->expect_heartbeats(silence_limit_);
       lost_.pids[hello.rank] = hello.pid;
+      if (peers_.empty()) all_connect_ = Clock::now() + kAllConnect;
       peers_[hello.rank] = {.socket = std::move(socket),
                             .pid = hello.pid,
                             .progress = {},
@@ -170,6 +174,18 @@ void RankJob::accept_peer() {
   } catch (const Error&) {
     return;  // not one of ours
   }
+}
+
+void RankJob::end_missing() {
+  const std::lock_guard lock(mutex_);
+  const bool all = std::ssize(peers_) == ranks_;
+  if (peers_.empty() || all || ended_ || lost_.silent_rank || Clock::now() < all_connect_) {
+    return;
+  }
+  int rank = 0;
+  while (peers_.contains(rank)) ++rank;
+  lost_.silent_rank = rank;
+  process_->signal(SIGTERM);  // its process is known to mpirun only
 }
 
 void RankJob::read_followers() {

@@ -30,8 +30,8 @@ class RankJob {
   /// Bytes loaded and to load, summed over the ranks that have said so.
   using ProgressSink = std::function<void(const LoadProgressReport&)>;
 
-  /// Starts `ranks` times `program` with `arguments`. A rank without a sign of life for `silence_limit` is lost.
-  /// Errors: kRank, e.g. if there is no mpirun.
+  /// Starts `ranks` times `program` with `arguments`. A rank without a sign of life for `silence_limit` is lost, and one
+  /// that has not connected ten seconds after another. Errors: kRank, e.g. if there is no mpirun.
   /// `variables` are set in the environment of the ranks.
   RankJob(const std::filesystem::path& program, const std::vector<std::string>& arguments, int ranks,
           const std::vector<ChildProcess::Variable>& variables, std::chrono::milliseconds silence_limit,
@@ -65,6 +65,7 @@ class RankJob {
   void wait_for_news();
   void read_output();
   void accept_peer();
+  void end_missing();
   void read_followers();
   void read_follower(int rank, FrameSocket& socket);
   void end_silent(int rank);
@@ -83,6 +84,7 @@ class RankJob {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::map<int, Peer> peers_;
+  FrameSocket::Deadline all_connect_{};  ///< Known once one has.
   LostJob lost_;
   bool ended_ = false;
   bool ranks_ended_ = false;

@@ -116,8 +116,8 @@ OnSignal launcher_signals(RankWatch& watch, const OnSignal& on_signal, std::shar
 }
 
 // Some launchers give no signal before they kill, and none ends a job for a rank that stands still or that the network
-// has lost, for which the others would wait for long. That the launcher ends the job is preferred: its exit code says
-// more.
+// has lost, for which the others would wait for long. A launcher that notices should do so before another rank ends:
+// its exit code then says more.
 class JobEnd {
  public:
   /// `on_signal`: null for a front end without any.
@@ -126,28 +126,38 @@ class JobEnd {
 
   [[noreturn]] void by_leader(const LostRank& rank) const {
     const Error error = end_with(rank, after_loss_);
-    print_error(error);
+    if (!rank.said) print_error(error);
+    if (rank.how == Loss::kSilent) watch_.launcher().kill_after(kMpirunEnds);
     watch_.say_ending();
     if (on_signal_ != nullptr) (*on_signal_)(SIGTERM);
-    if (rank.how == Loss::kEnded) std::this_thread::sleep_for(kLauncherActs);
-    if (rank.how == Loss::kSilent) watch_.launcher().kill_after(kMpirunEnds);
-    remove_mapped_segments();
-    _exit(error.exit_code());
+    if (rank.how == Loss::kEnded && !rank.said) std::this_thread::sleep_for(kLostFirst);
+    end(error);
   }
-  // Without the leader there is no job. Who says so is its host's first rank, in case the launcher does not.
+  // Without the leader there is no job. Who says so is the first rank of each other host, if the launcher does not.
   [[noreturn]] void by_follower(const LostRank& rank) const {
     const Error error = end_with(rank, after_loss_);
-    if (rank.how == Loss::kEnded) std::this_thread::sleep_for(kLauncherActs);
-    if (!rank.said) print_error(error);
+    if (rank.said) {
+      std::this_thread::sleep_for(kLostFirst);
+    } else if (rank.how != Loss::kEnded || !watch_.end_expected_within(kLauncherActs)) {
+      print_error(error);
+      watch_.say_ending();
+    }
     watch_.kill_watched();
+    end(error);
+  }
+
+ private:
+  [[noreturn]] static void end(const Error& error) {
     remove_mapped_segments();
     _exit(error.exit_code());
   }
 
- private:
-  static constexpr std::chrono::seconds kLauncherActs{1};
-  // It waits for ever for a host that the network has cut off.
-  static constexpr std::chrono::milliseconds kMpirunEnds{1500};
+  // Open MPI sends SIGTERM a second after it has noticed, unless a rank ends meanwhile.
+  static constexpr std::chrono::milliseconds kLauncherActs{1300};
+  // The launcher's exit code is that of the rank that it has seen end first.
+  static constexpr std::chrono::milliseconds kLostFirst{300};
+  // From the word of the loss; it waits for ever for a host that the network has cut off.
+  static constexpr std::chrono::milliseconds kMpirunEnds{1300};
 
   RankWatch& watch_;
   const OnSignal* on_signal_;

@@ -19,7 +19,7 @@ enum class HostWord : uint32_t {
   kHeartbeat,  ///< both ways
   kLost,       ///< other host to leader: a rank of it has ended
   kStopped,    ///< other host to leader: a rank of it stands still
-  kEnding,     ///< leader to other host: a rank was lost, which has been said; the job is to end
+  kEnding,     ///< both ways: a rank was lost, which has been said; the job is to end
   kBye,        ///< both ways: no more watching, ranks now end as they should
   kRing,       ///< leader to other host: a frame is under way to its ranks, which may be asleep
   kCount,
@@ -59,6 +59,8 @@ class HostLink {
   /// To be called several times a second: sends the heartbeat when it is due, and says for how long the peer has been
   /// silent. Time in which this process did not run does not count.
   Clock::duration beat();
+  /// What beat() said last, or zero if something has come since.
+  Clock::duration silence() const { return silence_; }
 
   static constexpr std::chrono::milliseconds kBeat{250};
 

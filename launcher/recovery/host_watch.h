@@ -25,6 +25,8 @@ class HostWatch {
 
   /// Adds what look() should be called for, beside several times a second.
   virtual void add_news(std::vector<pollfd>& news) const = 0;
+  /// Until look() should be called although there is no news.
+  virtual HostLink::Clock::duration patience() const = 0;
   /// A rank of another host that was lost; once.
   virtual std::optional<LostRank> look() = 0;
   /// Tells the leader of the loss of a rank of this host, as soon as it can.

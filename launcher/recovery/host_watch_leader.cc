@@ -70,6 +70,14 @@ class LeaderHostWatch final : public HostWatch {
     }
   }
 
+  Clock::duration patience() const override {
+    Clock::duration least = HostLink::kBeat;
+    for (const OtherHost& host : hosts_) {
+      if (host.link && !host.over) least = std::min(least, kSilence - host.link->silence());
+    }
+    return least;
+  }
+
   std::optional<LostRank> look() override {
     if (listening_) let_in();
     for (OtherHost& host : hosts_) {
@@ -101,11 +109,14 @@ class LeaderHostWatch final : public HostWatch {
         const Loss how = message->word == HostWord::kLost ? Loss::kEnded : Loss::kStopped;
         return host.lost(message->rank, message->process, how);
       }
+      if (message->word == HostWord::kEnding) {  // this rank stood still
+        return LostRank{.name = host.name, .how = Loss::kEnded, .said = true};
+      }
     }
     if (host.link->state() == HostLink::State::kEnded) {
       return host.lost(host.first_rank, host.process, Loss::kEnded);
     }
-    if (host.link->state() == HostLink::State::kBroken || host.link->beat() > kSilence) {
+    if (host.link->state() == HostLink::State::kBroken || host.link->beat() >= kSilence) {
       return host.lost(host.first_rank, host.process, Loss::kSilent);
     }
     return std::nullopt;

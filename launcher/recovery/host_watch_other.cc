@@ -1,6 +1,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <list>
 #include <utility>
 
@@ -14,8 +15,8 @@ namespace {
 using Clock = HostLink::Clock;
 
 constexpr std::chrono::seconds kConnectDeadline(10);
-// Longer than the leader's, which says what was lost where people look.
-constexpr std::chrono::seconds kSilence(3);
+// Longer than the leader's by two heartbeats: it says what was lost where people look.
+constexpr std::chrono::milliseconds kSilence(2500);
 
 // A connection to one of the leader's addresses, which may be that of a stranger here.
 struct Call {
@@ -43,6 +44,11 @@ class OtherHostWatch final : public HostWatch {
       news.push_back({.fd = call.link.descriptor(), .events = events, .revents = 0});
     }
     if (link_ && !over_) news.push_back({.fd = link_->descriptor(), .events = POLLIN, .revents = 0});
+  }
+
+  Clock::duration patience() const override {
+    const Clock::duration usual = HostLink::kBeat;
+    return link_ && !over_ ? std::min(usual, kSilence - link_->silence()) : usual;
   }
 
   std::optional<LostRank> look() override {
@@ -83,7 +89,7 @@ class OtherHostWatch final : public HostWatch {
     if (link_->state() == HostLink::State::kEnded) {
       return LostRank{.name = leader_, .how = Loss::kEnded};
     }
-    if (link_->state() == HostLink::State::kBroken || link_->beat() > kSilence) {
+    if (link_->state() == HostLink::State::kBroken || link_->beat() >= kSilence) {
       return LostRank{.name = leader_, .how = Loss::kSilent};
     }
     return std::nullopt;

@@ -186,6 +186,11 @@ std::optional<LostRank> RankWatch::look_elsewhere() {
   return lost;
 }
 
+// Rounded up, so that what falls due then is due.
+std::chrono::milliseconds RankWatch::patience() const {
+  return hosts_ ? std::min(kLook, std::chrono::ceil<std::chrono::milliseconds>(hosts_->patience())) : kLook;
+}
+
 std::optional<LostRank> RankWatch::wait(int end) {
   auto next_look = std::chrono::steady_clock::now() + kLook;
   for (;;) {
@@ -195,7 +200,7 @@ std::optional<LostRank> RankWatch::wait(int end) {
     }
     news.push_back({.fd = watches_all_ ? launcher_.descriptor() : -1, .events = POLLIN, .revents = 0});
     if (hosts_) hosts_->add_news(news);
-    poll(news.data(), news.size(), static_cast<int>(kLook.count()));
+    poll(news.data(), news.size(), static_cast<int>(std::max<int64_t>(patience().count(), 0)));
     if (news.front().revents != 0) {
       if (hosts_) hosts_->say(HostWord::kBye);
       return std::nullopt;
@@ -215,6 +220,15 @@ void RankWatch::say(HostWord word) {
 
 void RankWatch::say_ending() {
   say(HostWord::kEnding);
+}
+
+bool RankWatch::end_expected_within(std::chrono::milliseconds limit) const {
+  constexpr std::chrono::milliseconds kPoll(20);
+  const auto deadline = std::chrono::steady_clock::now() + limit;
+  while (!expects_end_ && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(kPoll);
+  }
+  return expects_end_;
 }
 
 void RankWatch::kill_watched() const {

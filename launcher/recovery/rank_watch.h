@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -38,10 +39,13 @@ class RankWatch {
   /// the second of the leader's host also because it was stopped; in the first of a host also of the launcher. Nothing
   /// once the eventfd `end` can be read: ranks now end as they should. One thread, that began after meet().
   std::optional<LostRank> wait(int end);
-  /// Tells the other hosts that the leader ends the job, and has said why. Any thread.
+  /// Tells the leader, or its first ranks of other hosts, that this rank ends the job and that the cause has been said.
+  /// Any thread.
   void say_ending();
   /// The launcher ends this job: nobody needs to be told that the leader has ended. Any thread.
   void expect_end() { expects_end_ = true; }
+  /// Waits until somebody has called that; false if nobody does within `limit`.
+  bool end_expected_within(std::chrono::milliseconds limit) const;
   /// Kills the ranks of this host that this one watches. Any thread.
   void kill_watched() const;
   const LauncherProcess& launcher() const { return launcher_; }
@@ -65,6 +69,7 @@ class RankWatch {
   std::optional<LostRank> news_of(Peer& peer, Loss how);
   std::optional<LostRank> look_here(bool for_stuck);
   std::optional<LostRank> look_elsewhere();
+  std::chrono::milliseconds patience() const;
 
   std::mutex mutex_;  ///< A signal may come at any time.
   std::vector<Peer> peers_;

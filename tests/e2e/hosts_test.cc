@@ -14,9 +14,9 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
-// Rank 0 on h0, ranks 1 and 2 on h1.
-std::vector<std::string> on_two_hosts(const std::vector<std::string>& arguments) {
-  std::vector<std::string> words = mpirun(3, {});
+// Rank 0 on h0, the others on h1.
+std::vector<std::string> on_two_hosts(const std::vector<std::string>& arguments, int ranks = 3) {
+  std::vector<std::string> words = mpirun(ranks, {});
   const std::string program = words.back();
   words.back() = "sh";
   const std::string script =
@@ -140,6 +140,61 @@ TEST_F(Hosts, ALeaderThatIsToldToEndIsNotLost) {
   EXPECT_NE(outcome.exit_code, 0);
   EXPECT_EQ(outcome.err.find(" on h0"), std::string::npos) << outcome.err;
 }
+
+struct Lost {
+  int ranks;
+  std::size_t rank;
+  int signal;
+  const char* said;  ///< Null: by the launcher, if at all.
+};
+
+void PrintTo(const Lost& lost, std::ostream* out) {
+  *out << "rank " << lost.rank << " of " << lost.ranks << (lost.signal == SIGKILL ? " killed" : " stopped");
+}
+
+class HostsOfALauncher : public testing::TestWithParam<Lost> {};
+
+// With the grace that mpirun gives by itself: a second before SIGTERM, and one more before SIGKILL.
+TEST_P(HostsOfALauncher, EndWithinFourSeconds) {
+  const Lost& lost = GetParam();
+  std::vector<std::string> start = on_two_hosts({}, lost.ranks);
+  start.insert(start.begin(), {"env", "OMPI_MCA_odls_base_sigkill_timeout=1"});
+  Server server({}, start);
+  HttpConnection client(server.port());
+  client.send(http_text("POST", "/v1/completions",
+                        R"({"prompt":"a","max_tokens":16000,"ignore_eos":true,"temperature":1,"stream":true})"));
+  EXPECT_TRUE(server.wait_for_metric("longship:num_requests_running", 1));
+  const std::vector<pid_t> ranks = ranks_of(server.program().pid(), static_cast<std::size_t>(lost.ranks));
+  ASSERT_EQ(ranks.size(), static_cast<std::size_t>(lost.ranks));
+  std::this_thread::sleep_for(milliseconds(500));  // hosts have connected
+  const auto began = Clock::now();
+  kill(ranks[lost.rank], lost.signal);
+  const Outcome outcome = server.program().wait(std::chrono::seconds(10));
+  const auto left = std::chrono::duration_cast<milliseconds>(began + std::chrono::seconds(4) - Clock::now());
+  EXPECT_GT(left.count(), 0);
+  EXPECT_NE(outcome.exit_code, 0);
+  for (const pid_t rank : ranks) EXPECT_TRUE(ends_within(rank, left));
+  const bool answers = lost.rank != 0 || lost.ranks == 2;  // what stood still is waked to end
+  const std::vector<std::string> events = events_of(client.reply().body);
+  ASSERT_FALSE(events.empty());
+  EXPECT_TRUE(!(answers && lost.signal == SIGSTOP) || at(parse(events.back()), {"error", "message"}).is_string())
+      << events.back();
+  const std::string mark = ", and with it the job";
+  const auto place = outcome.err.find(mark);
+  EXPECT_EQ(place == std::string::npos, lost.said == nullptr) << outcome.err;
+  if (place == std::string::npos || lost.said == nullptr) return;
+  EXPECT_EQ(outcome.err.find(mark, place + 1), std::string::npos) << "said twice: " << outcome.err;
+  const std::string name = "rank " + std::to_string(lost.rank) + " (process " + std::to_string(ranks[lost.rank]);
+  const auto named = outcome.err.find(name);
+  EXPECT_LT(named, place) << outcome.err;
+  EXPECT_LT(outcome.err.find(lost.said, named), place + mark.size()) << outcome.err;
+}
+
+INSTANTIATE_TEST_SUITE_P(Faults, HostsOfALauncher,
+                         testing::Values(Lost{2, 0, SIGSTOP, " is silent"}, Lost{2, 1, SIGSTOP, " is silent"},
+                                         Lost{3, 1, SIGSTOP, " is silent"}, Lost{3, 2, SIGSTOP, " was stopped"},
+                                         Lost{3, 2, SIGKILL, " was lost"}, Lost{3, 1, SIGKILL, " was lost"},
+                                         Lost{3, 0, SIGKILL, nullptr}));
 
 TEST(HostsOfARun, EndInOrder) {
   const Outcome outcome = run(on_two_hosts({"run", served_model(), "--raw", "--greedy", "-p", "The ship", "-n", "64"}));

@@ -2,7 +2,9 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <future>
 #include <thread>
 
@@ -293,6 +295,30 @@ TEST(Serve, RequestsSurviveTheLossOfRanks) {
   EXPECT_NE(outcome.err.find("was ended by signal 9 (Killed); starting the ranks again"), std::string::npos)
       << outcome.err;
   EXPECT_NE(outcome.err.find("gave no sign of life any more and was ended; starting the ranks again"),
+            std::string::npos)
+      << outcome.err;
+  EXPECT_TRUE(leftovers().empty()) << testing::PrintToString(leftovers());
+}
+
+// Those that are there wait for it in MPI.
+TEST(Serve, ARankThatIsStoppedBeforeItIsKnownIsStartedAgain) {
+  namespace fs = std::filesystem;
+  const fs::path folder = fs::path(testing::TempDir()) / "stopping-mpirun";
+  fs::remove_all(folder);
+  fs::create_directories(folder);
+  std::ofstream(folder / "mpirun") << "#!/bin/sh\nranks=$2; shift 2\nexec " << mpirun(2, {}).front()
+                                   << " -n $ranks sh -c '[ $OMPI_COMM_WORLD_RANK = 1 ] && mkdir $0 2> /dev/null && "
+                                      "kill -STOP $$; exec \"$@\"' "
+                                   << (folder / "first").native() << " \"$@\"\n";
+  fs::permissions(folder / "mpirun", fs::perms::owner_all);
+  std::vector<std::string> start = longship({});
+  start.insert(start.begin(), {"env", "PATH=" + folder.native() + ":" + std::getenv("PATH")});
+  Server server({"-tp", "2"}, start);
+  server.post("/v1/completions", R"({"prompt":"a","max_tokens":2})");
+  const Outcome outcome = server.stop();
+  EXPECT_EQ(outcome.exit_code, 0);
+  EXPECT_TRUE(fs::exists(folder / "first"));
+  EXPECT_NE(outcome.err.find("rank 1 gave no sign of life any more and was ended; starting the ranks again"),
             std::string::npos)
       << outcome.err;
   EXPECT_TRUE(leftovers().empty()) << testing::PrintToString(leftovers());
