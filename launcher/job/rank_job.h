@@ -30,9 +30,9 @@ class RankJob {
   /// Bytes loaded and to load, summed over the ranks that have said so.
   using ProgressSink = std::function<void(const LoadProgressReport&)>;
 
-  /// Starts `ranks` times `program` with `arguments`. A rank without a sign of life for `silence_limit` is lost, and one
-  /// that has not connected ten seconds after another. Errors: kRank, e.g. if there is no mpirun.
-  /// `variables` are set in the environment of the ranks.
+  /// Starts `ranks` times `program` with `arguments`. A rank without a sign of life for `silence_limit` is lost, and
+  /// one that has not connected ten seconds after another. Errors: kRank, e.g. if there is no mpirun. `variables` are
+  /// set in the environment of the ranks.
   RankJob(const std::filesystem::path& program, const std::vector<std::string>& arguments, int ranks,
           const std::vector<ChildProcess::Variable>& variables, std::chrono::milliseconds silence_limit,
           ProgressSink progress);

@@ -118,6 +118,16 @@ Fiber& FiberPool::take() {
   return *fiber;
 }
 
+void FiberPool::shrink(std::size_t most) {
+  if (all_.size() > most) {
+    all_.resize(most);
+    idle_.clear();
+    for (const auto& fiber : all_) {
+      idle_.push_back(fiber.get());
+    }
+  }
+}
+
 bool FiberPool::guards(const void* address) const {
   for (const auto& fiber : all_) {
     if (fiber->guards(address)) {

@@ -46,6 +46,8 @@ class FiberPool {
 
   Fiber& take();
   void give_back(Fiber& fiber) { idle_.push_back(&fiber); }
+  /// Frees all but `most` stacks; none may be in use.
+  void shrink(std::size_t most);
   bool guards(const void* address) const;
 
  private:

@@ -18,6 +18,9 @@ namespace {
 constexpr std::chrono::seconds kSpinDeadline{120};
 constexpr std::chrono::milliseconds kAwake{2};
 constexpr std::chrono::microseconds kLongestNap{200};
+/// Stacks that a host thread keeps between launches. A process may have 65,530 mappings and each stack is two of them:
+/// the ranks of a mesh in one process would keep too many from launches whose blocks all wait.
+constexpr std::size_t kKeptStacks = 512;
 
 /// What a host thread keeps to run kernels with.
 struct Runner {
@@ -99,6 +102,7 @@ void run_grid(const Launch& launch, uint64_t seed) {
     kept.push_back(std::move(block));
   }
   finish_spinning(runner, spinning, launch);
+  runner.pool.shrink(kKeptStacks);
 }
 
 }  // namespace longship::cuda::emulator
