@@ -17,22 +17,12 @@ RemoteEngine::RemoteEngine(FrameSocket& leader, Loss loss, const ProgressSink& p
     : leader_(leader), loss_(std::move(loss)) {
   Frame frame;
   for (;;) {  // loading may take long; a leader that ends closes the socket
-    switch (leader_.receive(frame, std::chrono::steady_clock::now() + kOneWait)) {
-      case Received::kDeadline:
-        continue;
-      case Received::kClosed:
-        throw loss_(false);
-      case Received::kSilent:
-        throw loss_(true);
-      case Received::kFrame:
-        break;
+    if (!receive(frame, std::chrono::steady_clock::now() + kOneWait)) {
+      continue;
     }
     if (frame.kind == FrameKind::kReady) {
       info_ = decode_info(frame.payload);
       return;
-    }
-    if (frame.kind == FrameKind::kFailed) {
-      throw decode_error(frame.payload);
     }
     if (frame.kind != FrameKind::kProgress) {
       throw unexpected_frame();
@@ -55,11 +45,10 @@ void RemoteEngine::report(ReportKind kind) {
   leader_.send(FrameKind::kReport, encode_number(static_cast<uint64_t>(kind)));
 }
 
-std::optional<EngineEvent> RemoteEngine::next_event(Deadline deadline) {
-  Frame frame;
+bool RemoteEngine::receive(Frame& frame, Deadline deadline) {
   switch (leader_.receive(frame, deadline)) {
     case Received::kDeadline:
-      return std::nullopt;
+      return false;
     case Received::kClosed:
       throw loss_(false);
     case Received::kSilent:
@@ -69,6 +58,14 @@ std::optional<EngineEvent> RemoteEngine::next_event(Deadline deadline) {
   }
   if (frame.kind == FrameKind::kFailed) {
     throw decode_error(frame.payload);
+  }
+  return true;
+}
+
+std::optional<EngineEvent> RemoteEngine::next_event(Deadline deadline) {
+  Frame frame;
+  if (!receive(frame, deadline)) {
+    return std::nullopt;
   }
   if (frame.kind != FrameKind::kEvent) {
     throw unexpected_frame();

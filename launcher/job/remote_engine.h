@@ -29,6 +29,9 @@ class RemoteEngine : public Engine {
   void shutdown() override;
 
  private:
+  /// False at the deadline. Errors: the loss of the job, and what the leader says has ended it.
+  bool receive(Frame& frame, Deadline deadline);
+
   FrameSocket& leader_;
   Loss loss_;
   EngineInfo info_;
