@@ -7,6 +7,8 @@
 #include <benchmark/benchmark.h>
 
 #include <cstdlib>
+#include <cstring>
+#include <deque>
 #include <random>
 #include <string>
 #include <string_view>
@@ -132,7 +134,8 @@ void packing(benchmark::State& state, Machine& machine, DType dtype) {
   state.SetBytesProcessed(static_cast<int64_t>(state.iterations()) * matrix.stored_bytes());
 }
 
-// A sequence of `depth` keys, of which the last `tokens` attend: 12 query heads on 2 key/value heads of 128.
+// As many layers as do not fit into the caches, in turn, each with a sequence of `depth` keys, of which the last
+// `tokens` attend: 12 query heads on 2 key/value heads of 128.
 void attention(benchmark::State& state, Machine& machine, DType dtype, int64_t tokens, int64_t depth) {
   constexpr int64_t kHeads = 12;
   constexpr int64_t kKvHeads = 2;
@@ -142,8 +145,16 @@ void attention(benchmark::State& state, Machine& machine, DType dtype, int64_t t
   const Roofline& roofline = machine.roofline(DType::kF32);
   const int64_t pages = (depth + kPageTokens - 1) / kPageTokens;
   const int64_t page_bytes = bytes_of(dtype, kHeadDim * kPageTokens);
-  KvLayer kv{Tensor::allocate(dtype, {pages, kKvHeads, kHeadDim, kPageTokens}),
-             Tensor::allocate(dtype, {pages, kKvHeads, kPageTokens, kHeadDim})};
+  const int64_t layer_bytes = 2 * pages * kKvHeads * page_bytes;
+  std::vector<KvLayer> layers;
+  for (int64_t left = machine.small() || tokens > 1 ? 1 : kPastCachesBytes; left > 0; left -= layer_bytes) {
+    layers.push_back({Tensor::allocate(dtype, {pages, kKvHeads, kHeadDim, kPageTokens}),
+                      Tensor::allocate(dtype, {pages, kKvHeads, kPageTokens, kHeadDim})});
+    for (const Tensor* half : {&layers.back().keys, &layers.back().values}) {
+      std::memset(half->data<std::byte>(), 0, static_cast<std::size_t>(half->bytes()));  // memory of its own
+    }
+  }
+  auto layer = layers.begin();
   Tensor positions = Tensor::allocate(DType::kI32, {tokens});
   BatchSlice slice{.first_row = 0, .rows = tokens, .begin = depth - tokens, .pages = {}};
   for (int32_t page = 0; page < pages; ++page) {
@@ -159,10 +170,13 @@ void attention(benchmark::State& state, Machine& machine, DType dtype, int64_t t
   kernels.reserve(tokens, kHeads * kHeadDim);
   Stream stream;
   for ([[maybe_unused]] auto _ : state) {
-    kernels.attention({query, 0, kHeads, kHeadDim}, kv, batch, spec, out, stream);
+    kernels.attention({query, 0, kHeads, kHeadDim}, *layer, batch, spec, out, stream);
+    if (++layer == layers.end()) {
+      layer = layers.begin();
+    }
   }
   if (tokens == 1) {
-    count_bytes(state, 2 * pages * kKvHeads * page_bytes, roofline);
+    count_bytes(state, layer_bytes, roofline);
   } else {
     count_ops(state, 4 * kHeads * kHeadDim * (tokens * depth - tokens * (tokens - 1) / 2), roofline);
   }
@@ -174,9 +188,16 @@ void gate_up(benchmark::State& state, Machine& machine, DType dtype, int64_t tok
   const int64_t inner = machine.small() ? 64 : 8960;
   Kernels& kernels = machine.kernels();
   const Roofline& roofline = machine.roofline(dtype);
-  const Matrix gate(kernels, dtype, inner, columns);
-  const Matrix up(kernels, dtype, inner, columns);
-  const std::vector<Weight> parts = {gate.weight(), up.weight()};
+  // As many layers as do not fit into the caches, in turn: those of a model come from memory.
+  std::deque<Matrix> matrices;
+  std::vector<std::vector<Weight>> layers;
+  for (int64_t left = machine.small() || tokens > 1 ? 1 : kPastCachesBytes; left > 0;) {
+    const Weight& gate = matrices.emplace_back(kernels, dtype, inner, columns).weight();
+    const Weight& up = matrices.emplace_back(kernels, dtype, inner, columns).weight();
+    layers.push_back({gate, up});
+    left -= 2 * matrices.back().packed_bytes();
+  }
+  auto layer = layers.begin();
   const Tensor x = random_tensor({tokens, columns});
   Tensor room = Tensor::allocate(DType::kF32, {tokens, 2 * inner});
   Tensor y = Tensor::allocate(DType::kF32, {tokens, inner});
@@ -185,13 +206,16 @@ void gate_up(benchmark::State& state, Machine& machine, DType dtype, int64_t tok
   Stream stream;
   for ([[maybe_unused]] auto _ : state) {
     if (fused) {
-      kernels.linear_silu_mul(x, parts, {&whole, 1}, room, y, {}, stream);
+      kernels.linear_silu_mul(x, *layer, {&whole, 1}, room, y, {}, stream);
     } else {
-      kernels.Kernels::linear_silu_mul(x, parts, {&whole, 1}, room, y, {}, stream);
+      kernels.Kernels::linear_silu_mul(x, *layer, {&whole, 1}, room, y, {}, stream);
+    }
+    if (++layer == layers.end()) {
+      layer = layers.begin();
     }
   }
   if (tokens == 1) {
-    count_bytes(state, gate.packed_bytes() + up.packed_bytes(), roofline);
+    count_bytes(state, 2 * matrices.back().packed_bytes(), roofline);
   } else {
     count_ops(state, 4 * tokens * inner * columns, roofline);
   }
@@ -224,7 +248,7 @@ void register_linear(Machine& machine) {
 }
 
 void register_gate_up(Machine& machine) {
-  for (const DType dtype : {DType::kBF16, DType::kQ8_0, DType::kQ4_K}) {
+  for (const DType dtype : {DType::kBF16, DType::kQ8_0, DType::kQ4_0, DType::kQ4_K}) {
     for (const int64_t tokens : {1, 16, 512}) {
       for (const bool fused : {true, false}) {
         benchmark::RegisterBenchmark(("gate_up/" + std::string(name(dtype)) + "/tokens:" + std::to_string(tokens) +

@@ -68,6 +68,9 @@ int run_command(ServeFlags flags) {
   if (flags.dry_run.wanted) {
     return dry_run(flags.engine, flags.dry_run.json);
   }
+  if (!flags.serve.trace.empty()) {
+    engine.recording = Recording::kOperations;
+  }
   check_access(flags);
   flags.serve.title = model_name(flags.engine.model);
   flags.serve.api.version = LONGSHIP_VERSION;
@@ -201,6 +204,7 @@ void add_serve_command(CLI::App& app, std::function<int()>& action) {
   add_dry_run_flags(*command, flags->dry_run);
   add_access_flags(*command, *flags);
   add_limit_flags(*command, *flags);
+  add_trace_flag(*command, flags->serve.trace);
   add_log_flags(*command, *flags);
   add_engine_flags(*command, flags->engine);
   add_adapter_flag(*command, flags->engine.options.adapters);

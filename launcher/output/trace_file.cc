@@ -61,6 +61,7 @@ void TraceFile::add(const std::vector<RankReport>& reports) {
     }
   }
   named_ = true;
+  std::fflush(file_);  // so much is there if the program is killed
 }
 
 void TraceFile::write(const NamedSpan& span, int rank, int64_t lead_ns) {

@@ -32,7 +32,7 @@ class EngineHub {
   RequestId submit(GenerationRequest request, Sink sink);
   /// Its sink hears no more.
   void cancel(RequestId request);
-  /// Hands an event to the sink of its request, activity of ranks to cluster().
+  /// Hands an event to the sink of its request, activity of ranks to cluster(). Reports are dropped.
   void deliver(const EngineEvent& event);
   /// Ends all requests with an error.
   void fail(const std::string& message);
@@ -44,6 +44,8 @@ class EngineHub {
   bool idle() const { return requests_.empty(); }
   EngineInfo info() const { return engine_.info(); }
   bool ready() const { return engine_.ready(); }
+  /// Asks the ranks; their answer is an event for whoever calls deliver().
+  void report(ReportKind kind) { engine_.report(kind); }
   EngineLosses losses() const { return engine_.losses(); }
 
   /// The engine's events, taken in the calling thread until `stopped`; each batch goes to `deliver`. Errors: kRank.

@@ -68,6 +68,7 @@ ServeFrontEnd::ServeFrontEnd(ServeOptions options, std::shared_ptr<const ModelTe
     : options_(std::move(options)),
       access_(with_known_hosts(options_.access, options_.host)),
       certificate_(certificate_of(options_)),
+      trace_(options_.trace.empty() ? nullptr : std::make_unique<ServerTrace>(options_.trace)),
       api_(options_.api, std::move(model)),
       server_(options_.host, options_.port, options_.limits, handlers(), certificate_),
       next_status_(Clock::now() + kStatusPeriod),
@@ -132,16 +133,36 @@ int ServeFrontEnd::run(Engine& engine) {
                      [this](std::vector<EngineEvent> events) {
                        server_.post([this, events = std::move(events)] {
                          for (const EngineEvent& event : events) {
-                           api_.hub()->deliver(event);
+                           deliver(event);
                          }
                        });
                      });
+    if (trace_) {
+      on_server([] {});  // whatever it was to do with the trace is done
+      trace_->take_last(engine);
+    }
   } catch (const Error& error) {
     abandon("the engine was lost: " + error.cause());
     throw;
   }
   abandon("the server ended before the answer was complete");
   return 0;
+}
+
+void ServeFrontEnd::deliver(const EngineEvent& event) {
+  if (trace_ && event.kind == EngineEvent::Kind::kReport) {
+    trace_->add(event.reports);
+  } else {
+    api_.hub()->deliver(event);
+  }
+}
+
+void ServeFrontEnd::end_trace() {
+  try {
+    trace_->finish();
+  } catch (const Error& error) {
+    log_line(LogLevel::kError, error.cause());
+  }
 }
 
 bool ServeFrontEnd::read_aside(std::function<Api::Work()> read, bool large) {
@@ -162,6 +183,7 @@ void ServeFrontEnd::abandon(const std::string& why) {
   api_.drain();
   on_server([&] {
     if (api_.hub() != nullptr) api_.hub()->fail(why);
+    if (trace_) end_trace();
   });
   server_.flush(kFlushTime);
 }
@@ -171,6 +193,9 @@ bool ServeFrontEnd::finished() {
   const Clock::time_point now = Clock::now();
   if (now < announce_deadline_ + kAnnounceTime) {
     server_.post([this] { announce(); });
+  }
+  if (trace_) {
+    server_.post([this, now] { trace_->ask(*api_.hub(), now); });
   }
   if (now >= next_status_) {
     next_status_ = now + kStatusPeriod;

@@ -9,6 +9,7 @@
 #include "launcher/server/http/access.h"
 #include "launcher/server/http/http_server.h"
 #include "launcher/server/http/tls_certificate.h"
+#include "launcher/server/server_trace.h"
 #include "launcher/server/worker_pool.h"
 
 namespace longship {
@@ -26,12 +27,14 @@ struct ServeOptions {
   bool log_prompts = false;             ///< With them, the bodies of requests.
   std::chrono::seconds drain_time{30};  ///< For accepted requests, once the server is told to end.
   std::string title;                    ///< Model and mesh, for the banner.
+  std::string trace;                    ///< File for what every rank does; empty: none.
 };
 
 /// The front end of `longship serve`: listens from its construction on (503 until the engine is there).
 class ServeFrontEnd {
  public:
-  /// Errors: kUsage for keys or certificates that cannot be read, kAddress if the address cannot be bound.
+  /// Errors: kUsage for keys or certificates that cannot be read or a trace that cannot be written, kAddress if the
+  /// address cannot be bound.
   ServeFrontEnd(ServeOptions options, std::shared_ptr<const ModelText> model);
 
   /// Serves until drain(), then until all accepted requests are answered. Returns 0. Errors: kRank; every open
@@ -54,11 +57,14 @@ class ServeFrontEnd {
   void announce();
   void print_banner(const EngineInfo& info, const std::vector<RankActivity>& ranks) const;
   void print_status();
+  void deliver(const EngineEvent& event);
+  void end_trace();
   bool read_aside(std::function<Api::Work()> read, bool large);
 
   ServeOptions options_;
   Access access_;
   std::shared_ptr<TlsCertificate> certificate_;  ///< Null: no TLS.
+  std::unique_ptr<ServerTrace> trace_;           ///< Null: none is wanted.
   Api api_;
   HttpServer server_;
   std::atomic<bool> told_ = false;

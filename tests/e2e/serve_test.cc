@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <fstream>
 #include <future>
+#include <map>
+#include <set>
 #include <thread>
 
 #include "tests/e2e/http_client.h"
@@ -98,6 +100,35 @@ TEST(Serve, SharedPromptsAndGuessesChangeNoAnswer) {
   EXPECT_EQ(server.metric("vllm:prefix_cache_hits_total"), 3.0 * static_cast<double>(cached(again)));
   EXPECT_GT(server.metric("vllm:spec_decode_num_draft_tokens_total"), 0);
   EXPECT_TRUE(server.wait_for_metric("longship:kv_cache_usage_perc", 0));
+}
+
+// What `--trace` left in a file: for each rank, the names of its spans.
+std::map<int64_t, std::multiset<std::string>> spans_in(const std::string& file) {
+  std::ifstream stream(file);
+  const Json all = parse({std::istreambuf_iterator<char>(stream), {}});
+  std::map<int64_t, std::multiset<std::string>> spans;
+  const Json events = at(all, {"traceEvents"});
+  for (const Json& event : events.as_array()) {
+    spans[at(event, {"pid"}).as_int()].insert(at(event, {"name"}).as_string());
+  }
+  return spans;
+}
+
+TEST(Serve, TracesEveryRankUntilItsEnd) {
+  const std::string file = testing::TempDir() + "/serve_trace.json";
+  for (const bool alone : {true, false}) {
+    Server server({"-tp", "2", "--trace", file}, alone ? longship({}) : mpirun(2, {}));
+    server.post("/v1/completions", kStory);
+    std::this_thread::sleep_for(std::chrono::milliseconds(1500));  // what was traced so far is fetched meanwhile
+    server.post("/v1/completions", kStory);
+    EXPECT_EQ(server.stop(alone ? SIGTERM : SIGUSR1).exit_code, 0);
+    const auto spans = spans_in(file);
+    for (const int64_t rank : {0, 1}) {
+      ASSERT_TRUE(spans.contains(rank)) << rank;
+      EXPECT_GE(spans.at(rank).count("step"), 48U);
+      EXPECT_GE(spans.at(rank).count("attention"), 48U);
+    }
+  }
 }
 
 TEST(Serve, ADraftModelChangesNoAnswer) {

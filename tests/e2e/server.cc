@@ -87,8 +87,8 @@ bool Server::wait_for_metric(const std::string& name, const std::function<bool(d
   return true;
 }
 
-Outcome Server::stop() {
-  kill(program_.pid(), SIGTERM);
+Outcome Server::stop(int signal) {
+  kill(program_.pid(), signal);
   return program_.wait();
 }
 

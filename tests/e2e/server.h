@@ -1,5 +1,7 @@
 #pragma once
 
+#include <signal.h>
+
 #include <functional>
 #include <string>
 #include <vector>
@@ -31,7 +33,7 @@ class Server {
   double metric(const std::string& name) const;
   bool wait_for_metric(const std::string& name, double value) const;
   bool wait_for_metric(const std::string& name, const std::function<bool(double)>& wanted) const;
-  Outcome stop();
+  Outcome stop(int signal = SIGTERM);
 
  private:
   Program program_;
