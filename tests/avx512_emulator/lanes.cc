@@ -306,6 +306,57 @@ Integers dpbusd_epi32(Integers sum, Integers a, Integers b) {
   return vector<Integers>(out);
 }
 
+Integers dpwssd_epi32(Integers sum, Integers a, Integers b) {
+  Lanes<uint32_t> out = lanes<uint32_t>(sum);
+  for (std::size_t i = 0; i < 32; ++i) {
+    out[i / 2] += static_cast<uint32_t>(int{lanes<int16_t>(a)[i]} * int{lanes<int16_t>(b)[i]});
+  }
+  return vector<Integers>(out);
+}
+
+// Of each run of 16 bytes one half, a's and b's in turn.
+template <class T>
+Integers unpack(Integers a, Integers b, bool high) {
+  constexpr std::size_t kRun = 16 / sizeof(T);
+  Lanes<T> out;
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    const std::size_t from = i / kRun * kRun + (high ? kRun / 2 : 0) + i % kRun / 2;
+    out[i] = i % 2 == 0 ? lanes<T>(a)[from] : lanes<T>(b)[from];
+  }
+  return vector<Integers>(out);
+}
+
+Integers unpacklo_epi8(Integers a, Integers b) {
+  return unpack<uint8_t>(a, b, false);
+}
+
+Integers unpackhi_epi8(Integers a, Integers b) {
+  return unpack<uint8_t>(a, b, true);
+}
+
+Integers unpacklo_epi16(Integers a, Integers b) {
+  return unpack<uint16_t>(a, b, false);
+}
+
+Integers unpackhi_epi16(Integers a, Integers b) {
+  return unpack<uint16_t>(a, b, true);
+}
+
+// Two quads of a, then two of b, each numbered by two bits of `order`.
+Floats shuffle_f32x4(Floats a, Floats b, int order) {
+  Lanes<float> out;
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    const std::size_t quad = (static_cast<unsigned>(order) >> (i / 4 * 2)) & 3U;
+    out[i] = lanes<float>(i < 8 ? a : b)[quad * 4 + i % 4];
+  }
+  return vector<Floats>(out);
+}
+
+Integers srl_epi64(Integers a, __m128i count) {
+  const uint64_t bits = low_word(count);
+  return each<Integers, uint64_t>([bits](uint64_t x) { return bits > 63 ? 0 : x >> bits; }, a);
+}
+
 // Of each lane the odd products are added first, then the even ones. The mode for small numbers counts for nothing: it
 // always takes them as zero.
 Floats dpbf16_ps(Floats sum, Integers a, Integers b) {
@@ -368,6 +419,29 @@ __m128i cvtepi32_epi8(Integers a) {
 
 __m256i cvtepi32_epi16(Integers a) {
   return vector<__m256i>(narrowed<uint16_t>(a));
+}
+
+__m256i cvtsepi32_epi16(Integers a) {
+  std::array<int16_t, 16> out{};
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    out[i] = static_cast<int16_t>(std::clamp(lanes<int32_t>(a)[i], int32_t{INT16_MIN}, int32_t{INT16_MAX}));
+  }
+  return vector<__m256i>(out);
+}
+
+__m128i cvtepi64_epi16(Integers a) {
+  std::array<uint16_t, 8> out{};
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    out[i] = static_cast<uint16_t>(lanes<uint64_t>(a)[i]);
+  }
+  return vector<__m128i>(out);
+}
+
+Integers cvtepi8_epi16(__m256i a) {
+  const auto from = std::bit_cast<std::array<int8_t, 32>>(a);
+  Lanes<int16_t> out;
+  std::ranges::copy(from, out.begin());
+  return vector<Integers>(out);
 }
 
 void mask_cvtepi32_storeu_epi16(void* to, __mmask16 mask, Integers a) {

@@ -86,6 +86,26 @@
 #define _mm512_shuffle_epi8 longship::avx512::shuffle_epi8
 #undef _mm512_dpbusd_epi32
 #define _mm512_dpbusd_epi32 longship::avx512::dpbusd_epi32
+#undef _mm512_dpwssd_epi32
+#define _mm512_dpwssd_epi32 longship::avx512::dpwssd_epi32
+#undef _mm512_srl_epi64
+#define _mm512_srl_epi64 longship::avx512::srl_epi64
+#undef _mm512_unpacklo_epi8
+#define _mm512_unpacklo_epi8 longship::avx512::unpacklo_epi8
+#undef _mm512_unpackhi_epi8
+#define _mm512_unpackhi_epi8 longship::avx512::unpackhi_epi8
+#undef _mm512_unpacklo_epi16
+#define _mm512_unpacklo_epi16 longship::avx512::unpacklo_epi16
+#undef _mm512_unpackhi_epi16
+#define _mm512_unpackhi_epi16 longship::avx512::unpackhi_epi16
+#undef _mm512_shuffle_f32x4
+#define _mm512_shuffle_f32x4 longship::avx512::shuffle_f32x4
+#undef _mm512_cvtepi8_epi16
+#define _mm512_cvtepi8_epi16 longship::avx512::cvtepi8_epi16
+#undef _mm512_cvtsepi32_epi16
+#define _mm512_cvtsepi32_epi16 longship::avx512::cvtsepi32_epi16
+#undef _mm512_cvtepi64_epi16
+#define _mm512_cvtepi64_epi16 longship::avx512::cvtepi64_epi16
 #undef _mm512_dpbf16_ps
 #define _mm512_dpbf16_ps longship::avx512::dpbf16_ps
 #undef _mm512_cvtph_ps

@@ -292,10 +292,14 @@ class EveryOp {
       spec.kv_head.push_back(static_cast<int32_t>(head * sizes_.kv_heads / sizes_.heads));
     }
     const int64_t out_width = sizes_.heads * sizes_.head_dim;
-    const HeadsView query{random({sizes_.tokens, out_width}, 2.0F), 0, sizes_.heads, sizes_.head_dim};
+    const bool by_integers = kv_type == DType::kQ8_0 && !exact_;
+    const Shape query_shape{sizes_.tokens, out_width};
+    const HeadsView query{
+        by_integers ? to_device(data_.rounded_tensor(kv_type, query_shape)) : random(query_shape, 2.0F), 0,
+        sizes_.heads, sizes_.head_dim};
     Tensor out = output({sizes_.tokens, out_width});
     kernels_.attention(query, kv, batch, spec, out, stream_);
-    keep("attention " + std::string(name(kv_type)), out, 2e-6);
+    keep("attention " + std::string(name(kv_type)), out, by_integers ? kQuantisedTolerance : 2e-6);
   }
 
   Kernels& kernels_;

@@ -59,6 +59,7 @@ class IsaAttentionTest : public IsaTest {
                              .head_dim = shape.head_dim,
                              .scale = 1.0F / std::sqrt(static_cast<float>(shape.head_dim)),
                              .window = shape.window,
+                             .exact = exact_,
                              .partials = partials.data()};
     if (segment == 0) {
       isa.attention(task, unit);
@@ -95,7 +96,24 @@ class IsaAttentionTest : public IsaTest {
                     std::to_string(shape.window) + ", segments of " + std::to_string(segment));
   }
 
+  /// Makes scales of keys and values from `key` on not finite, in the last page.
+  void spoil_behind(const Shape& shape, int64_t key) {
+    const int64_t blocks = shape.head_dim / kBlock;
+    const int64_t page = (numbers_[static_cast<std::size_t>(key / kChunkKeys)] * kKvHeads + 1) * page_bytes(shape);
+    const auto scale = [&](std::vector<std::byte>& pages, int64_t index) {
+      const uint16_t not_a_number = 0x7E00;
+      std::memcpy(pages.data() + page + shape.head_dim * kChunkKeys + 2 * index, &not_a_number, sizeof(not_a_number));
+    };
+    for (int64_t column = key % kChunkKeys; column > 0 && column < kChunkKeys; ++column) {
+      for (int64_t block = 0; block < blocks; ++block) {
+        scale(keys_, block * kChunkKeys + column);
+        scale(values_, column * blocks + block);
+      }
+    }
+  }
+
   std::vector<float> query_;
+  bool exact_ = false;
 
  private:
   void append_page(const Shape& shape, std::vector<std::byte>& all) {
@@ -129,14 +147,54 @@ class IsaAttentionTest : public IsaTest {
   std::vector<std::byte> values_;
 };
 
+// Of the instruction set of every CPU; the others are compared with it.
+class IntegerAttention : public IsaAttentionTest {
+ public:
+  void expect_near(const Shape& shape) {
+    draw(shape);
+    exact_ = true;
+    const std::vector<float> exact = attend(avx2(), shape, 0);
+    exact_ = false;
+    const std::vector<float> integers = attend(avx2(), shape, 0);
+    double error = 0;
+    double size = 0;
+    for (std::size_t i = 0; i < exact.size(); ++i) {
+      if (exact[i] != kUntouched) {
+        error += std::pow(static_cast<double>(exact[i]) - static_cast<double>(integers[i]), 2);
+        size += std::pow(static_cast<double>(exact[i]), 2);
+      }
+    }
+    EXPECT_LT(std::sqrt(error / size), kMostError) << shape.head_dim << " " << shape.position;
+    EXPECT_GT(size, 0);
+  }
+
+  void expect_rest_ignored(const Shape& shape) {
+    draw(shape);
+    const std::vector<float> before = attend(avx2(), shape, 0);
+    spoil_behind(shape, shape.position + shape.rows);
+    expect_same(attend(avx2(), shape, 0), before, "keys behind the last");
+  }
+
+ private:
+  // Scores are of size 2, and their errors of one of 100, as by the rounding of keys.
+  static constexpr double kMostError = 0.04;
+
+  void TestBody() override {}
+};
+
 INSTANTIATE_TEST_SUITE_P(Isas, IsaAttentionTest, testing::ValuesIn(kOtherIsas), [](const auto& i) { return i.param; });
 
 TEST_P(IsaAttentionTest, OfEveryTypeAndShape) {
-  for (const KvType type : {KvType::kF32, KvType::kF16, KvType::kBF16, KvType::kQ8}) {
-    SCOPED_TRACE(static_cast<int>(type));
+  for (const auto& [type, exact] : {std::pair{KvType::kF32, true},
+                                    {KvType::kF16, true},
+                                    {KvType::kBF16, true},
+                                    {KvType::kQ8, true},
+                                    {KvType::kQ8, false}}) {
+    SCOPED_TRACE(std::to_string(static_cast<int>(type)) + (exact ? " exact" : ""));
+    exact_ = exact;
     for (const auto& [rows, heads] : {std::pair{1, 1}, {1, 2}, {3, 1}, {2, 2}, {1, 5}, {3, 2}}) {
       for (const int64_t position : {0, 60, 63, 130}) {
-        const int64_t head_dim = type == KvType::kQ8 ? 32 * between(1, 3) : 2 * between(1, 40);
+        const int64_t head_dim = type == KvType::kQ8 ? 32 * between(1, 6) : 2 * between(1, 40);
         const int64_t window = between(0, 2) * 50;
         const Shape shape{type, head_dim, rows, heads, position, window};
         draw(shape);
@@ -159,7 +217,8 @@ TEST_P(IsaAttentionTest, OfQueriesThatAreNotFinite) {
   using Limits = std::numeric_limits<float>;
   for (const float value : {Limits::quiet_NaN(), Limits::infinity(), -Limits::infinity(), Limits::max()}) {
     SCOPED_TRACE(value);
-    const Shape shape{KvType::kF32, 20, 2, 2, 100, 0};
+    const bool integers = value > 0;
+    const Shape shape{integers ? KvType::kQ8 : KvType::kF32, integers ? 32 : 20, 2, 2, 100, 0};
     draw(shape);
     for (std::size_t i = 7; i < query_.size(); i += 40) {
       query_[i] = value;
@@ -167,6 +226,25 @@ TEST_P(IsaAttentionTest, OfQueriesThatAreNotFinite) {
     ASSERT_NO_FATAL_FAILURE(compare(shape, 0));
     ASSERT_NO_FATAL_FAILURE(compare(shape, 1));
   }
+}
+
+// What a cache of q8_0 gives by integers is near what it gives by f32, each dimension within the rounding of queries (a
+// 254th of the largest in 32) and of weights (a 32767th of the largest product with a scale).
+TEST(IntegerAttentionTest, IsNearThatOfFloats) {
+  IntegerAttention attention;
+  for (const auto& [rows, heads, head_dim, window] :
+       {std::array<int32_t, 4>{1, 6, 128, 0}, {2, 3, 64, 0}, {6, 1, 96, 100}, {1, 1, 192, 0}}) {
+    for (const int64_t position : {0, 63, 64, 300}) {
+      attention.expect_near({KvType::kQ8, head_dim, rows, heads, position, window});
+    }
+  }
+}
+
+// Pages are used again: what other sequences left behind the last key is nothing.
+TEST(IntegerAttentionTest, IgnoresWhatIsBehindTheLastKey) {
+  IntegerAttention attention;
+  attention.expect_rest_ignored({KvType::kQ8, 64, 2, 3, 70, 0});
+  attention.expect_rest_ignored({KvType::kQ8, 128, 1, 6, 5, 0});
 }
 
 }  // namespace

@@ -196,6 +196,7 @@ class CpuKernels : public Kernels {
                              .head_dim = query.head_dim,
                              .scale = spec.scale,
                              .window = spec.window,
+                             .exact = exact_,
                              .partials = nullptr};
     cpu::attend(isa_, pool_, task, batch, spec.kv_head, attention_plan_, partials_);
   }

@@ -178,6 +178,7 @@ struct AttentionTask {
   int64_t head_dim;
   float scale;
   int64_t window;
+  bool exact;       ///< Of kQ8: values as f32 rather than queries and weights as integers.
   float* partials;  ///< Of units that see only some keys, partial_values(head_dim) values each.
 };
 

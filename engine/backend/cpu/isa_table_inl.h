@@ -17,6 +17,10 @@
 //
 #include "engine/backend/cpu/pair_format_inl.h"
 //
+#include "engine/backend/cpu/attention_chunk_inl.h"
+//
+#include "engine/backend/cpu/attention_integers_inl.h"
+//
 #include "engine/backend/cpu/attention_inl.h"
 #include "engine/backend/cpu/elementwise_inl.h"
 #include "engine/backend/cpu/peak_inl.h"

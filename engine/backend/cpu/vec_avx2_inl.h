@@ -67,6 +67,12 @@ inline __m256 load_f16_half(const uint16_t* from) {
 inline F32 load_f16(const uint16_t* from) {
   return {load_f16_half(from), load_f16_half(from + 8)};
 }
+/// The values from[number], from[number + apart], ...; number < apart. Nothing behind from[16 apart - 1] is touched.
+inline F32 load_f16_apart(const uint16_t* from, int64_t apart, int64_t number) {
+  alignas(32) uint16_t values[16];
+  for (int64_t i = 0; i < 16; ++i) values[i] = from[i * apart + number];
+  return load_f16(values);
+}
 inline __m256 load_bf16_half(const uint16_t* from) {
   const __m128i half = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
   return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(half), 16));
@@ -207,6 +213,34 @@ inline void store_i8(int8_t* to, I32 a) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(to), bytes);
 }
 
+/// The 16 lanes, what is beyond int16 as its nearest number.
+inline void store_i16(int16_t* to, I32 a) {
+  const __m256i words = _mm256_packs_epi32(a.low, a.high);  // low 0-3, high 0-3, low 4-7, high 4-7
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm256_permute4x64_epi64(words, 0xD8));
+}
+
+/// Lanes as four quads: quad i of vector j becomes quad j of vector i.
+inline void transpose_quads(F32 (&v)[4]) {
+  const F32 low01 = {_mm256_permute2f128_ps(v[0].low, v[1].low, 0x20),
+                     _mm256_permute2f128_ps(v[2].low, v[3].low, 0x20)};
+  const F32 high01 = {_mm256_permute2f128_ps(v[0].low, v[1].low, 0x31),
+                      _mm256_permute2f128_ps(v[2].low, v[3].low, 0x31)};
+  const F32 low23 = {_mm256_permute2f128_ps(v[0].high, v[1].high, 0x20),
+                     _mm256_permute2f128_ps(v[2].high, v[3].high, 0x20)};
+  const F32 high23 = {_mm256_permute2f128_ps(v[0].high, v[1].high, 0x31),
+                      _mm256_permute2f128_ps(v[2].high, v[3].high, 0x31)};
+  v[0] = low01;
+  v[1] = high01;
+  v[2] = low23;
+  v[3] = high23;
+}
+/// Quads of both vectors in turn: 0 of v[0], 0 of v[1], 1 of v[0] and so on.
+inline void interleave_quads(F32 (&v)[2]) {
+  const F32 low = {_mm256_permute2f128_ps(v[0].low, v[1].low, 0x20), _mm256_permute2f128_ps(v[0].low, v[1].low, 0x31)};
+  v[1] = {_mm256_permute2f128_ps(v[0].high, v[1].high, 0x20), _mm256_permute2f128_ps(v[0].high, v[1].high, 0x31)};
+  v[0] = low;
+}
+
 inline Bytes load_bytes(const void* from) {
   const auto* halves = static_cast<const __m256i*>(from);
   return {_mm256_loadu_si256(halves), _mm256_loadu_si256(halves + 1)};
@@ -247,6 +281,46 @@ inline Bytes with_bits(Bytes value, Bytes bits, int first) {
 inline Bytes look_up(const uint8_t (&table)[16], Bytes nibbles) {
   const __m256i entries = _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table)));
   return {_mm256_shuffle_epi8(entries, nibbles.low), _mm256_shuffle_epi8(entries, nibbles.high)};
+}
+/// Bytes w - 128 from w, and back.
+inline Bytes flip_signs(Bytes a) {
+  return bits_xor(a, broadcast_i32(static_cast<int32_t>(0x80808080U)));
+}
+/// Bytes of the same column of four rows, in one lane: quad i of rows[j] has the columns 16 i + 4 j to 16 i + 4 j + 3.
+inline void interleave_rows(__m256i (&rows)[4]) {
+  const __m256i low01 = _mm256_unpacklo_epi8(rows[0], rows[1]);
+  const __m256i high01 = _mm256_unpackhi_epi8(rows[0], rows[1]);
+  const __m256i low23 = _mm256_unpacklo_epi8(rows[2], rows[3]);
+  const __m256i high23 = _mm256_unpackhi_epi8(rows[2], rows[3]);
+  rows[0] = _mm256_unpacklo_epi16(low01, low23);
+  rows[1] = _mm256_unpackhi_epi16(low01, low23);
+  rows[2] = _mm256_unpacklo_epi16(high01, high23);
+  rows[3] = _mm256_unpackhi_epi16(high01, high23);
+}
+inline void interleave_rows(Bytes (&rows)[4]) {
+  __m256i low[4] = {rows[0].low, rows[1].low, rows[2].low, rows[3].low};
+  __m256i high[4] = {rows[0].high, rows[1].high, rows[2].high, rows[3].high};
+  interleave_rows(low);
+  interleave_rows(high);
+  for (int i = 0; i < 4; ++i) rows[i] = {low[i], high[i]};
+}
+/// 32 bytes as words.
+inline Bytes load_i8_words(const void* from) {
+  const auto* halves = static_cast<const __m128i*>(from);
+  return {_mm256_cvtepi8_epi16(_mm_loadu_si128(halves)), _mm256_cvtepi8_epi16(_mm_loadu_si128(halves + 1))};
+}
+/// Words of the same column of two rows of 32, in one lane: quad i of rows[j] has the columns 8 i + 4 j to 8 i + 4 j
+/// + 3.
+inline void interleave_words(Bytes (&rows)[2]) {
+  const Bytes low = {_mm256_unpacklo_epi16(rows[0].low, rows[1].low),
+                     _mm256_unpacklo_epi16(rows[0].high, rows[1].high)};
+  rows[1] = {_mm256_unpackhi_epi16(rows[0].low, rows[1].low), _mm256_unpackhi_epi16(rows[0].high, rows[1].high)};
+  rows[0] = low;
+}
+/// sum + the 2 products of words of each lane, which must not be -2^15 all.
+inline I32 dot_words(I32 sum, Bytes a, Bytes b) {
+  return {_mm256_add_epi32(sum.low, _mm256_madd_epi16(a.low, b.low)),
+          _mm256_add_epi32(sum.high, _mm256_madd_epi16(a.high, b.high))};
 }
 /// 4 bytes from memory in every lane.
 inline Bytes broadcast_bytes(const void* from) {

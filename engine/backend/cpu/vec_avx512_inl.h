@@ -50,6 +50,23 @@ inline F32 select_lanes(int64_t begin, int64_t end, F32 inside, F32 outside) {
 inline F32 load_f16(const uint16_t* from) {
   return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
 }
+/// The values from[number], from[number + apart], ...; number < apart. Nothing behind from[16 apart - 1] is touched.
+inline F32 load_f16_apart(const uint16_t* from, int64_t apart, int64_t number) {
+  if (apart == 1) return load_f16(from);
+  if (apart == 2) {
+    const __m512i pairs = _mm512_srl_epi32(_mm512_loadu_si512(from), _mm_cvtsi32_si128(static_cast<int>(16 * number)));
+    return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(pairs));
+  }
+  if (apart == 4) {
+    const __m128i bits = _mm_cvtsi32_si128(static_cast<int>(16 * number));
+    const __m128i low = _mm512_cvtepi64_epi16(_mm512_srl_epi64(_mm512_loadu_si512(from), bits));
+    const __m128i high = _mm512_cvtepi64_epi16(_mm512_srl_epi64(_mm512_loadu_si512(from + 32), bits));
+    return _mm512_cvtph_ps(_mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1));
+  }
+  alignas(32) uint16_t values[16];
+  for (int64_t i = 0; i < 16; ++i) values[i] = from[i * apart + number];
+  return load_f16(values);
+}
 inline F32 load_bf16(const uint16_t* from) {
   const __m256i half = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
   return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16));
@@ -171,6 +188,30 @@ inline void store_i8(int8_t* to, I32 a) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_cvtepi32_epi8(a));
 }
 
+/// The 16 lanes, what is beyond int16 as its nearest number.
+inline void store_i16(int16_t* to, I32 a) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_cvtsepi32_epi16(a));
+}
+
+/// Lanes as four quads: quad i of vector j becomes quad j of vector i.
+inline void transpose_quads(F32 (&v)[4]) {
+  const F32 low01 = _mm512_shuffle_f32x4(v[0], v[1], 0x44);
+  const F32 high01 = _mm512_shuffle_f32x4(v[0], v[1], 0xEE);
+  const F32 low23 = _mm512_shuffle_f32x4(v[2], v[3], 0x44);
+  const F32 high23 = _mm512_shuffle_f32x4(v[2], v[3], 0xEE);
+  v[0] = _mm512_shuffle_f32x4(low01, low23, 0x88);
+  v[1] = _mm512_shuffle_f32x4(low01, low23, 0xDD);
+  v[2] = _mm512_shuffle_f32x4(high01, high23, 0x88);
+  v[3] = _mm512_shuffle_f32x4(high01, high23, 0xDD);
+}
+/// Quads of both vectors in turn: 0 of v[0], 0 of v[1], 1 of v[0] and so on.
+inline void interleave_quads(F32 (&v)[2]) {
+  const F32 low = _mm512_shuffle_f32x4(v[0], v[1], 0x44);
+  const F32 high = _mm512_shuffle_f32x4(v[0], v[1], 0xEE);
+  v[0] = _mm512_shuffle_f32x4(low, low, 0xD8);
+  v[1] = _mm512_shuffle_f32x4(high, high, 0xD8);
+}
+
 inline Bytes load_bytes(const void* from) {
   return _mm512_loadu_si512(from);
 }
@@ -204,6 +245,36 @@ inline Bytes with_bits(Bytes value, Bytes bits, int first) {
 inline Bytes look_up(const uint8_t (&table)[16], Bytes nibbles) {
   const __m128i entries = _mm_loadu_si128(reinterpret_cast<const __m128i*>(table));
   return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(entries), nibbles);
+}
+/// Bytes w - 128 from w, and back.
+inline Bytes flip_signs(Bytes a) {
+  return _mm512_xor_si512(a, _mm512_set1_epi8(-128));
+}
+/// Bytes of the same column of four rows, in one lane: quad i of rows[j] has the columns 16 i + 4 j to 16 i + 4 j + 3.
+inline void interleave_rows(Bytes (&rows)[4]) {
+  const Bytes low01 = _mm512_unpacklo_epi8(rows[0], rows[1]);
+  const Bytes high01 = _mm512_unpackhi_epi8(rows[0], rows[1]);
+  const Bytes low23 = _mm512_unpacklo_epi8(rows[2], rows[3]);
+  const Bytes high23 = _mm512_unpackhi_epi8(rows[2], rows[3]);
+  rows[0] = _mm512_unpacklo_epi16(low01, low23);
+  rows[1] = _mm512_unpackhi_epi16(low01, low23);
+  rows[2] = _mm512_unpacklo_epi16(high01, high23);
+  rows[3] = _mm512_unpackhi_epi16(high01, high23);
+}
+/// 32 bytes as words.
+inline Bytes load_i8_words(const void* from) {
+  return _mm512_cvtepi8_epi16(_mm256_loadu_si256(static_cast<const __m256i*>(from)));
+}
+/// Words of the same column of two rows of 32, in one lane: quad i of rows[j] has the columns 8 i + 4 j to 8 i + 4 j
+/// + 3.
+inline void interleave_words(Bytes (&rows)[2]) {
+  const Bytes low = _mm512_unpacklo_epi16(rows[0], rows[1]);
+  rows[1] = _mm512_unpackhi_epi16(rows[0], rows[1]);
+  rows[0] = low;
+}
+/// sum + the 2 products of words of each lane, which must not be -2^15 all.
+inline I32 dot_words(I32 sum, Bytes a, Bytes b) {
+  return _mm512_dpwssd_epi32(sum, a, b);
 }
 /// 4 bytes from memory in every lane.
 inline Bytes broadcast_bytes(const void* from) {

@@ -1,0 +1,220 @@
+// Q query rows that share a key/value head against the keys and values of one chunk of a q8_0 cache, by integers.
+// A score is the sum over blocks of 32 dimensions of (integers of query and key multiplied) x their scales, as in
+// products with block-quantised weights. Values are summed up with weight x scale of value as integers of 16 bits, of
+// which the chunk's largest scale has the largest. All sums of integers are exact.
+
+namespace longship::LONGSHIP_CPU_NAMESPACE {
+
+/// Queries and what they are as integers. Refers to `all`.
+template <int Q>
+struct IntegerQueries {
+  const Query (&all)[Q];
+  alignas(64) int8_t quants[Q][cpu::kMaxHeadDim];
+  cpu::ActivationBlock blocks[Q][cpu::kMaxHeadDim / cpu::kBlock];
+
+  IntegerQueries(const Query (&queries)[Q], int64_t head_dim) : all(queries) {
+    for (int q = 0; q < Q; ++q) {
+      quantise(queries[q].values, head_dim, quants[q], blocks[q]);
+    }
+  }
+};
+
+/// As Chunk, which has the same functions.
+template <int Q>
+class IntegerChunk {
+ public:
+  using Queries = const IntegerQueries<Q>&;
+
+  IntegerChunk(const cpu::AttentionTask& task, Queries queries, int64_t first, const PageHead& page,
+               const PageHead* next)
+      : weights_(queries.all, first), head_dim_(task.head_dim), page_(page) {
+    const int64_t row_bytes = task.page_bytes / head_dim_;
+    for (int64_t block = 0; block < head_dim_ / cpu::kBlock; ++block) {
+      score_block(queries, block, row_bytes, next);
+    }
+    for (int q = 0; q < Q; ++q) {
+      order_scores(weights_.of(q), task.scale);
+      seen_alike_ = seen_alike_ && weights_.begin(q) == weights_.begin(0) && weights_.end(q) == weights_.end(0);
+      if (weights_.sees_keys(q)) {
+        first_pair_ = weights_.begin(q) / 2 < first_pair_ ? weights_.begin(q) / 2 : first_pair_;
+        end_pair_ = (weights_.end(q) + 1) / 2 > end_pair_ ? (weights_.end(q) + 1) / 2 : end_pair_;
+      }
+    }
+  }
+
+  ChunkWeights<Q>& weights() { return weights_; }
+
+  void gather(float* const (&out)[Q]) const {
+    for (int64_t block = 0; block < head_dim_ / cpu::kBlock; ++block) {
+      gather_block(block, out);
+    }
+  }
+
+ private:
+  static constexpr int kRowsTogether = 4;  ///< Of keys: as many bytes as a lane has.
+
+  /// weight x scale of value of one query and 32 dimensions.
+  struct alignas(64) IntegerWeights {
+    int16_t of_keys[cpu::kChunkKeys];
+  };
+
+  /// Adds the products of 32 dimensions to the scores, which are in the order of interleave_rows().
+  LONGSHIP_INLINE void score_block(Queries queries, int64_t block, int64_t row_bytes, const PageHead* next) {
+    I32 dots[Q][kChunkVectors];
+#pragma GCC unroll 8
+    for (int q = 0; q < Q; ++q) {
+      const int32_t sum = queries.blocks[q][block].sums[0] + queries.blocks[q][block].sums[1];
+#pragma GCC unroll 8
+      for (int v = 0; v < kChunkVectors; ++v) {
+        dots[q][v] = kDotU8IsBiased ? broadcast_i32(-128 * sum) : zero_i32();
+      }
+    }
+    for (int64_t i = block * cpu::kBlock; i < (block + 1) * cpu::kBlock; i += kRowsTogether) {
+      if (next != nullptr) {
+        next->prefetch(i * row_bytes, kRowsTogether * row_bytes);
+      }
+      Bytes keys[kRowsTogether];
+#pragma GCC unroll 8
+      for (int row = 0; row < kRowsTogether; ++row) {
+        keys[row] = flip_signs(load_bytes(page_.keys + (i + row) * cpu::kChunkKeys));
+      }
+      interleave_rows(keys);
+#pragma GCC unroll 8
+      for (int q = 0; q < Q; ++q) {
+        const Bytes query = broadcast_bytes(queries.quants[q] + i);
+#pragma GCC unroll 8
+        for (int v = 0; v < kChunkVectors; ++v) {
+          dots[q][v] = dot_u8(dots[q][v], keys[v], query);
+        }
+      }
+    }
+    add_scaled(queries, block, dots);
+  }
+
+  LONGSHIP_INLINE void add_scaled(Queries queries, int64_t block, const I32 (&dots)[Q][kChunkVectors]) {
+    const auto* stored = reinterpret_cast<const uint16_t*>(page_.keys + head_dim_ * cpu::kChunkKeys);
+    F32 scales[kChunkVectors];
+    for (int v = 0; v < kChunkVectors; ++v) {
+      scales[v] = load_f16(stored + block * cpu::kChunkKeys + v * cpu::kLanes);
+    }
+    transpose_quads(scales);
+#pragma GCC unroll 8
+    for (int q = 0; q < Q; ++q) {
+      const F32 scale = broadcast(queries.blocks[q][block].scale);
+#pragma GCC unroll 8
+      for (int v = 0; v < kChunkVectors; ++v) {
+        float* to = weights_.of(q) + v * cpu::kLanes;
+        const F32 sum = block == 0 ? zero() : load(to);
+        store(to, fma(to_f32(dots[q][v]), mul(scales[v], scale), sum));
+      }
+    }
+  }
+
+  /// From the order of interleave_rows() to that of the keys.
+  static void order_scores(float* scores, float scale) {
+    F32 sums[kChunkVectors];
+    for (int v = 0; v < kChunkVectors; ++v) {
+      sums[v] = mul(load(scores + v * cpu::kLanes), broadcast(scale));
+    }
+    transpose_quads(sums);
+    for (int v = 0; v < kChunkVectors; ++v) {
+      store(scores + v * cpu::kLanes, sums[v]);
+    }
+  }
+
+  /// Scales of values of 32 dimensions, the keys' in order, over `step`: the largest of those that a query sees is
+  /// 32767 steps. Its weights are 1 at most.
+  struct ScaledSteps {
+    F32 scales[kChunkVectors];
+    float step;
+  };
+
+  LONGSHIP_INLINE static ScaledSteps in_steps(const F32 (&scales)[kChunkVectors]) {
+    constexpr float kMostSteps = 32767.0F;
+    constexpr float kSmallest = 1e-30F;  // see quantise()
+    I32 bits = zero_i32();
+    for (int v = 0; v < kChunkVectors; ++v) {
+      bits = max(bits, as_bits(abs(scales[v])));
+    }
+    const float largest = max_lanes_or_nan(bits);
+    const bool vanishes = largest < kSmallest;
+    const F32 inverse = broadcast(vanishes ? 0.0F : kMostSteps / largest);
+    ScaledSteps steps;
+    for (int v = 0; v < kChunkVectors; ++v) {
+      steps.scales[v] = mul(scales[v], inverse);
+    }
+    steps.step = vanishes ? 0.0F : largest / kMostSteps;
+    return steps;
+  }
+
+  /// Of the keys that query q sees: what lies elsewhere may be anything.
+  ScaledSteps steps_seen_by(int q, const F32 (&scales)[kChunkVectors]) const {
+    F32 seen[kChunkVectors];
+    for (int v = 0; v < kChunkVectors; ++v) {
+      seen[v] = weights_.seen_by(q, v * cpu::kLanes, scales[v], zero());
+    }
+    return in_steps(seen);
+  }
+
+  /// out = the sum of weight x value, for 32 dimensions.
+  void gather_block(int64_t block, float* const (&out)[Q]) const {
+    const int64_t blocks = head_dim_ / cpu::kBlock;
+    const auto* stored = reinterpret_cast<const uint16_t*>(page_.values + head_dim_ * cpu::kChunkKeys);
+    F32 scales[kChunkVectors];
+    for (int v = 0; v < kChunkVectors; ++v) {
+      scales[v] = load_f16_apart(stored + v * cpu::kLanes * blocks, blocks, block);
+    }
+    float step[Q];
+    IntegerWeights weights[Q];
+    ScaledSteps steps;
+    for (int q = 0; q < Q; ++q) {
+      if (q == 0 || !seen_alike_) {
+        steps = steps_seen_by(q, scales);
+      }
+      step[q] = steps.step;
+      for (int v = 0; v < kChunkVectors; ++v) {
+        const int64_t first = v * cpu::kLanes;
+        store_i16(weights[q].of_keys + first, round_to_i32(mul(load(weights_.of(q) + first), steps.scales[v])));
+      }
+    }
+    I32 sums[Q][2];
+    add_pairs(weights, block, sums);
+    for (int q = 0; q < Q; ++q) {
+      if (weights_.sees_keys(q)) {
+        F32 values[2] = {mul(to_f32(sums[q][0]), broadcast(step[q])), mul(to_f32(sums[q][1]), broadcast(step[q]))};
+        interleave_quads(values);
+        store(out[q] + block * cpu::kBlock, values[0]);
+        store(out[q] + block * cpu::kBlock + cpu::kLanes, values[1]);
+      }
+    }
+  }
+
+  /// Sums over the keys that any query sees, in the order of interleave_words().
+  LONGSHIP_INLINE void add_pairs(const IntegerWeights (&weights)[Q], int64_t block, I32 (&sums)[Q][2]) const {
+#pragma GCC unroll 8
+    for (int q = 0; q < Q; ++q) {
+      sums[q][0] = sums[q][1] = zero_i32();
+    }
+    const std::byte* values = page_.values + block * cpu::kBlock;
+    for (int64_t pair = first_pair_; pair < end_pair_; ++pair) {
+      Bytes both[2] = {load_i8_words(values + 2 * pair * head_dim_),
+                       load_i8_words(values + (2 * pair + 1) * head_dim_)};
+      interleave_words(both);
+#pragma GCC unroll 8
+      for (int q = 0; q < Q; ++q) {
+        const Bytes weight = broadcast_bytes(weights[q].of_keys + 2 * pair);
+        sums[q][0] = dot_words(sums[q][0], both[0], weight);
+        sums[q][1] = dot_words(sums[q][1], both[1], weight);
+      }
+    }
+  }
+
+  ChunkWeights<Q> weights_;
+  int64_t head_dim_;
+  PageHead page_;
+  bool seen_alike_ = true;  // all queries see the same keys
+  int64_t first_pair_ = cpu::kChunkKeys / 2;
+  int64_t end_pair_ = 0;
+};
+
+}  // namespace longship::LONGSHIP_CPU_NAMESPACE
