@@ -32,6 +32,8 @@ constexpr int64_t kGrainWeightBytes = 32768;
 // Tokens and row blocks of gate and up that are multiplied before SiLU.
 constexpr int64_t kStripTokens = 128;
 constexpr int64_t kStripBlocks = 8;
+// Most strips whose activations a thread keeps, each in a part of its room.
+constexpr int64_t kMostRoomParts = 4;
 
 // Row blocks that make up a grain: whole blocks of activations of what reads them.
 int64_t grain_blocks(int64_t block_work) {
@@ -232,13 +234,30 @@ class CpuKernels : public Kernels {
     return Tensor::aligned_bytes(pool_.threads() * cpu::linear_room_bytes(columns));
   }
 
-  /// The task, whose tokens begin at `token`, with the room of the calling thread.
-  LinearTask with_room(LinearTask task, int64_t token) const {
-    const int thread = ThreadPool::this_thread();
-    const int64_t bytes = rooms_.bytes() / pool_.threads();
-    task.room = rooms_.data<std::byte>() + thread * bytes;
-    task.room_bytes = bytes;
-    task.room_has_activations = room_tokens_[static_cast<std::size_t>(thread)] == token;
+  /// Which strip of a task's tokens is worked on: strip `number` of `count`.
+  struct Strip {
+    int64_t number = 0;
+    int64_t count = 1;
+  };
+
+  /// Parts of a thread's room: one for each strip, if the activations of all have room.
+  int64_t room_parts(int64_t columns, const Strip& strip) const {
+    const int64_t bytes = kStripTokens / 16 * (columns / cpu::kBlock) * static_cast<int64_t>(sizeof(cpu::TileBlock));
+    const bool all = strip.count <= kMostRoomParts && strip.count * bytes <= rooms_.bytes() / pool_.threads();
+    return all ? strip.count : 1;
+  }
+  /// The strip whose activations the calling thread's room, or the strip's part of it, has by now.
+  int64_t& room_strip(int64_t columns, const Strip& strip) {
+    const int64_t part = strip.number % room_parts(columns, strip);
+    return room_strips_[static_cast<std::size_t>(ThreadPool::this_thread() * kMostRoomParts + part)];
+  }
+  /// The task of a strip, with that room.
+  LinearTask with_room(LinearTask task, const Strip& strip) {
+    const int64_t parts = room_parts(task.columns, strip);
+    task.room_bytes = rooms_.bytes() / pool_.threads() / parts / cpu::kCacheLine * cpu::kCacheLine;
+    task.room = rooms_.data<std::byte>() + ThreadPool::this_thread() * (rooms_.bytes() / pool_.threads()) +
+                strip.number % parts * task.room_bytes;
+    task.room_has_activations = room_strip(task.columns, strip) == strip.number;
     return task;
   }
 
@@ -281,14 +300,14 @@ class CpuKernels : public Kernels {
   };
 
   void narrow_input(const Tensor& x, NarrowForms forms);
-  void run_linear(LinearTask& task, const LinearPart& part, int64_t token, int64_t begin, int64_t end) {
+  void run_linear(LinearTask& task, const LinearPart& part, const Strip& strip, int64_t begin, int64_t end) {
     (part.layout == Layout::kBF16Pairs ? isa_.linear_pairs : isa_.linear)(task, part, begin, end);
     if (cpu::is_quantised(part.layout)) {
-      room_tokens_[static_cast<std::size_t>(ThreadPool::this_thread())] = token;
+      room_strip(task.columns, strip) = strip.number;
       task.room_has_activations = true;
     }
   }
-  void run_strip(const GateUp& work, LinearTask& task, int64_t first_token, Range blocks);
+  void run_strip(const GateUp& work, LinearTask& task, const Strip& strip, Range blocks);
   LinearTask input_task(const Tensor& x, std::span<const Weight> parts, std::span<const GroupStep> steps);
 
   const Isa& isa_;
@@ -301,7 +320,7 @@ class CpuKernels : public Kernels {
   cpu::AttentionPlan attention_plan_;
   Tensor partials_;                   // of attention
   Tensor rooms_;                      // one for each thread, see linear_room_bytes()
-  std::vector<int64_t> room_tokens_;  // the first of those whose activations a room has by now, or -1
+  std::vector<int64_t> room_strips_;  // of each thread and part of its room, see room_strip(), or -1
 };
 
 void CpuKernels::narrow_input(const Tensor& x, NarrowForms forms) {
@@ -315,7 +334,7 @@ void CpuKernels::narrow_input(const Tensor& x, NarrowForms forms) {
 
 LinearTask CpuKernels::input_task(const Tensor& x, std::span<const Weight> parts, std::span<const GroupStep> steps) {
   LONGSHIP_CHECK(max_partials(steps) <= cpu::kMaxPartials, "a reduction tree deeper than any model's");
-  room_tokens_.assign(static_cast<std::size_t>(pool_.threads()), -1);
+  room_strips_.assign(static_cast<std::size_t>(pool_.threads() * kMostRoomParts), -1);
   LinearTask task{.x = x.data<float>(),
                   .quants = nullptr,
                   .blocks = nullptr,
@@ -358,14 +377,14 @@ void CpuKernels::linear(const Tensor& x, std::span<const Weight> parts, std::spa
   task.nodes = nodes.data<float>();
   task.outputs = outputs;
   parallel(row_blocks, grain_blocks(bytes / row_blocks * task.tokens), [&](int64_t begin, int64_t end) {
-    LinearTask own_task = with_room(task, 0);
+    LinearTask own_task = with_room(task, {});
     int64_t first = 0;
     for (const LinearPart& part : parts_) {
       const int64_t count = cpu::row_blocks(part.rows);
       const int64_t from = std::clamp<int64_t>(begin - first, 0, count);
       const int64_t to = std::clamp<int64_t>(end - first, 0, count);
       if (from < to) {
-        run_linear(own_task, part, 0, from, to);
+        run_linear(own_task, part, {}, from, to);
       }
       first += count;
     }
@@ -397,15 +416,16 @@ void CpuKernels::add_norm(const Tensor& x, Range rows, const AddNorm& then, std:
   });
 }
 
-// Row blocks of gate and up for the tokens of `task`, the first of which is `first_token`, by its nodes as a scratch.
-void CpuKernels::run_strip(const GateUp& work, LinearTask& task, int64_t first_token, Range blocks) {
+// Row blocks of gate and up for the tokens of `task`, which are the strip's, by its nodes as a scratch.
+void CpuKernels::run_strip(const GateUp& work, LinearTask& task, const Strip& strip, Range blocks) {
+  const int64_t first_token = strip.number * kStripTokens;
   const int64_t first = blocks.begin * cpu::kLanes;
   const int64_t width = std::min(work.y.dim(1), blocks.end * cpu::kLanes) - first;
   task.outputs = 2 * width;
   int64_t output = 0;
   for (const Weight& weight : work.parts) {
     const int64_t bytes = cpu::row_block_bytes(layout(weight.dtype), task.columns);
-    run_linear(task, {weight.data + blocks.begin * bytes, bytes, width, output, layout(weight.dtype)}, first_token, 0,
+    run_linear(task, {weight.data + blocks.begin * bytes, bytes, width, output, layout(weight.dtype)}, strip, 0,
                blocks.size());
     output += width;
   }
@@ -434,8 +454,9 @@ void CpuKernels::linear_silu_mul(const Tensor& x, std::span<const Weight> parts,
       packed_bytes(parts[0].dtype, y.dim(1), x.dim(1)) + packed_bytes(parts[1].dtype, y.dim(1), x.dim(1));
   const int64_t row_blocks = cpu::row_blocks(y.dim(1));
   parallel(row_blocks, grain_blocks(bytes / row_blocks * tokens), [&](int64_t begin, int64_t end) {
-    for (int64_t token = 0; token < tokens; token += strip_tokens) {
-      LinearTask task = with_room(work.task, token);
+    for (Strip strip{0, (tokens + kStripTokens - 1) / kStripTokens}; strip.number < strip.count; ++strip.number) {
+      const int64_t token = strip.number * kStripTokens;
+      LinearTask task = with_room(work.task, strip);
       task.x += token * task.columns;
       if (task.quants != nullptr || task.pairs != nullptr) {
         input_.set_activations(token, task);
@@ -443,7 +464,7 @@ void CpuKernels::linear_silu_mul(const Tensor& x, std::span<const Weight> parts,
       task.tokens = std::min(strip_tokens, tokens - token);
       task.nodes = gate_up.data<float>() + tokens * 2 * cpu::kLanes * begin;
       for (int64_t block = begin; block < end; block += strip_blocks) {
-        run_strip(work, task, token, {block, std::min(end, block + strip_blocks)});
+        run_strip(work, task, strip, {block, std::min(end, block + strip_blocks)});
       }
     }
   });

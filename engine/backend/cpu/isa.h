@@ -109,9 +109,9 @@ struct TileBlock {
 };
 
 /// Room that a thread needs for products of `columns` columns: for the row blocks of a tile, unpacked, or for the
-/// activations of up to 128 tokens as tiles, of fewer if these would not stay in the cache.
+/// activations of up to 512 tokens as tiles, of fewer if these would not stay in the cache.
 constexpr int64_t linear_room_bytes(int64_t columns) {
-  constexpr int64_t kMostTiles = 8;
+  constexpr int64_t kMostTiles = 32;
   constexpr int64_t kMostBytes = int64_t{1} << 20;
   const int64_t unpacked = 2 * kLanes * columns;
   const int64_t tiles = kMostTiles * (columns / kBlock) * static_cast<int64_t>(sizeof(TileBlock));

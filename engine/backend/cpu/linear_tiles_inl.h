@@ -9,7 +9,7 @@ constexpr int64_t kManyTokens = 16;
 constexpr int64_t kLeastTileTokens = 8;
 /// Blocks of a row block that stand unpacked at a time: they stay in the nearest cache, beside a tile's activations and
 /// the weights that are asked for meanwhile.
-constexpr int64_t kPanelBlocks = 16;
+constexpr int64_t kPanelBlocks = 18;
 
 /// Numbers of the tiles of 16 tokens and of those of 8: sums, activations and weights.
 template <int T>
@@ -213,9 +213,10 @@ struct TileProducts {
     TilePartials partials[kMostTiles];
     alignas(64) std::byte integers[kPanelBlocks * kBlockBytes];
     Progress progress;
-    for (int64_t begin = 0; begin < block_count; begin += kPanelBlocks) {
-      const int64_t end = begin + kPanelBlocks < block_count ? begin + kPanelBlocks : block_count;
-      const Panel panel{begin, end, source.rows(0), integers};
+    const int64_t panels = (block_count + kPanelBlocks - 1) / kPanelBlocks;
+    for (int64_t p = 0; p < panels; ++p) {
+      const int64_t end = block_count * (p + 1) / panels;
+      const Panel panel{block_count * p / panels, end, source.rows(0), integers};
       unpack(panel, integers);
       // What comes behind the panel, spread evenly over the blocks of all tiles.
       const int64_t lines = (panel.blocks() * kPackedBytes + cpu::kCacheLine - 1) / cpu::kCacheLine;
@@ -234,12 +235,11 @@ struct TileProducts {
     }
   }
 
-  /// Row blocks [begin, end) of the part, tokens of `tiles`.
-  static void run(const cpu::LinearTask& task, const cpu::LinearPart& part, const TokenTiles& tiles, int64_t begin,
-                  int64_t end) {
+  /// Row blocks [begin, end) of the part, tokens of `tiles`, whose activations are at `x` if they are `gathered`, else
+  /// come there.
+  static void run(const cpu::LinearTask& task, const cpu::LinearPart& part, const TokenTiles& tiles, TileBlock* x,
+                  bool gathered, int64_t begin, int64_t end) {
     const int64_t block_count = task.columns / cpu::kBlock;
-    auto* x = reinterpret_cast<TileBlock*>(task.room);
-    const bool gathered = task.room_has_activations && tiles.end - tiles.begin == task.tokens;
     for (int64_t i = 0; !gathered && i < tiles.count(); ++i) {
       gather(task, tiles.first_token(i), tiles.tokens(i), x + i * block_count);
     }
@@ -258,12 +258,14 @@ template <class Format>
 void run_tiles(const cpu::LinearTask& task, const cpu::LinearPart& part, int64_t begin, int64_t end) {
   const int64_t roomy = tokens_with_room(task);
   const int64_t chunk = roomy < kTokenChunk ? roomy : kTokenChunk;
+  const bool keeps_all = (task.tokens + chunk - 1) / chunk * chunk <= roomy;
   tile_configure(tile_shapes(cpu::kBlock / Format::kDots));
   for (int64_t token = 0; token < task.tokens; token += chunk) {
+    auto* x = reinterpret_cast<TileBlock*>(task.room) + (keeps_all ? token / 16 * (task.columns / cpu::kBlock) : 0);
     const int64_t last = token + chunk < task.tokens ? token + chunk : task.tokens;
     // A rest that no tile has room for is taken together with tokens before it.
     const TokenTiles tiles{last - token < kLeastTileTokens ? last - kLeastTileTokens : token, last};
-    TileProducts<Format>::run(task, part, tiles, begin, end);
+    TileProducts<Format>::run(task, part, tiles, x, keeps_all && task.room_has_activations, begin, end);
   }
   tile_release();
 }
