@@ -31,7 +31,8 @@ class Symbols {
 
   void divide(Products& products) {
     std::set<uint32_t> cuts;
-    for (const CodePointSet::Range& range : CodePointSet::all().ranges()) add_cuts(cuts, range);
+    const CodePointSet all = CodePointSet::all();  // outlives its ranges
+    for (const CodePointSet::Range& range : all.ranges()) add_cuts(cuts, range);
     for (const auto& ranges : sets_) {
       for (const CodePointSet::Range& range : ranges) add_cuts(cuts, range);
     }
