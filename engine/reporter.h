@@ -30,7 +30,6 @@ class Reporter {
   void measure(RankReport& report);
   int64_t largest_over_ranks(int64_t value);
   void meet();
-  std::vector<Bytes> gather_frames(const Bytes& mine);
 
   Sources sources_;
   Stream stream_;

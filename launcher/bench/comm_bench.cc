@@ -1,10 +1,10 @@
 #include "launcher/bench/comm_bench.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <numeric>
 
+#include "comm/gather_frames.h"
 #include "comm/tree_sum.h"
 #include "core/error.h"
 #include "engine/backend/kernels.h"
@@ -13,8 +13,6 @@
 namespace longship {
 
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 constexpr auto kFloatBytes = static_cast<int64_t>(sizeof(float));
 // A sample of a fast operation lasts about this long.
@@ -190,6 +188,7 @@ class CommBench {
   CommBench(Transport& transport, const CommBenchOptions& options)
       : transport_(transport),
         samples_(options.repetitions),
+        records_(options.record),
         world_(transport.split(0, transport.rank())),
         norm_(world_->size()) {
     check_memory(options);
@@ -215,11 +214,26 @@ class CommBench {
     for (int sample = 0; sample < samples_; ++sample) {
       for (Run& run : runs) {
         run.times.push_back(static_cast<float>(time(run, run.repeats)));
+        if (records_) record(run);
       }
     }
     for (const Run& run : runs) {
       rows.push_back(row(run, bytes, median(slowest(run.times))));
     }
+  }
+
+  // What all ranks recorded, on the leader.
+  std::vector<RankReport> gather_reports() {
+    RankReport mine;
+    mine.rank = mine.tp = world_->rank();
+    mine.spans = std::move(spans_);
+    from_all({0});  // nobody goes on before all are there
+    mine.clock_ns = now_ns();
+    std::vector<RankReport> reports;
+    for (const Bytes& frame : gather_frames(*world_, mine.serialize())) {
+      reports.push_back(RankReport::parse(frame));
+    }
+    return reports;
   }
 
  private:
@@ -305,11 +319,19 @@ class CommBench {
     Tensor one = Tensor::allocate(DType::kF32, {1});
     Stream stream;
     run.way.group->all_reduce(one, stream);  // nobody begins before all are there
-    const auto begin = Clock::now();
+    begin_ns_ = now_ns();
     for (int64_t i = 0; i < repeats; ++i) {
       run_once(run);
     }
-    return std::chrono::duration<double>(Clock::now() - begin).count() / static_cast<double>(repeats);
+    end_ns_ = now_ns();
+    return static_cast<double>(end_ns_ - begin_ns_) * 1e-9 / static_cast<double>(repeats);
+  }
+
+  // The sample that was timed last.
+  void record(const Run& run) {
+    const std::string times = run.repeats > 1 ? " x " + std::to_string(run.repeats) : "";
+    spans_.push_back(
+        {run.op.name + " " + run.way.name + times, SpanKind::kCollective, begin_ns_, end_ns_, run.buffers.x.bytes()});
   }
 
   Json row(const Run& run, int64_t bytes, double seconds) const {
@@ -330,11 +352,15 @@ class CommBench {
 
   Transport& transport_;
   int samples_;
+  bool records_;
   std::unique_ptr<Communicator> world_;
   std::vector<NamedCommunicator> ways_;
   NormStep norm_;
   Tensor x_;
   Tensor out_;
+  int64_t begin_ns_ = 0;  // of what was timed last
+  int64_t end_ns_ = 0;
+  std::vector<NamedSpan> spans_;
 };
 
 }  // namespace
@@ -352,14 +378,14 @@ const std::vector<std::string>& comm_ops() {
   return kNames;
 }
 
-Json::Array run_comm_benchmarks(Transport& transport, const CommBenchOptions& options,
-                                const std::function<void(const std::string&)>& progress) {
+CommBenchResult run_comm_benchmarks(Transport& transport, const CommBenchOptions& options,
+                                    const std::function<void(const std::string&)>& progress) {
   if (transport.size() == 1) {
     throw Error(ErrorKind::kUsage, "there is one rank, which has nobody to talk to",
                 "Start more: mpirun -n 2 longship bench comm, or --ranks 2.");
   }
   CommBench bench(transport, options);
-  Json::Array rows;
+  CommBenchResult result;
   for (const std::string& name : options.ops) {
     std::vector<const Op*> measured = {&op_named(name)};
     if (name == kAddNormOp) {
@@ -367,10 +393,13 @@ Json::Array run_comm_benchmarks(Transport& transport, const CommBenchOptions& op
     }
     for (int64_t bytes = options.least_bytes; bytes <= options.most_bytes; bytes *= options.factor) {
       progress(name + ", " + std::to_string(bytes) + " bytes");
-      bench.measure(measured, bytes / kFloatBytes * kFloatBytes, rows);
+      bench.measure(measured, bytes / kFloatBytes * kFloatBytes, result.rows);
     }
   }
-  return rows;
+  if (options.record) {
+    result.reports = bench.gather_reports();
+  }
+  return result;
 }
 
 const std::vector<TableColumn>& comm_columns() {

@@ -6,7 +6,9 @@
 #include "launcher/commands/bench_tests.h"
 #include "launcher/job/mpirun.h"
 #include "launcher/job/with_mpi.h"
+#include "launcher/options/add_flags.h"
 #include "launcher/output/text_output.h"
+#include "launcher/output/trace_file.h"
 
 namespace longship {
 
@@ -25,6 +27,7 @@ struct BenchCommFlags {
   std::string op = "all";
   int ranks = 2;
   std::string format = "md";
+  std::string trace;
 
   void resolve() {
     if (op != "all") {
@@ -33,16 +36,21 @@ struct BenchCommFlags {
     if (options.least_bytes > options.most_bytes) {
       throw Error(ErrorKind::kUsage, "the smallest size is above the largest", "Give -b less than or equal to -e.");
     }
+    options.record = !trace.empty();
   }
 
   std::vector<std::string> arguments() const {
-    return {"bench", "comm",
-            "--op",  op,
-            "-b",    std::to_string(options.least_bytes),
-            "-e",    std::to_string(options.most_bytes),
-            "-f",    std::to_string(options.factor),
-            "-r",    std::to_string(options.repetitions),
-            "-o",    format};
+    std::vector<std::string> words = {"bench", "comm",
+                                      "--op",  op,
+                                      "-b",    std::to_string(options.least_bytes),
+                                      "-e",    std::to_string(options.most_bytes),
+                                      "-f",    std::to_string(options.factor),
+                                      "-r",    std::to_string(options.repetitions),
+                                      "-o",    format};
+    if (!trace.empty()) {
+      words.insert(words.end(), {"--trace", trace});
+    }
+    return words;
   }
 };
 
@@ -53,6 +61,19 @@ Json describe_job(const Transport& transport) {
   return machine;
 }
 
+// All ranks together: the leader's trace, if one is wanted.
+std::unique_ptr<TraceFile> open_trace(Transport& transport, const std::string& path) {
+  std::unique_ptr<TraceFile> trace;
+  std::optional<Error> failure;
+  try {
+    if (transport.leads() && !path.empty()) trace = std::make_unique<TraceFile>(path);
+  } catch (const Error& error) {
+    failure = error;
+  }
+  transport.control().agree(failure ? &*failure : nullptr, "trace");
+  return trace;
+}
+
 int bench_comm(BenchCommFlags flags) {
   flags.resolve();
   if (!launched_as_rank()) {
@@ -60,13 +81,18 @@ int bench_comm(BenchCommFlags flags) {
   }
   return with_mpi({}, [&](Transport& transport) {
     const bool speaks = transport.leads();
+    const std::unique_ptr<TraceFile> trace = open_trace(transport, flags.trace);
     const auto progress = [&](const std::string& what) {
       if (speaks) show_bench_progress(what);
     };
-    const Json::Array rows = run_comm_benchmarks(transport, flags.options, progress);
+    const CommBenchResult result = run_comm_benchmarks(transport, flags.options, progress);
     progress("");
+    if (trace) {
+      trace->add(result.reports);
+      trace->finish();
+    }
     if (speaks) {
-      write_output(format_results(rows, describe_job(transport), comm_columns(), table_format(flags.format)));
+      write_output(format_results(result.rows, describe_job(transport), comm_columns(), table_format(flags.format)));
     }
     return 0;
   });
@@ -106,6 +132,7 @@ void add_bench_comm(CLI::App& bench, std::function<int()>& action) {
       ->check(CLI::Range(2, 4096))
       ->capture_default_str();
   add_bench_output_flags(*command, flags->options.repetitions, flags->format);
+  add_trace_flag(*command, flags->trace);
   command->callback([flags, &action] { action = [flags] { return bench_comm(*flags); }; });
 }
 

@@ -6,8 +6,11 @@
 #include "launcher/bench/scale_bench.h"
 #include "launcher/commands/bench.h"
 #include "launcher/commands/bench_tests.h"
+#include "launcher/job/rank_environment.h"
 #include "launcher/job/run_job.h"
+#include "launcher/options/add_flags.h"
 #include "launcher/output/text_output.h"
+#include "launcher/output/trace_file.h"
 
 namespace longship {
 
@@ -29,6 +32,7 @@ struct BenchScaleFlags {
   std::string mode = "tp";
   int rounds = 3;
   std::string svg;
+  std::string trace;
 };
 
 // The meshes of all points, measured in turn, so that a machine that changes its speed does so for all of them. The
@@ -54,15 +58,21 @@ class Rounds {
     return visits;
   }
 
-  void measure(std::size_t visit, const BenchTestFlags& tests, Engine& engine) {
+  // Into `trace` as well, if there is one.
+  void measure(std::size_t visit, const BenchTestFlags& tests, Engine& engine, TraceFile* trace) {
     const auto round = static_cast<int>(visit / meshes_.size());
     const MeshShape& mesh = meshes_[visit % meshes_.size()];
-    const std::string where = "round " + std::to_string(round + 1) + " of " + std::to_string(rounds_) + ", -tp " +
-                              std::to_string(mesh.tp) + " -pp " + std::to_string(mesh.pp) + ", ";
+    const std::string name = "-tp " + std::to_string(mesh.tp) + " -pp " + std::to_string(mesh.pp);
+    const std::string where =
+        "round " + std::to_string(round + 1) + " of " + std::to_string(rounds_) + ", " + name + ", ";
+    if (trace != nullptr) trace->begin_job(name);
+    const ReportSink sink = [&](const std::vector<RankReport>& reports) {
+      if (trace != nullptr) trace->add(reports);
+    };
     RunBenchOptions options = tests.options();
     options.repetitions = repetitions_ * (round + 1) / rounds_ - repetitions_ * round / rounds_;
-    results_[visit % meshes_.size()].push_back(run_benchmarks(
-        engine, options, [](const auto&) {}, [&](const std::string& what) { show_bench_progress(where + what); }));
+    results_[visit % meshes_.size()].push_back(
+        run_benchmarks(engine, options, sink, [&](const std::string& what) { show_bench_progress(where + what); }));
   }
 
   // Of each point.
@@ -86,13 +96,24 @@ class Rounds {
   std::vector<RoundResults> results_;  // of each mesh
 };
 
-void write_svg(const std::string& path, const std::string& svg) {
-  std::ofstream file(path);
+void write_svg(const std::string& path, const std::string& svg, std::ios::openmode mode = std::ios::out) {
+  std::ofstream file(path, mode);
   file << svg;
   file.close();
   if (!file) {
     throw Error(ErrorKind::kUsage, "the plot " + path + " cannot be written", "Choose another file for --svg.");
   }
+}
+
+// The files that only the leader writes, before anything is measured for them.
+std::unique_ptr<TraceFile> open_files(const BenchScaleFlags& flags) {
+  if (environment_rank() != 0) {
+    return nullptr;
+  }
+  if (!flags.svg.empty()) {
+    write_svg(flags.svg, "", std::ios::app);  // whatever stands there stays until the end
+  }
+  return flags.trace.empty() ? nullptr : std::make_unique<TraceFile>(flags.trace);
 }
 
 int print_scale(const BenchScaleFlags& flags, const Json::Array& rows) {
@@ -117,12 +138,19 @@ int bench_scale(BenchScaleFlags flags) {
     throw Error(ErrorKind::kUsage, "bench scale chooses -tp and -pp itself", "Use --ranks and --mode.");
   }
   flags.tests.resolve();
+  if (!flags.trace.empty()) {
+    flags.tests.engine.options.recording = Recording::kOperations;
+  }
+  const std::unique_ptr<TraceFile> trace = open_files(flags);
   const std::vector<ScalePoint> points = scale_points(flags.mode, flags.ranks);
   Rounds rounds(points, flags.rounds, flags.tests.repetitions);
   return run_meshes(
       flags.tests.engine, rounds.visits(),
-      [&](std::size_t visit, Engine& engine) { rounds.measure(visit, flags.tests, engine); },
-      [&] { return print_scale(flags, scale_rows(points, rounds.results())); });
+      [&](std::size_t visit, Engine& engine) { rounds.measure(visit, flags.tests, engine, trace.get()); },
+      [&] {
+        if (trace) trace->finish();
+        return print_scale(flags, scale_rows(points, rounds.results()));
+      });
 }
 
 }  // namespace
@@ -145,6 +173,7 @@ void add_bench_scale(CLI::App& bench, std::function<int()>& action) {
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
   command->add_option("--svg", flags->svg, "Write a plot of the speed-ups to FILE")->type_name("FILE");
+  add_trace_flag(*command, flags->trace);
   add_bench_test_flags(*command, flags->tests);
   command->callback([flags, &action] { action = [flags] { return bench_scale(*flags); }; });
 }

@@ -55,6 +55,7 @@ struct BenchServeFlags {
   ServeReport report;
   bool save_result = false;
   std::string result_file;
+  std::string trace;
   std::string format = "text";
 };
 
@@ -155,6 +156,9 @@ class BenchServe {
     if (!flags_.api_key.empty()) {
       words.insert(words.end(), {"--api-key", flags_.api_key});
     }
+    if (!flags_.trace.empty()) {
+      words.insert(words.end(), {"--trace", flags_.trace});
+    }
     return words;
   }
 
@@ -222,6 +226,10 @@ int bench_serve(BenchServeFlags flags) {
   }
   if (flags.dataset == "custom" && flags.dataset_path.empty()) {
     throw Error(ErrorKind::kUsage, "--dataset-name custom needs a file", "Give --dataset-path FILE.");
+  }
+  if (flags.running_server && !flags.trace.empty()) {
+    throw Error(ErrorKind::kUsage, "--trace is for a server that is started for the run",
+                "Start the running one by longship serve --trace FILE, or leave it out.");
   }
   flags.report.metrics = parse_metrics(flags.percentile_metrics);
   flags.report.goodput = parse_goodput(flags.goodput);
@@ -317,6 +325,8 @@ void add_report_flags(CLI::App& command, BenchServeFlags& flags) {
   command.add_option("--result-filename", flags.result_file, "Its name (default: bench-serve-TIME.json)")
       ->type_name("FILE")
       ->group(group);
+  add_trace_flag(command, flags.trace);
+  command.get_option("--trace")->group(group);
   command.add_option("-o,--output", flags.format, "Output: text or json")
       ->check(CLI::IsMember({"text", "json"}))
       ->capture_default_str()

@@ -42,33 +42,44 @@ void TraceFile::begin_event() {
   first_event_ = false;
 }
 
-void TraceFile::add(const std::vector<RankReport>& reports) {
-  for (const RankReport& report : reports) {
-    if (!named_) {
+int TraceFile::first_process(const std::vector<RankReport>& reports) {
+  const auto [job, is_new] = first_processes_.try_emplace(job_, processes_);
+  if (is_new) {
+    processes_ += static_cast<int>(reports.size());
+    const std::string prefix = job_.empty() ? "" : job_ + ", ";
+    for (const RankReport& report : reports) {
       begin_event();
-      std::fprintf(file_, R"({"ph": "M", "name": "process_name", "pid": %d, )", report.rank);
-      std::fprintf(file_, R"~("args": {"name": "rank %d (stage %d, shard %d)"}})~", report.rank, report.pp, report.tp);
+      std::fprintf(file_, R"({"ph": "M", "name": "process_name", "pid": %d, )", job->second + report.rank);
+      std::fprintf(file_, R"~("args": {"name": "%srank %d (stage %d, shard %d)"}})~", prefix.c_str(), report.rank,
+                   report.pp, report.tp);
     }
+  }
+  return job->second;
+}
+
+void TraceFile::add(const std::vector<RankReport>& reports) {
+  const int first = first_process(reports);
+  for (const RankReport& report : reports) {
+    const int process = first + report.rank;
     const int64_t lead = clock_lead_ns(report, reports.front());
     for (const NamedSpan& span : report.spans) {
-      write(span, report.rank, lead);
+      write(span, process, lead);
     }
     if (report.dropped_spans > 0) {
       begin_event();
       std::fprintf(file_,
                    R"({"ph": "I", "name": "%lld spans found no room", "pid": %d, "tid": 0, "ts": %.3f, "s": "p"})",
-                   static_cast<long long>(report.dropped_spans), report.rank, microseconds(report.clock_ns - lead));
+                   static_cast<long long>(report.dropped_spans), process, microseconds(report.clock_ns - lead));
     }
   }
-  named_ = true;
   std::fflush(file_);  // so much is there if the program is killed
 }
 
-void TraceFile::write(const NamedSpan& span, int rank, int64_t lead_ns) {
+void TraceFile::write(const NamedSpan& span, int process, int64_t lead_ns) {
   const auto kind = static_cast<std::size_t>(span.kind);
   begin_event();
   std::fprintf(file_, R"({"ph": "X", "name": "%s", "cat": "%s", "pid": %d, "tid": 0, )", span.name.c_str(),
-               kKinds[kind].data(), rank);
+               kKinds[kind].data(), process);
   std::fprintf(file_, R"("ts": %.3f, "dur": %.3f, "args": {"%s": %lld}})", microseconds(span.begin_ns - lead_ns),
                microseconds(span.end_ns - span.begin_ns), kAmounts[kind].data(), static_cast<long long>(span.amount));
 }

@@ -72,6 +72,8 @@ Json at(const Json& row, const char* key) {
 }
 
 TEST(BenchServe, StartsAServerForTheRun) {
+  const std::string trace = testing::TempDir() + "/bench_serve_trace.json";
+  std::filesystem::remove(trace);
   const Outcome outcome = run(bench({kModel,
                                      "-tp",
                                      "2",
@@ -90,6 +92,8 @@ TEST(BenchServe, StartsAServerForTheRun) {
                                      "--ignore-eos",
                                      "--max-concurrency",
                                      "4",
+                                     "--trace",
+                                     trace,
                                      "-o",
                                      "json"}));
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
@@ -100,6 +104,10 @@ TEST(BenchServe, StartsAServerForTheRun) {
   EXPECT_EQ(at(row, "total_output_tokens"), Json(12 * 8));
   EXPECT_EQ(at(row, "model_id"), Json("llama-Q8_0.gguf"));
   EXPECT_GT(at(row, "mean_e2el_ms").as_double(), at(row, "mean_ttft_ms").as_double());
+  std::ifstream traced(trace);
+  const std::string events{std::istreambuf_iterator<char>(traced), {}};
+  EXPECT_TRUE(std::holds_alternative<Json>(parse_json(events))) << events;
+  EXPECT_NE(events.find("\"tree_reduce\""), std::string::npos);
   EXPECT_TRUE(leftovers().empty()) << testing::PrintToString(leftovers());
   const Outcome none = run(bench({"/nowhere/model"}));
   EXPECT_EQ(none.exit_code, 3) << none.err;
@@ -120,6 +128,9 @@ TEST(BenchServe, LoadsARunningServer) {
     EXPECT_NE(outcome.out.find(text), std::string::npos) << text << " in\n" << outcome.out;
   }
   std::filesystem::remove(prompts);
+  const Outcome untraced = run(bench({"--port", server.port(), "--trace", "/nowhere/trace.json"}));
+  EXPECT_EQ(untraced.exit_code, 2);
+  EXPECT_NE(untraced.err.find("longship serve --trace"), std::string::npos) << untraced.err;
   const Outcome no_key = run(bench({"--port", server.port()}));
   EXPECT_EQ(no_key.exit_code, 2);
   EXPECT_NE(no_key.err.find("HTTP 401"), std::string::npos) << no_key.err;

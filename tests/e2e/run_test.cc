@@ -191,17 +191,25 @@ TEST(Eval, PrintsAPerplexity) {
   EXPECT_TRUE(outcome.out.starts_with("perplexity ")) << outcome.out;
 }
 
-TEST(Run, TracesEveryRank) {
-  const std::string file = testing::TempDir() + "/run_trace.json";
-  const Outcome outcome = run(longship(with(kStory, {"-tp", "2", "--trace", file})));
-  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+// Process and name of every event that `--trace` left in a file; for the names of processes, those.
+std::set<std::pair<int64_t, std::string>> traced(const std::string& file) {
   std::ifstream stream(file);
   const std::string text{std::istreambuf_iterator<char>(stream), {}};
   const Json all = std::get<Json>(parse_json(text));
   std::set<std::pair<int64_t, std::string>> seen;
   for (const Json& event : all.find("traceEvents")->as_array()) {
-    seen.emplace(event.find("pid")->as_int(), event.find("name")->as_string());
+    const bool names = event.find("ph")->as_string() == "M";
+    seen.emplace(event.find("pid")->as_int(),
+                 (names ? event.find("args")->find("name") : event.find("name"))->as_string());
   }
+  return seen;
+}
+
+TEST(Run, TracesEveryRank) {
+  const std::string file = testing::TempDir() + "/run_trace.json";
+  const Outcome outcome = run(longship(with(kStory, {"-tp", "2", "--trace", file})));
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  const auto seen = traced(file);
   for (const int64_t rank : {0, 1}) {
     for (const char* name : {"step", "linear", "attention", "tree_reduce", "gather"}) {
       EXPECT_TRUE(seen.contains({rank, name})) << rank << " " << name;
@@ -261,6 +269,10 @@ TEST(Bench, MeasuresAModelThatHasNoWeights) {
   EXPECT_EQ(json_of(plan).find("ranks")->as_array().size(), 2U);
   EXPECT_EQ(run(longship({"plan", "--synthetic", config, "--synthetic-type", "Q9"})).exit_code, 2);
   EXPECT_EQ(run(longship({"plan", "--synthetic", "/nonexistent/config.json"})).exit_code, 3);
+  // A model of the environment is not meant, one beside it cannot be.
+  const std::vector<std::string> one = {"plan", "--synthetic", config};
+  EXPECT_EQ(run(longship(one), "", {{"LONGSHIP_MODEL", fixture("gguf-models/llama-Q8_0.gguf")}}).exit_code, 0);
+  EXPECT_EQ(run(longship(with(one, {fixture("gguf-models/llama-Q8_0.gguf")}))).exit_code, 2);
 }
 
 TEST(Bench, DecodesStreamsTogether) {
@@ -355,6 +367,60 @@ TEST(Bench, ComparesWaysToCommunicate) {
     EXPECT_EQ(row.find("errors")->as_int(), 0) << row.find("op")->as_string();
   }
   EXPECT_EQ(run(longship({"bench", "comm", "-b", "1M", "-e", "1K"})).exit_code, 2);
+}
+
+TEST(Bench, TracesEveryRankOfEveryMesh) {
+  const std::string file = testing::TempDir() + "/scale_trace.json";
+  const std::vector<std::string> words = {
+      "bench", "scale", fixture("gguf-models/llama-Q8_0.gguf"), "-p", "8", "-n", "0", "-r", "1", "--trace", file};
+  for (const auto& started : {longship(words), mpirun(2, words)}) {
+    std::filesystem::remove(file);
+    const Outcome outcome = run(started);
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+    const auto seen = traced(file);
+    const std::vector<std::string> ranks = {"-tp 1 -pp 1, rank 0 (stage 0, shard 0)",
+                                            "-tp 2 -pp 1, rank 0 (stage 0, shard 0)",
+                                            "-tp 2 -pp 1, rank 1 (stage 0, shard 1)"};
+    for (int process = 0; process < 3; ++process) {
+      EXPECT_TRUE(seen.contains({process, ranks[static_cast<std::size_t>(process)]}));
+      EXPECT_TRUE(seen.contains({process, "step"}));
+      EXPECT_TRUE(seen.contains({process, "linear"}));
+      EXPECT_EQ(seen.contains({process, "tree_reduce"}), process > 0);
+    }
+  }
+}
+
+TEST(Bench, TracesWaysToCommunicate) {
+  const std::string file = testing::TempDir() + "/comm_trace.json";
+  const std::vector<std::string> words = {"bench", "comm", "--op", "all_gather", "-b",      "4M",
+                                          "-e",    "4M",   "-r",   "3",          "--trace", file};
+  for (const auto& started : {longship(words), mpirun(3, words)}) {
+    std::filesystem::remove(file);
+    const Outcome outcome = run(started);
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+    const auto seen = traced(file);
+    for (const int64_t rank : {0, 1}) {
+      for (const char* name : {"all_gather shm", "all_gather mpi", "all_gather mpi_native"}) {
+        const auto found = seen.lower_bound({rank, name});
+        EXPECT_TRUE(found != seen.end() && found->first == rank && found->second.starts_with(name)) << name;
+      }
+    }
+  }
+  EXPECT_EQ(run(longship({"bench", "comm", "-e", "8", "--trace", "/nowhere/trace.json"})).exit_code, 2);
+}
+
+// Minutes of measuring are not lost to a name that cannot be written to.
+TEST(Bench, ScaleKnowsBeforeItMeasuresWhereItCannotWrite) {
+  for (const char* flag : {"--svg", "--trace"}) {
+    const std::vector<std::string> words = {"bench", "scale", fixture("gguf-models/llama-Q8_0.gguf"), flag,
+                                            "/nowhere/file"};
+    for (const auto& started : {longship(words), mpirun(2, words)}) {
+      const Outcome outcome = run(started);
+      EXPECT_EQ(outcome.exit_code, 2) << outcome.err;
+      EXPECT_NE(outcome.err.find("/nowhere/file cannot be written"), std::string::npos) << outcome.err;
+      EXPECT_EQ(outcome.err.find("loaded"), std::string::npos) << outcome.err;
+    }
+  }
 }
 
 TEST(Bench, RefusesWhatDoesNotFit) {

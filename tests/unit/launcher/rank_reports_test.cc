@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <map>
 
 #include "launcher/output/trace_file.h"
 #include "tests/unit/launcher/fake_engine.h"
@@ -104,10 +105,42 @@ TEST(TraceFile, IsAnObjectOfEventsOnTheLeadersClock) {
   const Json::Array& events = all.find("traceEvents")->as_array();
   ASSERT_EQ(events.size(), 13U);
   EXPECT_EQ(events[0].find("args")->find("name")->as_string(), "rank 0 (stage 0, shard 0)");
-  EXPECT_EQ(events[3].find("pid")->as_int(), 1);
-  EXPECT_DOUBLE_EQ(events[3].find("ts")->as_double(), 0.01);
-  EXPECT_DOUBLE_EQ(events[3].find("dur")->as_double(), 0.011);
-  EXPECT_EQ(events[3].find("args")->find("tokens")->as_int(), 3);
+  EXPECT_EQ(events[7].find("pid")->as_int(), 1);
+  EXPECT_DOUBLE_EQ(events[7].find("ts")->as_double(), 0.01);
+  EXPECT_DOUBLE_EQ(events[7].find("dur")->as_double(), 0.011);
+  EXPECT_EQ(events[7].find("args")->find("tokens")->as_int(), 3);
+}
+
+// A mesh that is measured in several rounds is in one place.
+TEST(TraceFile, KeepsRanksOfDifferentJobsApart) {
+  const std::filesystem::path path = std::filesystem::path(testing::TempDir()) / "jobs_trace.json";
+  const auto report = [](int rank) { return report_of(rank, rank, 0, {{"step", SpanKind::kStep, 0, 1, 1}}); };
+  const std::vector<RankReport> one = {report(0)};
+  const std::vector<RankReport> two = {report(0), report(1)};
+  TraceFile trace(path);
+  for (int round = 0; round < 2; ++round) {
+    trace.begin_job("-tp 2 -pp 1");
+    trace.add(two);
+    trace.begin_job("-tp 1 -pp 1");
+    trace.add(one);
+  }
+  trace.finish();
+  std::ifstream file(path);
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  const Json all = std::get<Json>(parse_json(text));
+  std::map<std::string, int> processes;
+  std::map<int64_t, int> spans;
+  for (const Json& event : all.find("traceEvents")->as_array()) {
+    if (event.find("ph")->as_string() == "M") {
+      processes[event.find("args")->find("name")->as_string()] = static_cast<int>(event.find("pid")->as_int());
+    } else {
+      ++spans[event.find("pid")->as_int()];
+    }
+  }
+  EXPECT_EQ(processes, (std::map<std::string, int>{{"-tp 2 -pp 1, rank 0 (stage 0, shard 0)", 0},
+                                                   {"-tp 2 -pp 1, rank 1 (stage 0, shard 1)", 1},
+                                                   {"-tp 1 -pp 1, rank 0 (stage 0, shard 0)", 2}}));
+  EXPECT_EQ(spans, (std::map<int64_t, int>{{0, 2}, {1, 2}, {2, 2}}));
 }
 
 TEST(TraceFile, SaysWhereItCannotBeWritten) {
