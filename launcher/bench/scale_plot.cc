@@ -16,12 +16,45 @@ constexpr double kLeft = 60;
 constexpr double kRight = 190;
 constexpr double kTop = 50;
 constexpr double kBottom = 60;
+constexpr double kLabelHeight = 15;
 constexpr std::array<const char*, 6> kColours = {"#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf"};
 
 struct Point {
   double ranks;
   double speedup;
 };
+// How a line looks: every colour solid first, then dashed, then dotted.
+struct Style {
+  const char* colour;
+  const char* dashes;
+};
+
+Style style_of(std::size_t line) {
+  constexpr std::array<const char*, 3> kDashes = {"", "stroke-dasharray=\"9 3\"", "stroke-dasharray=\"2 3\""};
+  return {kColours[line % kColours.size()], kDashes[line / kColours.size() % kDashes.size()]};
+}
+
+// A name beside the end of its line.
+struct Label {
+  std::string name;
+  double x;
+  double y;
+  const char* colour;
+};
+
+// Moves labels down from those above them, and all up again from `bottom`, as far as there is room.
+void move_apart(std::vector<Label>& labels, double top, double bottom) {
+  std::ranges::stable_sort(labels, {}, &Label::y);
+  const double height = std::min(kLabelHeight, (bottom - top) / static_cast<double>(labels.size()));
+  for (std::size_t i = 1; i < labels.size(); ++i) {
+    labels[i].y = std::max(labels[i].y, labels[i - 1].y + height);
+  }
+  double most = bottom;
+  for (std::size_t i = labels.size(); i-- > 0; most = labels[i].y - height) {
+    labels[i].y = std::min(labels[i].y, most);
+  }
+}
+
 using Series = std::map<std::string, std::vector<Point>>;  // by "mode test"
 
 template <class... Values>
@@ -57,15 +90,20 @@ class Plot {
     out += text("<text x=\"%g\" y=\"28\" font-size=\"16\">%s</text>\n", kLeft, escaped(title).c_str());
     out += axes();
     out += line({{least_, 1}, {most_, most_ / least_}}, "#999999", "stroke-dasharray=\"5 4\"");
-    out += label("ideal", {most_, most_ / least_}, "#999999");
+    std::vector<Label> labels = {label("ideal", {most_, most_ / least_}, "#999999")};
     std::size_t i = 0;
     for (const auto& [name, points] : series_) {
-      const char* colour = kColours[i++ % kColours.size()];
-      out += line(points, colour, "");
+      const auto& [colour, dashes] = style_of(i++);
+      out += line(points, colour, dashes);
       for (const Point& point : points) {
         out += text("<circle cx=\"%.1f\" cy=\"%.1f\" r=\"4\" fill=\"%s\"/>\n", x(point), y(point), colour);
       }
-      out += label(name, points.back(), colour);
+      labels.push_back(label(name, points.back(), colour));
+    }
+    move_apart(labels, kTop, kHeight - kBottom);
+    for (const Label& label : labels) {
+      out += text("<text x=\"%.1f\" y=\"%.1f\" fill=\"%s\">%s</text>\n", label.x, label.y, label.colour,
+                  escaped(label.name).c_str());
     }
     return out + "</svg>\n";
   }
@@ -106,9 +144,8 @@ class Plot {
     return out + "\"/>\n";
   }
 
-  std::string label(const std::string& name, const Point& at, const char* colour) const {
-    return text("<text x=\"%.1f\" y=\"%.1f\" fill=\"%s\">%s</text>\n", x(at) + 10, y(at) + 4, colour,
-                escaped(name).c_str());
+  Label label(const std::string& name, const Point& at, const char* colour) const {
+    return {.name = name, .x = x(at) + 10, .y = y(at) + 4, .colour = colour};
   }
 
   const Series& series_;

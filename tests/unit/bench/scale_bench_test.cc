@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <set>
+
 namespace longship {
 namespace {
 
@@ -121,6 +124,50 @@ TEST(ScaleBench, PlotsALineForEachTestAndTheIdealOne) {
   EXPECT_NE(svg.find("tp a&lt;b"), std::string::npos);
   EXPECT_NE(svg.find("x &amp; y"), std::string::npos);
   EXPECT_TRUE(svg.ends_with("</svg>\n"));
+}
+
+// Values of an attribute of all lines of the plot that begin with `element`.
+std::vector<std::string> attributes(const std::string& svg, const std::string& element, const std::string& name) {
+  std::vector<std::string> values;
+  for (auto at = svg.find(element); at != std::string::npos; at = svg.find(element, at + 1)) {
+    const std::string line = svg.substr(at, svg.find('>', at) - at);
+    const auto begin = line.find(name + "=\"");
+    values.push_back(
+        begin == std::string::npos
+            ? ""
+            : line.substr(begin + name.size() + 2, line.find('"', begin + name.size() + 2) - begin - name.size() - 2));
+  }
+  return values;
+}
+
+// Lines that end close to each other are told apart by name and by look.
+TEST(ScaleBench, NamesEveryLineWhereItCanBeRead) {
+  Json::Array rows;
+  constexpr int kLines = 14;
+  for (int line = 0; line < kLines; ++line) {
+    for (const int ranks : {1, 4}) {
+      Json row;
+      row.set("mode", line % 2 == 0 ? "tp" : "pp");
+      row.set("test", "pp" + std::to_string(line));
+      row.set("ranks", ranks);
+      row.set("speedup", ranks == 1 ? 1.0 : 0.5 + line * 0.01);
+      rows.push_back(std::move(row));
+    }
+  }
+  const std::string svg = scale_svg(rows, "title");
+  std::vector<double> heights;
+  for (const std::string& y : attributes(svg, "<text x=\"540.0\"", "y")) heights.push_back(std::stod(y));
+  ASSERT_EQ(heights.size(), kLines + 1U);
+  std::ranges::sort(heights);
+  for (std::size_t i = 1; i < heights.size(); ++i) {
+    EXPECT_GE(heights[i] - heights[i - 1], 13) << i;
+  }
+  EXPECT_LE(heights.back(), 440);
+  const std::vector<std::string> colours = attributes(svg, "<polyline", "stroke");
+  const std::vector<std::string> dashes = attributes(svg, "<polyline", "stroke-dasharray");
+  std::set<std::pair<std::string, std::string>> looks;
+  for (std::size_t i = 0; i < colours.size(); ++i) looks.emplace(colours[i], dashes[i]);
+  EXPECT_EQ(looks.size(), kLines + 1U);
 }
 
 }  // namespace
