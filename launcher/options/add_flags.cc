@@ -163,6 +163,7 @@ void add_synthetic_flags(CLI::App& command, EngineFlags& flags) {
           },
           "A config.json instead of a model: its weights are generated")
       ->type_name("CONFIG")
+      ->excludes("--model")
       ->group("Engine");
   command
       .add_option_function<std::string>(
@@ -194,7 +195,14 @@ void add_trace_flag(CLI::App& command, std::string& trace) {
 }
 
 void add_engine_flags(CLI::App& command, EngineFlags& flags) {
-  command.add_option("-m,--model,MODEL", flags.model, "Model folder (Hugging Face) or GGUF file")->type_name("PATH");
+  command
+      .add_option_function<std::string>(
+          "-m,--model,MODEL",
+          [&flags](const std::string& model) {
+            if (!flags.options.synthetic) flags.model = model;  // of a settings file or the environment
+          },
+          "Model folder (Hugging Face) or GGUF file")
+      ->type_name("PATH");
   add_mesh_flags(command, flags);
   EngineOptions& options = flags.options;
   options.device = "auto";
