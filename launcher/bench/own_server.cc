@@ -31,7 +31,7 @@ std::vector<std::string> serve_arguments(std::vector<std::string> more) {
 }  // namespace
 
 OwnServer::OwnServer(std::vector<std::string> arguments)
-    : process_(std::filesystem::read_symlink("/proc/self/exe"), serve_arguments(std::move(arguments)), {}) {
+    : process_(own_program(), serve_arguments(std::move(arguments)), {}) {
   read_until_ready();
   reader_ = std::jthread([this](const std::stop_token& stop) {
     while (!stop.stop_requested() && read_some()) {

@@ -128,4 +128,10 @@ std::filesystem::path find_program(const std::string& name) {
   return {};
 }
 
+std::filesystem::path own_program() {
+  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe");
+  const std::filesystem::path of_process = "/proc/" + std::to_string(getpid()) + "/exe";
+  return std::filesystem::exists(program) ? program : of_process;
+}
+
 }  // namespace longship

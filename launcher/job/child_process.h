@@ -45,4 +45,8 @@ class ChildProcess {
 /// The program in the folders of PATH; empty if there is none.
 std::filesystem::path find_program(const std::string& name);
 
+/// The file of this program; once that was replaced or removed, a path by which this host's processes can still run it
+/// for as long as this process lives.
+std::filesystem::path own_program();
+
 }  // namespace longship

@@ -252,7 +252,7 @@ struct ChildRanks {
   ChildRanks(const EngineFlags& flags, const MeshShape& mesh, const std::vector<ChildProcess::Variable>& variables,
              std::chrono::milliseconds silence_limit)
       : bar(job_title(flags.model, mesh)),
-        job(fs::read_symlink("/proc/self/exe"), rank_arguments(flags), mesh.ranks(), variables, silence_limit,
+        job(own_program(), rank_arguments(flags), mesh.ranks(), variables, silence_limit,
             [this](const LoadProgressReport& sum) { bar.update(sum.bytes_done, sum.bytes_total); }) {}
 
   static std::vector<std::string> rank_arguments(const EngineFlags& flags) {

@@ -331,6 +331,26 @@ TEST(Serve, RequestsSurviveTheLossOfRanks) {
   EXPECT_TRUE(leftovers().empty()) << testing::PrintToString(leftovers());
 }
 
+// As an upgrade does, while a server runs.
+TEST(Serve, RanksAreStartedAgainThoughTheProgramsFileIsGone) {
+  namespace fs = std::filesystem;
+  const fs::path copy = fs::path(testing::TempDir()) / "longship-before-an-upgrade";
+  fs::copy_file(program_path(), copy, fs::copy_options::overwrite_existing);
+  Server server({"-tp", "2"}, {copy.native()});
+  const auto ask = [&] {
+    return at(server.post("/v1/completions", R"({"prompt":"a","max_tokens":4,"temperature":0})"), {"choices"});
+  };
+  const Json expected = ask();
+  fs::remove(copy);
+  const std::vector<pid_t> ranks = ranks_of(server.program().pid(), 2);
+  ASSERT_EQ(ranks.size(), 2U);
+  kill(ranks[1], SIGKILL);
+  EXPECT_EQ(ask(), expected);
+  const Outcome outcome = server.stop();
+  EXPECT_EQ(outcome.exit_code, 0);
+  EXPECT_NE(outcome.err.find("starting the ranks again"), std::string::npos) << outcome.err;
+}
+
 // Those that are there wait for it in MPI.
 TEST(Serve, ARankThatIsStoppedBeforeItIsKnownIsStartedAgain) {
   namespace fs = std::filesystem;
