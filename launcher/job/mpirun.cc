@@ -54,6 +54,7 @@ void become_mpirun(int ranks, const std::vector<std::string>& arguments) {
   for (const auto& [name, value] : mpirun_environment({})) {
     setenv(name.c_str(), value.c_str(), 0);
   }
+  setenv("OMPI_MCA_orte_execute_quiet", "1", 0);  // the ranks say themselves why they fail
   for (const std::string& name : variables_of_other_hosts()) {
     unsetenv(name.c_str());
   }

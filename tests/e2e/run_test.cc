@@ -406,7 +406,10 @@ TEST(Bench, TracesWaysToCommunicate) {
       }
     }
   }
-  EXPECT_EQ(run(longship({"bench", "comm", "-e", "8", "--trace", "/nowhere/trace.json"})).exit_code, 2);
+  const Outcome nowhere = run(longship({"bench", "comm", "-e", "8", "--trace", "/nowhere/trace.json"}));
+  EXPECT_EQ(nowhere.exit_code, 2);
+  EXPECT_NE(nowhere.err.find("/nowhere/trace.json cannot be written"), std::string::npos) << nowhere.err;
+  EXPECT_EQ(nowhere.err.find("mpirun"), std::string::npos) << nowhere.err;
 }
 
 // Minutes of measuring are not lost to a name that cannot be written to.
