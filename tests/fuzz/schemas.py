@@ -11,6 +11,7 @@ took more than 200 ms of this process's time.
 import argparse
 import collections
 import datetime
+import fractions
 import json
 import pathlib
 import random
@@ -152,7 +153,7 @@ class Random:
         if self.chance(50):
             made[self.r.choice(["maximum", "maximum", "exclusiveMaximum"])] = high
         if self.chance(12):
-            made["multipleOf"] = self.r.choice([1, 2, 3, 5, 7, 10, 60, 100, 1000, 997, 0.5, 0.25, 2.5, 2.0, 0.1])
+            made["multipleOf"] = self.r.choice([1, 2, 3, 5, 7, 10, 60, 100, 1000, 997, 0.5, 0.25, 2.5, 2.0, 0.1, 0.01, 0.05, 0.4])
         return made
 
     def value(self, depth):
@@ -301,11 +302,18 @@ def why_invalid(schema, text):
     except ValueError as error:
         return f"is no JSON: {error}"
     cls = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
+    cls = jsonschema.validators.extend(cls, {"multipleOf": multiple_of})
     try:
         error = next(cls(nullable_too(schema), format_checker=CHECKER).iter_errors(value), None)
     except Exception as error:  # the schema is none to the judge: nothing is known
         return f"?{type(error).__name__}: {str(error)[:100]}"
     return None if error is None else f"{error.message[:200]} at {list(error.absolute_path)}"
+
+
+# The package divides doubles, by which 0.07 is no multiple of 0.01.
+def multiple_of(validator, unit, value, schema):
+    if validator.is_type(value, "number") and fractions.Fraction(repr(value)) % fractions.Fraction(repr(unit)):
+        yield jsonschema.ValidationError(f"{value!r} is no multiple of {unit!r}")
 
 
 def nullable_too(schema):

@@ -178,8 +178,11 @@ class SchemaReader {
   ExprId number(const Json& schema) {
     const std::optional<Multiple> multiple = multiple_in(schema);
     if (multiple && multiple->decimals == 0) return integer(schema);
-    const auto [least, most] = bounds_of(schema);
+    auto [least, most] = bounds_of(schema);
     if (multiple) {
+      const double reach = std::pow(10.0, kDigitsOfDoubles - multiple->decimals);
+      if (!least || least->value < -reach) least = {-reach, true};
+      if (!most || most->value > reach) most = {reach, true};
       Grammar all;
       all.define(all.add_rule("number"), number_between(all, least, most));
       return add_multiples(grammar_, products_, all, *multiple);

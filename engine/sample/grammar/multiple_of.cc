@@ -1,6 +1,7 @@
 #include "engine/sample/grammar/multiple_of.h"
 
 #include <array>
+#include <charconv>
 #include <cmath>
 #include <map>
 #include <numeric>
@@ -15,7 +16,6 @@ namespace longship {
 namespace {
 
 constexpr std::string_view kSymbols = "0123456789-.";
-constexpr uint32_t kMostDecimals = 6;
 constexpr uint64_t kMostStates = 20'000;
 constexpr uint32_t kMostDigits = 18;  // and a sign, if there is one
 constexpr const char* kWhat = "this \"multipleOf\" with these bounds";
@@ -105,17 +105,50 @@ class MultipleAcceptor final : public Acceptor {
   std::vector<bool> ends_of_classes_;
 };
 
+uint64_t power_of_ten(uint32_t exponent) {
+  uint64_t power = 1;
+  for (uint32_t i = 0; i < exponent; ++i) power *= 10;
+  return power;
+}
+
+// The least whole number that is a multiple.
+int64_t whole_multiple(const Multiple& multiple) {
+  return static_cast<int64_t>(multiple.units / std::gcd(multiple.units, power_of_ten(multiple.decimals)));
+}
+
+// The digits of a number without its sign, and how many of them stand behind the point.
+std::pair<std::string, uint32_t> decimal_digits(double value) {
+  std::array<char, 400> text{};
+  const auto end = std::to_chars(text.data(), text.data() + text.size(), std::abs(value), std::chars_format::fixed).ptr;
+  std::string digits(text.data(), end);
+  const auto point = digits.find('.');
+  if (point == std::string::npos) return {digits, 0};
+  digits.erase(point, 1);
+  return {digits, static_cast<uint32_t>(digits.size() - point)};
+}
+
 }  // namespace
 
 std::optional<Multiple> multiple_of(double value) {
   constexpr double kMost = 9007199254740992;  // all whole numbers up to here are doubles
+  constexpr std::size_t kMostUnitDigits = 18;
   if (!(value > 0 && value < kMost)) return std::nullopt;
-  uint64_t scale = 1;
-  for (uint32_t decimals = 0; decimals <= kMostDecimals; ++decimals, scale *= 5) {
-    const double halved = std::ldexp(value, static_cast<int>(decimals));
-    if (std::floor(halved) == halved) return Multiple{static_cast<uint64_t>(halved) * scale, decimals};
-  }
-  return std::nullopt;
+  const auto [digits, decimals] = decimal_digits(value);
+  if (decimals > kDigitsOfDoubles || digits.size() > kMostUnitDigits) return std::nullopt;
+  return Multiple{std::stoull(digits), decimals};
+}
+
+bool is_multiple(double value, const Multiple& multiple) {
+  const auto [digits, decimals] = decimal_digits(value);
+  if (decimals > multiple.decimals) return false;
+  const uint64_t unit = multiple.units / std::gcd(multiple.units, power_of_ten(multiple.decimals - decimals));
+  uint64_t rest = 0;
+  for (const char digit : digits) rest = (rest * 10 + static_cast<uint64_t>(digit - '0')) % unit;
+  return rest == 0;
+}
+
+bool is_multiple(int64_t value, const Multiple& multiple) {
+  return value % whole_multiple(multiple) == 0;
 }
 
 ExprId add_multiples(Grammar& grammar, Products& products, const Grammar& all, const Multiple& multiple,
@@ -135,9 +168,7 @@ ExprId add_multiples(Grammar& grammar, Products& products, const Grammar& all, c
 ExprId integer_multiples(Grammar& grammar, Products& products, std::pair<int64_t, int64_t> bounds,
                          const Multiple& multiple) {
   constexpr int64_t kMostWritten = 1000;
-  uint64_t scale = 1;
-  for (uint32_t i = 0; i < multiple.decimals; ++i) scale *= 10;
-  const auto unit = static_cast<int64_t>(multiple.units / std::gcd(multiple.units, scale));
+  const int64_t unit = whole_multiple(multiple);
   const auto [least, most] = bounds;
   if (least > most) {
     return grammar.nothing();

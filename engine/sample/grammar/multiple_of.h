@@ -17,9 +17,16 @@ struct Multiple {
   uint32_t decimals = 0;
 };
 
-/// What multipleOf says, if all programs that read numbers as doubles agree on its multiples: whole numbers, and
-/// fractions that doubles hold exactly (0.5, 0.25, 2.75).
+/// Numbers of no more digits than this, in all, are still the same when they were read as doubles.
+inline constexpr uint32_t kDigitsOfDoubles = 15;
+
+/// What multipleOf says, as the decimal number that it is written as. Nothing for 0 and less, for 2^53 and more, and
+/// for more than kDigitsOfDoubles decimals.
 std::optional<Multiple> multiple_of(double value);
+
+/// Whether the number, as the shortest decimal that is read as it, is a multiple.
+bool is_multiple(double value, const Multiple& multiple);
+bool is_multiple(int64_t value, const Multiple& multiple);
 
 /// The numbers of `all`, a grammar of digits, minus and point, that are multiples, and of so many characters. None has
 /// more decimals than the unit. Errors: kUsage for a multiple of more than some thousand units.

@@ -26,12 +26,10 @@ bool is_within(const Json& schema, double x) {
   return !below && !above;
 }
 
-// A double that leaves no remainder is a multiple for whoever divides.
-bool is_multiple(const Json& schema, const Json& value) {
-  if (!multiple_in(schema)) return true;
-  const Json& unit = *schema.find("multipleOf");
-  if (value.is_int() && unit.is_int()) return value.as_int() % unit.as_int() == 0;
-  return std::fmod(value.as_double(), unit.as_double()) == 0;
+bool is_multiple_of(const Json& schema, const Json& value) {
+  const std::optional<Multiple> multiple = multiple_in(schema);
+  if (!multiple) return true;
+  return value.is_int() ? is_multiple(value.as_int(), *multiple) : is_multiple(value.as_double(), *multiple);
 }
 
 bool has_equal_items(const Json& array) {
@@ -56,6 +54,7 @@ const Json* property_of(const Json& schema, const std::string& name) {
 // Whether an object that is written for the schema may have the property.
 bool may_write(const Json& schema, const std::string& name) {
   const Json* property = property_of(schema, name);
+  if (is_absent(schema, name)) return false;
   const bool open =
       property == nullptr && (schema.find("properties") == nullptr || schema.find("patternProperties") != nullptr);
   return open || has_name(schema, name) || (property != nullptr && *property != Json(false));
@@ -106,7 +105,7 @@ bool SchemaFacts::holds_all(const Json& schema, const Json& value) {
     const auto fits = [&](const std::string& type) { return is_of_type(value, type); };
     if (std::none_of(types.begin(), types.end(), fits)) return false;
   }
-  if (value.is_number()) return is_within(schema, value.as_double()) && is_multiple(schema, value);
+  if (value.is_number()) return is_within(schema, value.as_double()) && is_multiple_of(schema, value);
   if (value.is_string()) return holds_string(schema, value.as_string());
   if (value.is_array()) return holds_array(schema, value);
   return !value.is_object() || holds_object(schema, value);
@@ -166,6 +165,7 @@ bool SchemaFacts::holds_object(const Json& schema, const Json& object) {
   const Json* patterns = schema.find("patternProperties");
   const Json::Object by_pattern = patterns != nullptr && patterns->is_object() ? patterns->as_object() : Json::Object{};
   for (const auto& [name, value] : object.as_object()) {
+    if (is_absent(schema, name)) return false;
     if (names != nullptr && !holds(*names, Json(name))) return false;
     const Json* own = properties == nullptr ? nullptr : properties->find(name);
     bool is_named = own != nullptr;
@@ -289,6 +289,7 @@ bool SchemaFacts::objects_apart(const Json& a, const Json& b) {
     return names != nullptr && names->is_array() ? names->as_array() : Json::Array{};
   };
   const auto other_of = [&](const std::string& name) {
+    if (is_absent(b, name)) return Json(false);
     const Json* other = property_of(b, name);
     return other == nullptr ? Json(true) : *other;
   };

@@ -40,6 +40,7 @@ class MembersReader {
     result_.most = count_of(schema_, "maxProperties").value_or(kUnbounded);
     if (result_.least > result_.most) return std::nullopt;
     read_required();
+    add_absent();
     for (const auto& [name, schema] : members_in(schema_, "properties")) add(name, schema);
     for (const Json& name : required_) add(name.as_string(), std::nullopt);
     if (names_ != Json(true)) read_names();
@@ -57,6 +58,12 @@ class MembersReader {
       required_names_.insert(name.as_string());
     }
     required_ = list->as_array();
+  }
+
+  void add_absent() {
+    for (const std::string& name : absent_names(schema_)) {
+      if (known_.insert(name).second) result_.named.push_back({name, Json(false), required_names_.contains(name)});
+    }
   }
 
   // Once for each name. Of a property that the schema does not name, patterns and additionalProperties say what it is.

@@ -128,16 +128,20 @@ Json joined_properties(const Json& a, const Json& b) {
 }
 
 Json common_multiple(const Json& a, const Json& b) {
-  constexpr double kMost = 1e9;
-  if (!a.is_number() || !b.is_number() || a.as_double() <= 0 || b.as_double() <= 0) {
-    refuse_schema("\"multipleOf\" is no number above 0");
-  }
-  if (std::fmod(a.as_double(), b.as_double()) == 0) return a;
-  if (std::fmod(b.as_double(), a.as_double()) == 0) return b;
-  if (!a.is_int() || !b.is_int() || a.as_double() > kMost || b.as_double() > kMost) {
-    refuse_schema("two \"multipleOf\" for one value, of which one is no whole number, are not supported");
-  }
-  return std::lcm(a.as_int(), b.as_int());
+  const std::optional<Multiple> first = multiple_in(Json::Object{{"multipleOf", a}});
+  const std::optional<Multiple> second = multiple_in(Json::Object{{"multipleOf", b}});
+  if (is_multiple(a.as_double(), *second)) return a;
+  if (is_multiple(b.as_double(), *first)) return b;
+  constexpr double kMostUnits = 1e9;
+  constexpr uint64_t kMostExact = uint64_t{1} << 53U;
+  const double scale = std::pow(10.0, std::max(first->decimals, second->decimals));
+  const double my_units = std::round(a.as_double() * scale);
+  const double other_units = std::round(b.as_double() * scale);
+  const uint64_t units = my_units > kMostUnits || other_units > kMostUnits
+                             ? kMostExact
+                             : std::lcm(static_cast<uint64_t>(my_units), static_cast<uint64_t>(other_units));
+  if (units >= kMostExact) refuse_schema("two \"multipleOf\" for one value have no common multiple of a few digits");
+  return static_cast<double>(units) / scale;
 }
 
 // Patterns for the names of one schema tell which members are additional: there the other may name none.
@@ -198,7 +202,7 @@ void join_patterns(Json& result, const Json& a, const Json& b) {
 }
 
 Json joined(const std::string& keyword, const Json& a, const Json& b) {
-  if (keyword == kNotPatterns || keyword == kOtherThan) return united(a, b);
+  if (keyword == kNotPatterns || keyword == kOtherThan || keyword == kAbsent) return united(a, b);
   if (a == b || !is_keyword(keyword)) return a;
   if (keyword == "type") return common_types(a, b);
   if (keyword == "enum") return common_values(a, b);
@@ -266,7 +270,7 @@ void add_to_all_of(Json& schema, Json::Array more) {
 }
 
 Json has_not(const std::string& name) {
-  return Json::Object{{"properties", Json::Object{{name, false}}}};
+  return Json::Object{{kAbsent, Json::Array{name}}};
 }
 
 // A member that asks for others or for more is not there, or what it asks for holds.

@@ -33,7 +33,7 @@ class Negation {
 
   Json read() {
     for (const auto& [keyword, value] : schema_.as_object()) {
-      if (is_keyword(keyword)) add(keyword, value);
+      if (is_keyword(keyword) || keyword == kNotPatterns || keyword == kOtherThan) add(keyword, value);
     }
     if (ways_.empty()) return false;
     return Json::Object{{"anyOf", std::move(ways_)}};
@@ -57,8 +57,17 @@ class Negation {
     } else if (keyword == "required") {
       for (const Json& name : value.is_array() ? value.as_array() : Json::Array{}) {
         if (!name.is_string()) refuse_schema("\"required\" is no array of strings");
-        ways_.push_back(typed("object", "properties", Json::Object{{name.as_string(), false}}));
+        ways_.push_back(typed("object", kAbsent, Json::Array{name}));
       }
+    } else if (keyword == kAbsent) {
+      for (const std::string& name : absent_names(schema_)) {
+        ways_.push_back(typed("object", "required", Json::Array{name}));
+      }
+    } else if (keyword == kNotPatterns) {
+      for (const Json& pattern : value.is_array() ? value.as_array() : Json::Array{})
+        ways_.push_back(typed("string", "pattern", pattern));
+    } else if (keyword == kOtherThan) {
+      ways_.push_back(typed("string", "enum", value));
     } else if (keyword == "pattern") {
       ways_.push_back(typed("string", kNotPatterns, Json::Array{value}));
     } else if (!add_bound(keyword, value)) {

@@ -22,7 +22,7 @@ const std::vector<Family>& families() {
   static const std::vector<Family> kFamilies = {
       {"object",
        {"properties", "required", "additionalProperties", "minProperties", "maxProperties", "patternProperties",
-        "propertyNames"}},
+        "propertyNames", kAbsent}},
       {"array", {"items", "prefixItems", "minItems", "maxItems", "uniqueItems"}},
       {"string", {"minLength", "maxLength", "pattern", "format"}},
       {"number", {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}},
@@ -96,6 +96,20 @@ std::string canonical(const Json& value) {
 
 bool is_keyword(std::string_view keyword) {
   return (is_supported(keyword) && !is_annotation(keyword)) || is_unsupported(keyword);
+}
+
+std::vector<std::string> absent_names(const Json& schema) {
+  const Json* list = schema.find(kAbsent);
+  std::vector<std::string> names;
+  for (const Json& name : list != nullptr && list->is_array() ? list->as_array() : Json::Array{}) {
+    if (name.is_string()) names.push_back(name.as_string());
+  }
+  return names;
+}
+
+bool is_absent(const Json& schema, const std::string& name) {
+  const std::vector<std::string> names = absent_names(schema);
+  return std::find(names.begin(), names.end(), name) != names.end();
 }
 
 bool is_of_type(const Json& value, const std::string& type) {
@@ -181,9 +195,8 @@ std::optional<Multiple> multiple_in(const Json& schema) {
   if (!value->is_number() || value->as_double() <= 0) refuse_schema("\"multipleOf\" is no number above 0");
   const std::optional<Multiple> multiple = multiple_of(value->as_double());
   if (!multiple) {
-    refuse_schema(
-        "a \"multipleOf\" that is no whole number and no fraction that doubles hold exactly (0.5, 0.25) is not "
-        "supported");
+    refuse_schema("a \"multipleOf\" of more than " + std::to_string(kDigitsOfDoubles) +
+                  " decimals, or of 2^53 or more, is not supported");
   }
   return multiple;
 }

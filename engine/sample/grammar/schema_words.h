@@ -20,6 +20,11 @@ void check_keywords(const Json& schema);
 std::vector<std::string> types_of(const Json& schema);
 bool is_of_type(const Json& value, const std::string& type);
 
+/// A keyword of our own: names of members that are not there. Other than a property that is false, it closes no object.
+inline constexpr const char* kAbsent = "longship-absent";
+std::vector<std::string> absent_names(const Json& schema);
+bool is_absent(const Json& schema, const std::string& name);
+
 /// Whether two values are equal: numbers by what they are, members in any order.
 bool same_value(const Json& a, const Json& b);
 /// One text for all values that are equal.
