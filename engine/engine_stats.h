@@ -6,7 +6,7 @@
 
 namespace longship {
 
-/// Steps of the model by how many tokens they ran, in the buckets of vLLM's metric.
+/// Steps of the model by the tokens of prompts that they ran and those that they generated, in the buckets of vLLM.
 struct StepSizes {
   static constexpr std::array<int64_t, 13> kBounds = {1, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384};
 
@@ -34,7 +34,7 @@ struct EngineStats {
   int64_t drafts = 0;                ///< Times that tokens were guessed,
   int64_t draft_tokens = 0;          ///< the tokens,
   int64_t accepted_tokens = 0;       ///< and those of them that were right.
-  StepSizes steps{};                 ///< Guessed tokens count, what a draft model runs does not.
+  StepSizes steps{};                 ///< Neither guesses that were wrong nor what a draft model runs count.
 
   bool operator==(const EngineStats&) const = default;
 };

@@ -58,6 +58,11 @@ std::string refusal(const GenerationRequest& request, const SchedulerLimits& lim
   return {};
 }
 
+// Also the token that ended a text, which is no part of it.
+bool is_generated(const EngineEvent& event) {
+  return event.kind == EngineEvent::Kind::kToken || (event.kind == EngineEvent::Kind::kFinished && event.token >= 0);
+}
+
 }  // namespace
 
 void Scheduler::submit(RequestId id, GenerationRequest request, std::optional<Guide> guide) {
@@ -145,9 +150,8 @@ void Scheduler::commit(const StepResult& result) {
   const StepPlan step = std::move(in_flight_.front());
   in_flight_.pop_front();
   cache_.note_done(step.step + 1);
-  if (step.model == PlanModel::kTarget) {
-    counts_.steps.add(std::ssize(step.tokens));
-  }
+  int64_t prompt_tokens = 0;
+  const std::size_t earlier_events = events_.size();
   const float* rows = result.rows.data<float>();
   std::span<const RowChoice> choices = result.choices;
   for (const PlanSlice& slice : step.slices) {
@@ -156,6 +160,7 @@ void Scheduler::commit(const StepResult& result) {
     if (current && step.model == PlanModel::kDraft) {
       take_draft(*sequence, choices.first(slice.sampled.size()));
     } else if (current) {
+      prompt_tokens += std::clamp<int64_t>(sequence->prompt_tokens() - slice.begin, 0, slice.rows);
       commit_slice(*sequence, slice, rows, choices.first(slice.sampled.size()));
       if (const Sequence* running = find_running(slice.sequence)) {  // it goes on
         cache_.note_written(*running, std::min(running->computed, slice.begin + slice.rows));
@@ -163,6 +168,11 @@ void Scheduler::commit(const StepResult& result) {
     }
     rows += slice.whole_rows ? slice.logit_rows * limits_.vocab : 0;
     choices = choices.subspan(slice.sampled.size());
+  }
+  if (step.model == PlanModel::kTarget) {
+    const auto generated =
+        std::count_if(events_.begin() + static_cast<std::ptrdiff_t>(earlier_events), events_.end(), is_generated);
+    counts_.steps.add(prompt_tokens + generated);
   }
 }
 

@@ -238,7 +238,8 @@ std::string Metrics::text(const EngineCounters& counters, const EngineStats& sta
   writer.add("request_max_num_generation_tokens", "Tokens of a request's longest answer", longest_answer_tokens);
   writer.add("request_params_n", "Answers that a request asks for", asked_answers);
   writer.add("request_params_max_tokens", "Most tokens of an answer that a request allows", asked_tokens);
-  writer.add("iteration_tokens_total", "Tokens that a step of the engine runs", Histogram(stats.steps));
+  writer.add("iteration_tokens_total", "Tokens of prompts that a step runs, and those that it generates",
+             Histogram(stats.steps));
   writer.add_facts("cache_config_info", "The key/value cache", cache_labels(cache), 1);
   if (!adapters.empty()) {
     writer.add_facts("lora_requests_info", "Adapters with requests that wait or run; the value is the present time",
