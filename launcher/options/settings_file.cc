@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <fstream>
 #include <set>
+#include <utility>
 
 #include "core/error.h"
 
@@ -83,7 +84,8 @@ std::vector<Setting> read_settings(const std::filesystem::path& file) {
     if (!names.insert(name).second) {
       refuse(place, name + " is there a second time");
     }
-    settings.push_back({name, values_of(entry.second, place + ": " + name), place});
+    std::vector<std::string> values = values_of(entry.second, place + ": " + name);
+    if (!values.empty()) settings.push_back({name, std::move(values), place});  // an empty list says nothing
   }
   return settings;
 }

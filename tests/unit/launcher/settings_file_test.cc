@@ -55,6 +55,14 @@ TEST_F(SettingsFile, AnEmptyFileSaysNothing) {
   EXPECT_TRUE(read("# only a comment\n").empty());
 }
 
+TEST_F(SettingsFile, AnEmptyListSaysNothing) {
+  EXPECT_TRUE(read("lora-modules: []\n").empty());
+  const std::vector<Setting> settings = read("api-key: []\nport: 1\n");
+  ASSERT_EQ(settings.size(), 1U);
+  EXPECT_EQ(settings[0].name, "port");
+  EXPECT_NE(refusal("port: []\nport: 2\n").find("line 2: port is there a second time"), std::string::npos);
+}
+
 TEST_F(SettingsFile, WhatIsWrongIsNamedWithItsLine) {
   EXPECT_NE(refusal("port: 1\nport: 2\n").find("line 2: port is there a second time"), std::string::npos);
   EXPECT_NE(refusal("a: 1\nserver:\n  port: 1\n").find("line 2: server: "), std::string::npos);
