@@ -73,7 +73,8 @@ BatchRun::BatchRun(BatchOptions options, std::shared_ptr<const ModelText> model)
       api_({.served_names = options_.served_names,
             .adapters = options_.adapters,
             .seed = options_.seed,
-            .most_requests = INT64_MAX},
+            .most_requests = INT64_MAX,
+            .version = options_.version},
            std::move(model)),
       bar_("requests", static_cast<int64_t>(lines_.size())) {
   for (const std::string& id : output_.done()) {

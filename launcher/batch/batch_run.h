@@ -18,7 +18,8 @@ struct BatchOptions {
   std::filesystem::path input;
   std::filesystem::path output;
   std::vector<std::string> served_names;  ///< Models that bodies may name.
-  std::vector<AdapterOption> adapters{};  ///< The same.
+  std::string version{};                  ///< Of the program that answers.
+  std::vector<AdapterOption> adapters{};  ///< Models as well.
   std::optional<uint64_t> seed{};         ///< Of requests that name none; else random.
   std::size_t in_flight = 32;             ///< Requests in the engine at a time.
   std::chrono::seconds drain_time{20};    ///< For those that run when the job is told to end.

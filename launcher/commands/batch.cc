@@ -42,6 +42,7 @@ int run_command(BatchFlags flags) {
     return dry_run(flags.engine, flags.dry_run.json);
   }
   flags.batch.served_names = flags.requests.names_of(flags.engine.model);
+  flags.batch.version = LONGSHIP_VERSION;
   flags.batch.seed = flags.requests.seed;
   flags.batch.adapters = flags.engine.options.adapters;
   check_adapter_names(flags.batch.adapters, flags.batch.served_names);

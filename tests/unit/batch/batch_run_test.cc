@@ -19,8 +19,12 @@ std::string line(const std::string& id, const std::string& body) {
 class BatchRunTest : public BatchFiles {
  protected:
   BatchOptions options() const {
-    return {
-        .input = folder_ / "in", .output = folder_ / "out", .served_names = {"ship"}, .in_flight = 2, .drain_time = {}};
+    return {.input = folder_ / "in",
+            .output = folder_ / "out",
+            .served_names = {"ship"},
+            .version = "7",
+            .in_flight = 2,
+            .drain_time = {}};
   }
   int run() {
     BatchRun batch(options(), model());
@@ -66,6 +70,7 @@ TEST_F(BatchRunTest, AnswersEveryLineOnce) {
   std::sort(found.begin(), found.end());
   EXPECT_EQ(std::unique(found.begin(), found.end()), found.end());
   EXPECT_EQ(answer("line 7"), "length");
+  EXPECT_NE(get("out").find(R"("system_fingerprint": "longship-7")"), std::string::npos);
   EXPECT_EQ(run(), 0);
   EXPECT_EQ(requests_, 0U) << "all is done";
   EXPECT_EQ(ids("out").size(), 20U);
