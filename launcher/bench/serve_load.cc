@@ -75,7 +75,7 @@ std::vector<LoadRequest> random_load(const RandomLoad& load, std::span<const int
   return requests;
 }
 
-std::vector<LoadRequest> read_load(const std::filesystem::path& file, int64_t most, int64_t output_tokens) {
+std::vector<LoadRequest> read_load(const std::filesystem::path& file, int64_t count, int64_t output_tokens) {
   std::ifstream lines(file);
   if (!lines) {
     throw Error(ErrorKind::kUsage, "the data set " + file.native() + " cannot be read",
@@ -83,7 +83,7 @@ std::vector<LoadRequest> read_load(const std::filesystem::path& file, int64_t mo
   }
   std::vector<LoadRequest> requests;
   int64_t number = 0;
-  for (std::string line; std::cmp_less(requests.size(), most) && std::getline(lines, line);) {
+  for (std::string line; std::cmp_less(requests.size(), count) && std::getline(lines, line);) {
     ++number;
     if (line.find_first_not_of(" \t\r") == std::string::npos) {
       continue;
@@ -107,6 +107,10 @@ std::vector<LoadRequest> read_load(const std::filesystem::path& file, int64_t mo
   if (requests.empty()) {
     throw Error(ErrorKind::kUsage, "the data set " + file.native() + " has no prompts",
                 "Choose another --dataset-path.");
+  }
+  const std::size_t all = requests.size();
+  while (std::cmp_less(requests.size(), count)) {
+    requests.push_back(requests[requests.size() - all]);
   }
   return requests;
 }

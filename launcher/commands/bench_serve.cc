@@ -264,7 +264,9 @@ void add_load_flags(CLI::App& command, BenchServeFlags& flags) {
       ->check(CLI::IsMember({"random", "custom"}))
       ->capture_default_str()
       ->group(group);
-  command.add_option("--dataset-path", flags.dataset_path, R"(Lines of {"prompt": TEXT, "output_tokens": N})")
+  command
+      .add_option("--dataset-path", flags.dataset_path,
+                  R"(Lines of {"prompt": TEXT, "output_tokens": N}, used again where they are too few)")
       ->type_name("FILE")
       ->group(group);
   number("--num-prompts", flags.load.requests, "Requests");

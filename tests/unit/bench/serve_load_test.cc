@@ -68,9 +68,9 @@ TEST(ServeLoad, ArrivalsHaveTheirRateAndBurstiness) {
 
 class DataSet : public testing::Test {
  protected:
-  std::vector<LoadRequest> read(const std::string& text, int64_t most = 10) {
+  std::vector<LoadRequest> read(const std::string& text, int64_t count = 10) {
     std::ofstream(path_) << text;
-    return read_load(path_, most, 7);
+    return read_load(path_, count, 7);
   }
   std::string refusal(const std::string& text) {
     try {
@@ -92,6 +92,14 @@ TEST_F(DataSet, GivesPromptsInTheirOrder) {
   EXPECT_EQ(requests[0].text, "a");
   EXPECT_EQ(requests[0].output_tokens, 7);
   EXPECT_EQ(requests[1].output_tokens, 2);
+}
+
+TEST_F(DataSet, BeginsAgainWhereItHasFewerPrompts) {
+  std::string prompts;
+  for (const LoadRequest& request : read("{\"prompt\": \"a\"}\n{\"prompt\": \"b\", \"output_tokens\": 2}\n", 5)) {
+    prompts += request.text + std::to_string(request.output_tokens);
+  }
+  EXPECT_EQ(prompts, "a7b2a7b2a7");
 }
 
 TEST_F(DataSet, ErrorsNameTheLine) {
