@@ -62,13 +62,17 @@ const char* separator(ToolFormat format) {
   return format == ToolFormat::kHermes ? "\n" : (format == ToolFormat::kLlama3 ? "; " : "");
 }
 
-// Arguments are an object, whatever the schema leaves open, or what only `strict` functions hold to asks for.
+// Arguments are an object, whatever the schema leaves open, or what only `strict` functions hold to asks for. A
+// function without a schema has none, as in the OpenAI API.
 Json schema_of(const Json& tool, bool only_strict) {
   const Json& function = *tool.find("function");
   const Json* parameters = function.find("parameters");
   const Json* strict = function.find("strict");
   const bool open = only_strict && (strict == nullptr || *strict != Json(true));
-  Json schema = open || parameters == nullptr || parameters->is_null() ? Json(Json::Object{}) : *parameters;
+  if (!open && (parameters == nullptr || parameters->is_null())) {
+    return Json::Object{{"type", "object"}, {"properties", Json::Object{}}};
+  }
+  Json schema = open ? Json(Json::Object{}) : *parameters;
   if (schema.as_object().empty()) {
     schema.set("type", "object");
   }

@@ -233,6 +233,19 @@ TEST_F(ToolCalls, ThatAreForcedAreAGrammar) {
   EXPECT_EQ(served_.engine().request().grammar, GrammarSpec{});
 }
 
+TEST_F(ToolCalls, OfAFunctionWithoutASchemaHaveNoArguments) {
+  for (const std::string parameters : {"", R"(,"parameters":null)"}) {
+    ask(call_, R"(,"tool_choice":"required","tools":[{"function":{"name":"now")" + parameters + "}}]");
+    const auto automaton = compile_grammar(served_.engine().request().grammar);
+    const auto accepts = [&](const std::string& arguments) {
+      const std::string text = "<tool_call>\n{\"name\": \"now\", \"arguments\": " + arguments + "}\n</tool_call>";
+      return automaton->advance(automaton->start(), text).may_end;
+    };
+    EXPECT_TRUE(accepts("{}"));
+    EXPECT_FALSE(accepts(R"({"zone": "CET"})"));
+  }
+}
+
 TEST_F(ToolCalls, OfStrictFunctionsHoldToTheirSchemasWhereTheModelMayCall) {
   const std::string tools = R"(,"tools":[{"function":{"name":"get_weather","strict":true,"parameters":{"type":"object",
     "properties":{"city":{"enum":["Oslo"]}},"required":["city"],"additionalProperties":false}}},
