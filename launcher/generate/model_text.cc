@@ -92,6 +92,14 @@ RenderChat make_render(const std::string& source, const Json& tokens, const fs::
   };
 }
 
+// As in transformers: a chat with functions has a template of its own.
+RenderChat choose_render(RenderChat usual, RenderChat with_tools) {
+  return [usual = std::move(usual), with_tools = std::move(with_tools)](const Json& variables) {
+    const Json* tools = variables.find("tools");
+    return tools == nullptr || tools->is_null() ? usual(variables) : with_tools(variables);
+  };
+}
+
 }  // namespace
 
 ModelText load_model_text(const fs::path& model, std::span<const MetadataOverride> overrides, bool with_template,
@@ -105,9 +113,15 @@ ModelText load_model_text(const fs::path& model, std::span<const MetadataOverrid
   if (with_template) {
     source = own_template.empty() ? find_chat_template(model, overrides) : read_template(own_template);
   }
-  if (source) {
-    text.render = make_render(*source, special_tokens(checkpoint, *text.tokenizer), model);
-    text.reply_format = find_reply_format(*source, text.render);
+  if (!source) {
+    return text;
+  }
+  const Json tokens = special_tokens(checkpoint, *text.tokenizer);
+  text.render = make_render(*source, tokens, model);
+  text.reply_format = find_reply_format(*source, text.render);
+  if (const auto with_tools = own_template.empty() ? find_tools_template(model, overrides) : std::nullopt) {
+    text.render = choose_render(text.render, make_render(*with_tools, tokens, model));
+    text.reply_format.tools = find_reply_format(*with_tools, text.render).tools;
   }
   return text;
 }

@@ -19,7 +19,7 @@ using RenderChat = std::function<std::string(const Json& variables)>;
 struct ModelText {
   std::shared_ptr<const Tokenizer> tokenizer;
   std::vector<int32_t> stop_ids;  ///< The checkpoint's end tokens and the usual ends of a turn.
-  RenderChat render;              ///< Its chat template; empty if it has none.
+  RenderChat render;              ///< Its chat template, or the one that it has for tools; empty if it has none.
   ReplyFormat reply_format{};     ///< How it answers, as its template tells.
 };
 
