@@ -63,6 +63,15 @@ TEST_F(ModelTemplates, ChatsWithToolsHaveOneOfTheirOwnWhereTheModelHas) {
   EXPECT_EQ(files.reply_format.tools, ToolFormat::kHermes);
 }
 
+TEST_F(ModelTemplates, GgufFilesNameThemByKeys) {
+  const MetadataOverride templates[] = {{"tokenizer.chat_template", "plain"},
+                                        {"tokenizer.chat_template.tool_use", for_tools_}};
+  const ModelText text = load_model_text(data_path("gguf-models/llama-Q8_0.gguf"), templates, true);
+  EXPECT_EQ(rendered(text, false), "plain");
+  EXPECT_EQ(rendered(text, true), "T");
+  EXPECT_EQ(text.reply_format.tools, ToolFormat::kHermes);
+}
+
 TEST_F(ModelTemplates, OneTemplateIsForAllChats) {
   put("tokenizer_config.json", dump_json(Json::Object{{"chat_template", "{{ 'tools' if tools else 'none' }}"}}));
   const ModelText text = load();
