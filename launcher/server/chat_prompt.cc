@@ -29,6 +29,19 @@ std::string up_to_end_of(std::string text, std::string message) {
   return text;
 }
 
+// The tokens within those that the tokenizer puts around a text.
+std::vector<int32_t> with_special(std::vector<int32_t> ids, const Tokenizer& tokenizer) {
+  constexpr const char* kText = "a";
+  const std::vector<int32_t> plain = tokenizer.encode(kText, {.add_special = false, .parse_special = false});
+  const std::vector<int32_t> around = tokenizer.encode(kText, {.add_special = true, .parse_special = false});
+  const auto text = std::search(around.begin(), around.end(), plain.begin(), plain.end());
+  ids.insert(ids.begin(), around.begin(), text);
+  if (text != around.end()) {
+    ids.insert(ids.end(), text + std::ssize(plain), around.end());
+  }
+  return ids;
+}
+
 }  // namespace
 
 // The messages for the template, what users wrote guarded.
@@ -130,7 +143,7 @@ std::vector<int32_t> ChatPrompt::tokens(const Fields& fields) const {
     throw ApiError{
         .status = 400, .message = "the chat template refuses the messages: " + error.cause(), .param = "messages"};
   }
-  return ids;
+  return fields.flag("add_special_tokens").value_or(false) ? with_special(std::move(ids), *model_.tokenizer) : ids;
 }
 
 }  // namespace longship

@@ -82,8 +82,10 @@ Json detokenize(const Fields& fields, const CompletionParser& parser, const Toke
   }
   const std::string text = tokenizer.decode(fields.ids("tokens", info.vocab), false);
   Json answer;
-  answer.set("prompt", text);   // vLLM's name
-  answer.set("content", text);  // llama.cpp's
+  answer.set("prompt", text);  // vLLM's name
+  if (fields.find("model") == nullptr) {
+    answer.set("content", text);  // llama.cpp's, whose clients name no model
+  }
   return answer;
 }
 

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/support/data_path.h"
 #include "tests/support/served_api.h"
 #include "tests/unit/server/model.h"
 
@@ -225,6 +226,26 @@ TEST(Api, ModelsAreFoundByName) {
   EXPECT_EQ(ask("POST", "/v1/completions", R"({"prompt":"a","model":""})").status, 200) << "none is named";
 }
 
+TEST(Api, AChatHasTheTokenizersOwnTokensOnlyWhereItAsksForThem) {
+  const MetadataOverride begins{"tokenizer.ggml.add_bos_token", "true"};
+  const auto model =
+      std::make_shared<const ModelText>(load_model_text(data_path("gguf-models/llama-Q8_0.gguf"), {&begins, 1}, true,
+                                                        "{% for m in messages %}{{ m.content }}{% endfor %}"));
+  ServedApi own(model);
+  const auto tokens = [&](const std::string& more) {
+    HttpRequest request;
+    request.method = "POST";
+    request.path = "/tokenize";
+    request.headers["content-type"] = "application/json";
+    request.body = R"({"messages":[{"role":"user","content":"The ship"}])" + more + "}";
+    return json_of(own.ask(request)).find("tokens")->as_array();
+  };
+  Json::Array expected = tokens("");
+  EXPECT_EQ(tokens(R"(,"add_special_tokens":false)"), expected);
+  expected.insert(expected.begin(), Json(0));
+  EXPECT_EQ(tokens(R"(,"add_special_tokens":true)"), expected);
+}
+
 TEST(Api, TokenizesAsVllmAndAsLlamaCppDo) {
   const Json vllm = json_of(ask("POST", "/tokenize", R"({"prompt":"The ship","return_token_strs":true})"));
   EXPECT_EQ(vllm.find("count")->as_int(), std::ssize(vllm.find("tokens")->as_array()));
@@ -238,6 +259,8 @@ TEST(Api, TokenizesAsVllmAndAsLlamaCppDo) {
   const Json text = json_of(ask("POST", "/detokenize", dump_json(back)));
   EXPECT_EQ(*text.find("content"), Json("The ship"));
   EXPECT_EQ(*text.find("prompt"), Json("The ship"));
+  back.set("model", "ship");
+  EXPECT_EQ(ask("POST", "/detokenize", dump_json(back)).body, R"({"prompt": "The ship"})") << "as vLLM has it";
   const Json pieces = json_of(ask("POST", "/tokenize", R"({"content":"\u5abd","with_pieces":true})"));
   for (const Json& token : pieces.find("tokens")->as_array()) {
     EXPECT_TRUE(token.find("id")->is_int());
