@@ -144,12 +144,13 @@ Json common_multiple(const Json& a, const Json& b) {
   return static_cast<double>(units) / scale;
 }
 
-// Patterns for the names of one schema tell which members are additional: there the other may name none.
+// Patterns for the names of one schema tell which members are additional: there the other may name none, by patterns
+// as well.
 void check_patterns(const Json& a, const Json& b) {
   const auto has = [](const Json& schema, const char* keyword) { return schema.find(keyword) != nullptr; };
   const bool restricts = has(a, "additionalProperties") && *a.find("additionalProperties") != Json(true);
   const bool named = has(b, "properties") || has(b, "patternProperties") || has(b, "additionalProperties");
-  if (has(a, "patternProperties") && restricts && named) {
+  if (restricts && (has(b, "patternProperties") || (has(a, "patternProperties") && named))) {
     refuse_schema(
         "\"patternProperties\" with \"additionalProperties\" beside another schema of the same object is not "
         "supported");
