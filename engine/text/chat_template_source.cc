@@ -45,7 +45,7 @@ std::optional<std::string> from_config(const std::filesystem::path& path) {
   if (value.is_string()) {
     return value.as_string();
   }
-  const std::optional<std::string> source = value.is_array() ? named_template(value, "default") : std::nullopt;
+  std::optional<std::string> source = value.is_array() ? named_template(value, "default") : std::nullopt;
   if (!source) {
     throw model_file_error(path.string(), "chat_template", "must be a string, or a list with one named default");
   }
