@@ -315,6 +315,27 @@ TEST(LocalEngine, OthersGoOnWhileAGrammarIsPrepared) {
   front.join();
 }
 
+class WithoutMemory : public StepExecutor {
+ public:
+  StepResult execute(const StepPlan&) override { throw std::bad_alloc(); }
+};
+
+// An Error, which ends a job in order on every rank.
+TEST(RankLoop, SaysThatMemoryRanOut) {
+  const std::unique_ptr<Transport> transport = make_self_transport();
+  LocalEngine engine({.vocab = kLimits.vocab}, kLimits, transport->control());
+  engine.submit(request({1, 2}, 3));
+  WithoutMemory executor;
+  try {
+    run_rank_loop(engine.source(), executor);
+    FAIL() << "nothing was thrown";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kDoesNotFit);
+    EXPECT_NE(error.cause().find("memory"), std::string::npos) << error.cause();
+    engine.fail(error);
+  }
+}
+
 TEST(LocalEngine, NextEventGivesNothingAtItsDeadline) {
   run_job(1, [](Engine& engine) {
     const auto start = Clock::now();
