@@ -113,6 +113,14 @@ void run_to_the_end(StepSource& source, StepExecutor& executor, Stream& stream) 
   stream.synchronise();
 }
 
+// Of the models, and of what the rank exchanges by.
+MemoryUse memory_of(const RankModels& models, const DeviceChoice& device, const Mesh& mesh, const Coord& me) {
+  MemoryUse use = models.memory();
+  use.workspace_bytes += device.group_bytes(me.tp, mesh.extent(Axis::kTp), models.shard_traffic()) +
+                         device.group_bytes(me.pp, mesh.extent(Axis::kPp), models.stage_traffic());
+  return use;
+}
+
 class StageExecutor : public StepExecutor {
  public:
   /// `draft`: null for none.
@@ -184,8 +192,8 @@ class Rank {
     adopt_pages();
     phase(control, "load", [&] { load(); });
     groups_ = device_->make_groups(*world_);
-    tp_ = make_group(me_.pp, me_.tp);
-    pp_ = make_group(me_.tp, me_.pp);
+    tp_ = make_group(me_.pp, me_.tp, models_->shard_traffic());
+    pp_ = make_group(me_.tp, me_.pp, models_->stage_traffic());
   }
 
   int run(const FrontEnd& front_end) {
@@ -225,9 +233,9 @@ class Rank {
     make_models();
   }
 
-  std::unique_ptr<Communicator> make_group(int color, int key) {
+  std::unique_ptr<Communicator> make_group(int color, int key, const GroupTraffic& most) {
     std::unique_ptr<Communicator> group = transport_.split(color, key);
-    return make_traced(groups_ != nullptr ? groups_->make(std::move(group)) : std::move(group), spans_);
+    return make_traced(groups_ != nullptr ? groups_->make(std::move(group), most) : std::move(group), spans_);
   }
 
   KvBudget budget() const {
@@ -238,7 +246,7 @@ class Rank {
     return KvBudget::of_host(options_, available_memory_bytes(), *std::max_element(hosts.begin(), hosts.end()));
   }
 
-  RankMemory memory() const { return {budget(), models_->memory(), kv_.pages}; }
+  RankMemory memory() const { return {budget(), memory_of(*models_, *device_, mesh_, me_), kv_.pages}; }
 
   int64_t smallest_over_ranks(int64_t value) {
     constexpr int64_t kMost = int64_t{1} << 23;  // whole numbers up to here are exact in f32
@@ -422,7 +430,8 @@ MemoryPlan plan_memory(const EngineOptions& options, const Checkpoint& checkpoin
   check_options(options, checkpoint.config);
   std::string why;
   const bool auto_is_cuda = options.device == "auto" && has_cuda_device(why);
-  const std::unique_ptr<Kernels> kernels = DeviceChoice::for_plan(options, auto_is_cuda).make_kernels();
+  const DeviceChoice device = DeviceChoice::for_plan(options, auto_is_cuda);
+  const std::unique_ptr<Kernels> kernels = device.make_kernels();
   const Mesh mesh(1, options.pp, 1, options.tp);
   KvSize kv = usual_kv_size(options, checkpoint.config);
   const std::optional<Checkpoint> draft = open_draft(options, checkpoint.config);
@@ -435,7 +444,8 @@ MemoryPlan plan_memory(const EngineOptions& options, const Checkpoint& checkpoin
     std::optional<RankMemory> tightest;
     int64_t wanted = std::numeric_limits<int64_t>::max();
     for (int rank = 0; rank < mesh.size(); ++rank) {
-      const RankMemory memory(*budget, models_of(mesh.coord(rank)).memory(), kv.pages);
+      const Coord me = mesh.coord(rank);
+      const RankMemory memory(*budget, memory_of(models_of(me), device, mesh, me), kv.pages);
       wanted = std::min(wanted, memory.wanted_pages(options));
       if (!tightest || memory.affordable_pages() < tightest->affordable_pages()) tightest = memory;
     }
@@ -447,8 +457,8 @@ MemoryPlan plan_memory(const EngineOptions& options, const Checkpoint& checkpoin
   for (int rank = 0; rank < mesh.size(); ++rank) {
     const Coord me = mesh.coord(rank);
     const RankModels models = models_of(me);
-    plan.ranks.push_back(
-        {rank, me, stage_layers(checkpoint.config.layers, options.pp, me.pp), models.memory(), models.source_bytes()});
+    plan.ranks.push_back({rank, me, stage_layers(checkpoint.config.layers, options.pp, me.pp),
+                          memory_of(models, device, mesh, me), models.source_bytes()});
   }
   return plan;
 }

@@ -82,6 +82,10 @@ std::unique_ptr<DeviceGroups> DeviceChoice::make_groups(Communicator& world) con
       .make_groups(world, {.wire = wire_, .device = backend_.device, .deadline = TransportOptions{}.deadline});
 }
 
+int64_t DeviceChoice::group_bytes(int rank, int ranks, const GroupTraffic& most) const {
+  return is_cpu() ? 0 : cuda_plugin(is_emulated(), backend_.device).group_bytes(wire_, rank, ranks, most);
+}
+
 std::optional<KvBudget> budget_here(const EngineOptions& options, int ranks) {
   std::string why;
   const bool auto_is_cuda = options.device == "auto" && has_cuda_device(why);

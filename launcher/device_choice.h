@@ -40,6 +40,8 @@ class DeviceChoice {
   /// For groups of the ranks of `world`, which outlives them, for tensors of the kernels' devices; null where these are
   /// in host memory.
   std::unique_ptr<DeviceGroups> make_groups(Communicator& world) const;
+  /// Bytes of its device that a rank takes for such a group of `ranks`, as the one of number `rank`.
+  int64_t group_bytes(int rank, int ranks, const GroupTraffic& most) const;
 
  private:
   DeviceChoice(const EngineOptions& options, const CommonMeans& common);

@@ -22,6 +22,11 @@ std::optional<RowSampler> make_sampler(const ModelConfig& config, const Mesh& me
   return RowSampler(vocabulary_shares(config, mesh.extent(Axis::kTp)), me.tp, limits.step.logit_rows);
 }
 
+// Rows of a step from which tokens are chosen.
+int64_t most_drawn_rows(const EngineOptions& options) {
+  return options.max_num_seqs + std::min(options.max_num_seqs * options.speculation.tokens(), kMostGuesses);
+}
+
 StageLimits draft_limits(const EngineOptions& options, const Kernels& kernels, int64_t kv_pages) {
   StageLimits limits = stage_limits(options, kernels, kv_pages);
   limits.step.logit_rows = options.max_num_seqs;
@@ -44,10 +49,10 @@ DType kv_dtype(const EngineOptions& options) {
 }
 
 StageLimits stage_limits(const EngineOptions& options, const Kernels& kernels, int64_t kv_pages) {
-  const int64_t guesses = std::min(options.max_num_seqs * options.speculation.tokens(), kMostGuesses);
+  const int64_t drawn = most_drawn_rows(options);
   const int64_t tokens = options.max_batched_tokens != 0 ? options.max_batched_tokens : kernels.usual_step_rows();
-  const int64_t rows = std::max(tokens, options.max_num_seqs + guesses);
-  return {.step = {.rows = rows, .logit_rows = options.prompt_logits ? rows : options.max_num_seqs + guesses},
+  const int64_t rows = std::max(tokens, drawn);
+  return {.step = {.rows = rows, .logit_rows = options.prompt_logits ? rows : drawn},
           .kv_pages = kv_pages,
           .kv_dtype = kv_dtype(options)};
 }
@@ -64,7 +69,11 @@ RankModel::RankModel(const EngineOptions& options, const Checkpoint& checkpoint,
 
 MemoryUse RankModel::memory() const {
   MemoryUse use = stage_.memory();
-  use.workspace_bytes += sampler_ && kernels_.in_host_memory() ? sampler_->bytes() : 0;
+  if (sampler_) {
+    use.workspace_bytes += kernels_.in_host_memory()
+                               ? sampler_->bytes()
+                               : kernels_.draw_bytes(most_drawn_rows(options_), sampler_->shares());
+  }
   return use;
 }
 
@@ -121,6 +130,22 @@ MemoryUse RankModels::memory() const {
     use.workspace_bytes += more.workspace_bytes;
   }
   return use;
+}
+
+GroupTraffic RankModels::stage_traffic() const {
+  GroupTraffic most = target_.stage_traffic();
+  if (draft_) {
+    most.message_bytes = std::max(most.message_bytes, draft_->stage_traffic().message_bytes);
+  }
+  return most;
+}
+
+GroupTraffic RankModels::shard_traffic() const {
+  GroupTraffic most = target_.shard_traffic();
+  if (draft_) {
+    most.sum_bytes = std::max(most.sum_bytes, draft_->shard_traffic().sum_bytes);
+  }
+  return most;
 }
 
 int64_t RankModels::source_bytes() const {

@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 
+#include "comm/device_groups.h"
 #include "engine/model/adapter.h"
 #include "engine/model/checkpoint.h"
 #include "engine/model/stage.h"
@@ -25,6 +26,9 @@ class RankModel {
 
   /// Of the device.
   MemoryUse memory() const;
+  /// What it exchanges between stages, and between the shards of one.
+  GroupTraffic stage_traffic() const { return {.message_bytes = stage_.message_bytes()}; }
+  GroupTraffic shard_traffic() const { return {.sum_bytes = stage_.sum_bytes()}; }
   /// Bytes that load() reads.
   int64_t source_bytes() const { return stage_.source_bytes(); }
   Stage& stage() { return stage_; }
@@ -66,6 +70,9 @@ class RankModels {
   RankModel* draft() { return draft_ ? &*draft_ : nullptr; }
   /// Of all of them.
   MemoryUse memory() const;
+  /// The most that one of them exchanges between stages, and between the shards of one.
+  GroupTraffic stage_traffic() const;
+  GroupTraffic shard_traffic() const;
   int64_t source_bytes() const;
   std::string weights_facts() const;
   /// Each model's part of `keys_values` and its file of `kept`: see RankModel.

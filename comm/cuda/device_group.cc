@@ -35,7 +35,7 @@ using MeetOverNccl = std::function<std::unique_ptr<NcclComm>(const NcclApi& api)
 
 // Null on every rank, and `staged` as it was, if NCCL fails on one: it is not there, or two ranks share a device.
 std::unique_ptr<Communicator> try_nccl(std::unique_ptr<Communicator>& staged, const MeetOverNccl& meet,
-                                       std::string& why) {
+                                       const GroupTraffic& most, std::string& why) {
   const NcclApi* api = find_nccl(why);
   if (!all_agree(staged->host(), api != nullptr)) {
     why = why.empty() ? "another rank of the group has no NCCL" : why;
@@ -43,7 +43,7 @@ std::unique_ptr<Communicator> try_nccl(std::unique_ptr<Communicator>& staged, co
   }
   std::unique_ptr<NcclComms> comms;
   try {
-    comms = std::make_unique<NcclComms>(meet(*api), staged->host());
+    comms = std::make_unique<NcclComms>(meet(*api), staged->host(), most);
   } catch (const Error& error) {
     why = error.cause();
   }
@@ -51,7 +51,7 @@ std::unique_ptr<Communicator> try_nccl(std::unique_ptr<Communicator>& staged, co
     why = why.empty() ? "NCCL failed on another rank of the group" : why;
     return nullptr;
   }
-  return make_nccl_communicator(std::move(comms), std::move(staged));
+  return make_nccl_communicator(std::move(comms), std::move(staged), most);
 }
 
 Error not_possible(const char* wire, const std::string& why) {
@@ -81,9 +81,9 @@ bool may_be_nccl(DeviceWire wire) {
 
 // Over the memory of devices; null where that cannot be and need not.
 std::unique_ptr<Communicator> ipc_group(DeviceWire wire, std::unique_ptr<Communicator>& staged,
-                                        std::chrono::milliseconds deadline) {
+                                        std::chrono::milliseconds deadline, const GroupTraffic& most) {
   std::string why;
-  std::unique_ptr<Communicator> group = may_be_ipc(wire) ? make_ipc_communicator(staged, deadline, why) : nullptr;
+  std::unique_ptr<Communicator> group = may_be_ipc(wire) ? make_ipc_communicator(staged, deadline, most, why) : nullptr;
   if (group == nullptr && wire == DeviceWire::kIpc) {
     throw not_possible("ipc", why);
   }
@@ -91,9 +91,9 @@ std::unique_ptr<Communicator> ipc_group(DeviceWire wire, std::unique_ptr<Communi
 }
 
 std::unique_ptr<Communicator> nccl_group(DeviceWire wire, std::unique_ptr<Communicator>& staged,
-                                         const MeetOverNccl& meet) {
+                                         const MeetOverNccl& meet, const GroupTraffic& most) {
   std::string why;
-  std::unique_ptr<Communicator> group = try_nccl(staged, meet, why);
+  std::unique_ptr<Communicator> group = try_nccl(staged, meet, most, why);
   if (group == nullptr && wire == DeviceWire::kNccl) {
     throw not_possible("nccl", why);
   }
@@ -122,7 +122,7 @@ class Groups final : public DeviceGroups {
   Groups(DeviceWire wire, Communicator& world, int device, std::chrono::milliseconds deadline)
       : wire_(wire), world_(world), device_(device), deadline_(deadline) {}
 
-  std::unique_ptr<Communicator> make(std::unique_ptr<Communicator> host_group) override {
+  std::unique_ptr<Communicator> make(std::unique_ptr<Communicator> host_group, const GroupTraffic& most) override {
     const bool alone = host_group->size() == 1;
     std::unique_ptr<Communicator> staged;
     std::unique_ptr<Communicator> group;
@@ -130,7 +130,7 @@ class Groups final : public DeviceGroups {
       group = make_device_alone(std::move(host_group));
     } else {
       staged = make_host_staged(std::move(host_group));
-      group = ipc_group(wire_, staged, deadline_);
+      group = ipc_group(wire_, staged, deadline_, most);
     }
     const bool wants_nccl = group == nullptr && may_be_nccl(wire_);
     if (all_agree(world_, !wants_nccl)) {
@@ -138,9 +138,10 @@ class Groups final : public DeviceGroups {
     }
     std::unique_ptr<NcclComm> all = split_off(wants_nccl ? &staged->host() : nullptr);
     if (wants_nccl) {
-      group = nccl_group(wire_, staged, [&](const NcclApi& api) {
+      const auto meet = [&](const NcclApi& api) {
         return all != nullptr ? std::move(all) : meet_over_nccl(api, staged->host(), deadline_);
-      });
+      };
+      group = nccl_group(wire_, staged, meet, most);
     }
     return group != nullptr ? std::move(group) : std::move(staged);
   }
@@ -217,18 +218,27 @@ class Groups final : public DeviceGroups {
 }  // namespace
 
 NamedCommunicator make_device_group(DeviceWire wire, std::unique_ptr<Communicator> host,
-                                    std::chrono::milliseconds deadline) {
+                                    std::chrono::milliseconds deadline, const GroupTraffic& most) {
   if (host->size() == 1) {
     return {"self", make_device_alone(std::move(host))};
   }
   std::unique_ptr<Communicator> staged = make_host_staged(std::move(host));
-  std::unique_ptr<Communicator> group = ipc_group(wire, staged, deadline);
+  std::unique_ptr<Communicator> group = ipc_group(wire, staged, deadline, most);
   if (group == nullptr && may_be_nccl(wire)) {
-    group = nccl_group(wire, staged, [&](const NcclApi& api) { return meet_over_nccl(api, staged->host(), deadline); });
+    const auto meet = [&](const NcclApi& api) { return meet_over_nccl(api, staged->host(), deadline); };
+    group = nccl_group(wire, staged, meet, most);
   }
   group = group != nullptr ? std::move(group) : std::move(staged);
   const std::string name(group->wire());
   return {name, std::move(group)};
+}
+
+int64_t device_group_bytes(DeviceWire wire, int rank, int ranks, const GroupTraffic& most) {
+  if (ranks == 1) {
+    return 0;
+  }
+  const int64_t over_ipc = may_be_ipc(wire) ? ipc_group_bytes(rank, ranks, most) : 0;
+  return std::max(over_ipc, may_be_nccl(wire) ? nccl_group_bytes(rank, ranks, most) : 0);
 }
 
 std::unique_ptr<DeviceGroups> make_device_groups(DeviceWire wire, Communicator& world, int device,

@@ -24,7 +24,11 @@ DeviceWire device_wire_of(std::string_view name);
 /// All ranks of `host` together; all get the same. A wait beyond the deadline throws kRank. Errors: kRank where the
 /// wire is not possible.
 NamedCommunicator make_device_group(DeviceWire wire, std::unique_ptr<Communicator> host,
-                                    std::chrono::milliseconds deadline);
+                                    std::chrono::milliseconds deadline, const GroupTraffic& most = {});
+
+/// Bytes of its device that rank `rank` of a group of `ranks` takes for that: where kAuto may be several ways, of the
+/// one that takes most. What NCCL has for itself is not known.
+int64_t device_group_bytes(DeviceWire wire, int rank, int ranks, const GroupTraffic& most);
 
 /// Groups of the ranks of `world`, which outlives them, each as make_device_group() would make it. Where groups need
 /// NCCL, they are split off from one communicator of all ranks, if no two ranks have the same device and NCCL can

@@ -23,11 +23,14 @@ constexpr std::size_t kZeroBytes = kMeetingBegin + IpcView::kHeaderBytes;
 std::size_t slots_begin(int ranks) {
   return kMeetingBegin + IpcView::region_bytes(ranks);
 }
+std::size_t region_bytes(int ranks) {
+  return slots_begin(ranks) + IpcMailRoom::slots_bytes(ranks);
+}
 
 class IpcCommunicator final : public Communicator, private cuda::Watch {
  public:
   IpcCommunicator(std::unique_ptr<Communicator> staged, std::unique_ptr<IpcRegion> region,
-                  std::chrono::milliseconds deadline)
+                  std::chrono::milliseconds deadline, const GroupTraffic& most)
       : staged_(std::move(staged)),
         failure_(cuda::allocate_pinned(sizeof(uint32_t))),
         outboxes_(static_cast<std::size_t>(staged_->size())),
@@ -49,6 +52,7 @@ class IpcCommunicator final : public Communicator, private cuda::Watch {
                            .slots = slots_begin(size()),
                            .rank = rank(),
                            .ranks = size(),
+                           .largest = static_cast<std::size_t>(most.message_bytes),
                            .patience = view_.patience};
     for (const int step : {1, size() - 1}) {
       const int peer = (rank() + step) % size();
@@ -216,17 +220,26 @@ class IpcCommunicator final : public Communicator, private cuda::Watch {
 }  // namespace
 
 std::unique_ptr<Communicator> make_ipc_communicator(std::unique_ptr<Communicator>& staged,
-                                                    std::chrono::milliseconds deadline, std::string& why) {
+                                                    std::chrono::milliseconds deadline, const GroupTraffic& most,
+                                                    std::string& why) {
   if (staged->size() > IpcView::kMostRanks) {
     why = "the group has more than " + std::to_string(IpcView::kMostRanks) + " ranks";
     return nullptr;
   }
-  std::unique_ptr<IpcRegion> region = IpcRegion::make(
-      staged->host(), slots_begin(staged->size()) + IpcMailRoom::slots_bytes(staged->size()), kZeroBytes, why);
+  std::unique_ptr<IpcRegion> region = IpcRegion::make(staged->host(), region_bytes(staged->size()), kZeroBytes, why);
   if (region == nullptr) {
     return nullptr;
   }
-  return std::make_unique<IpcCommunicator>(std::move(staged), std::move(region), deadline);
+  return std::make_unique<IpcCommunicator>(std::move(staged), std::move(region), deadline, most);
+}
+
+int64_t ipc_group_bytes(int rank, int ranks, const GroupTraffic& most) {
+  if (ranks > IpcView::kMostRanks) {
+    return 0;
+  }
+  const std::size_t messages =
+      rank + 1 < ranks ? IpcMailRoom::grown_bytes(static_cast<std::size_t>(most.message_bytes)) : 0;
+  return static_cast<int64_t>(region_bytes(ranks) + messages);
 }
 
 }  // namespace longship

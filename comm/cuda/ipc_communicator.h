@@ -5,6 +5,7 @@
 #include <string>
 
 #include "comm/communicator.h"
+#include "comm/device_groups.h"
 
 namespace longship {
 
@@ -17,6 +18,11 @@ namespace longship {
 /// All ranks of `staged` together. Null on every rank, and `why`, where their devices cannot share memory; `staged` is
 /// then left as it was.
 std::unique_ptr<Communicator> make_ipc_communicator(std::unique_ptr<Communicator>& staged,
-                                                    std::chrono::milliseconds deadline, std::string& why);
+                                                    std::chrono::milliseconds deadline, const GroupTraffic& most,
+                                                    std::string& why);
+
+/// Bytes of its device that rank `rank` of `ranks` takes for that, messages of that size included; 0 for more ranks
+/// than can meet so.
+int64_t ipc_group_bytes(int rank, int ranks, const GroupTraffic& most);
 
 }  // namespace longship

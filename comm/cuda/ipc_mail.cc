@@ -18,9 +18,10 @@ constexpr const char* kRecv = "recv";
 // The runtime may serve smaller pieces from one piece of memory, all of which a handle would share.
 constexpr std::size_t kLeastGrown = std::size_t{1} << 21;
 
-// Both sides know so how large a slot is.
-std::size_t grown_bytes(std::size_t bytes) {
-  return std::bit_ceil(std::max(bytes, kLeastGrown));
+// Of a slot for a message of `bytes`, as both sides know it.
+std::size_t grown_slot(std::size_t bytes, std::size_t largest) {
+  return bytes <= largest ? (largest + kLeastGrown - 1) / kLeastGrown * kLeastGrown
+                          : std::bit_ceil(std::max(bytes, kLeastGrown));
 }
 
 uint32_t* flags(const IpcMailRoom& room, int owner, std::size_t kind, int peer) {
@@ -55,9 +56,14 @@ std::size_t slot_number(const IpcMessage& message) {
 
 }  // namespace
 
+std::size_t IpcMailRoom::grown_bytes(std::size_t largest) {
+  return largest <= kSlotBytes ? 0 : IpcMessage::kSlots * grown_slot(largest, largest);
+}
+
 IpcOutbox::IpcOutbox(const IpcMailRoom& room, int to)
     : next_(first_message(room, room.rank, to)),
       near_(room.region.shares_process(to)),
+      largest_(room.largest),
       offers_(offers(room, to, room.rank)) {
   for (std::size_t slot = 0; slot < slots_.size(); ++slot) {
     slots_[slot] = {slot_of(room, room.rank, to, slot), IpcMailRoom::kSlotBytes};
@@ -73,7 +79,7 @@ bool IpcOutbox::grow(Slot& slot, std::size_t bytes, IpcOffer& offer) {
   if (bytes <= slot.bytes) {
     return false;
   }
-  slot.bytes = grown_bytes(bytes);
+  slot.bytes = grown_slot(bytes, largest_);
   slot.memory = static_cast<std::byte*>(grown_.emplace_back(cuda::allocate_device(slot.bytes)).get());
   offer.memory = slot.memory;
   if (!near_) {
@@ -100,6 +106,7 @@ void IpcOutbox::finish() {
 IpcInbox::IpcInbox(const IpcMailRoom& room, int from)
     : next_(first_message(room, from, room.rank)),
       near_(room.region.shares_process(from)),
+      largest_(room.largest),
       offers_(offers(room, room.rank, from)),
       offer_(cuda::allocate_pinned(sizeof(IpcOffer))) {
   for (std::size_t slot = 0; slot < slots_.size(); ++slot) {
@@ -146,7 +153,7 @@ void IpcInbox::recv(Tensor& x, cuda::StreamHandle stream) {
   const auto bytes = static_cast<std::size_t>(x.bytes());
   next_.bytes = x.bytes();
   if (bytes > slot.bytes) {
-    slot = {see_offer(number, stream), grown_bytes(bytes)};
+    slot = {see_offer(number, stream), grown_slot(bytes, largest_)};
   }
   next_.slot = slot.memory;
   ipc_recv(next_, x.data<std::byte>(), stream);

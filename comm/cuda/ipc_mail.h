@@ -24,17 +24,21 @@ struct IpcMailRoom {
   static_assert(kHeaderBytes % 256 == 0);
   /// Of the slots of a rank.
   static constexpr std::size_t slots_bytes(int ranks) { return (ranks == 2 ? 1 : 2) * IpcMessage::kSlots * kSlotBytes; }
+  /// Of the memory that an outbox takes beside them where its largest message has so many bytes.
+  static std::size_t grown_bytes(std::size_t largest);
 
   IpcRegion& region;
   std::size_t header = 0;  ///< Where it begins, ...
   std::size_t slots = 0;   ///< ... and where the slots do.
   int rank = 0;
   int ranks = 0;
+  std::size_t largest = 0;  ///< Bytes that no message is expected to exceed.
   IpcPatience patience;
 };
 
 /// Messages of this rank to a neighbour. The stream waits only where IpcMessage::kSlots of them are under way. Messages
-/// beyond IpcMailRoom::kSlotBytes get slots of memory of their own, which stays for those that follow.
+/// beyond IpcMailRoom::kSlotBytes get slots of memory of their own, of the largest one's size, which stays for those
+/// that follow.
 class IpcOutbox {
  public:
   IpcOutbox(const IpcMailRoom& room, int to);
@@ -58,6 +62,7 @@ class IpcOutbox {
 
   IpcMessage next_;
   bool near_;
+  std::size_t largest_;
   std::array<Slot, IpcMessage::kSlots> slots_;
   std::vector<std::shared_ptr<void>> grown_;  ///< All there ever were: to free memory would wait for the device.
   IpcOffer* offers_;                          ///< At the receiver.
@@ -87,6 +92,7 @@ class IpcInbox {
 
   IpcMessage next_;
   bool near_;
+  std::size_t largest_;
   std::array<Slot, IpcMessage::kSlots> slots_;
   const IpcOffer* offers_;
   std::shared_ptr<void> offer_;  ///< Pinned.

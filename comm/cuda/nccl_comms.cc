@@ -26,8 +26,11 @@ std::unique_ptr<NcclComm> meet_over_nccl(const NcclApi& api, Communicator& host,
   return std::make_unique<NcclComm>(api, shared_id(api, host), host.rank(), host.size(), deadline);
 }
 
-NcclComms::NcclComms(std::unique_ptr<NcclComm> all, Communicator& host)
-    : all_(std::move(all)), to_(static_cast<std::size_t>(host.size())), from_(static_cast<std::size_t>(host.size())) {
+NcclComms::NcclComms(std::unique_ptr<NcclComm> all, Communicator& host, const GroupTraffic& most)
+    : all_(std::move(all)),
+      largest_(static_cast<std::size_t>(most.message_bytes)),
+      to_(static_cast<std::size_t>(host.size())),
+      from_(static_cast<std::size_t>(host.size())) {
   if (all_->api().comm_split != nullptr) {
     split_edges(host.rank(), host.size());
   } else {
@@ -44,7 +47,7 @@ NcclComms::~NcclComms() {
 void NcclComms::add_edge(int from, int to, int rank, std::unique_ptr<NcclComm> comm) {
   const bool sends = rank == from;
   std::unique_ptr<NcclEdge>& edge = sends ? to_[static_cast<std::size_t>(to)] : from_[static_cast<std::size_t>(from)];
-  edge = std::make_unique<NcclEdge>(std::move(comm), sends);
+  edge = std::make_unique<NcclEdge>(std::move(comm), sends, largest_);
 }
 
 // Every rank has edges to the ranks after and before it. A split makes every other edge of one direction at once, and

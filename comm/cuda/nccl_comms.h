@@ -8,6 +8,7 @@
 #include "comm/communicator.h"
 #include "comm/cuda/nccl_comm.h"
 #include "comm/cuda/nccl_edge.h"
+#include "comm/device_groups.h"
 
 namespace longship {
 
@@ -17,7 +18,7 @@ class NcclComms {
  public:
   /// The ranks of `all`, which are those of `host` in their order, all together; `host` is used only here, and only
   /// where NCCL cannot split. Errors: kRank.
-  NcclComms(std::unique_ptr<NcclComm> all, Communicator& host);
+  NcclComms(std::unique_ptr<NcclComm> all, Communicator& host, const GroupTraffic& most);
   /// Gives up what an error leaves behind; else ends in order.
   ~NcclComms();
   NcclComms(const NcclComms&) = delete;
@@ -40,6 +41,7 @@ class NcclComms {
   void abort();
 
   std::unique_ptr<NcclComm> all_;
+  std::size_t largest_;                          ///< Bytes of a message.
   std::vector<std::unique_ptr<NcclEdge>> to_;    ///< By receiver.
   std::vector<std::unique_ptr<NcclEdge>> from_;  ///< By sender.
 };

@@ -52,11 +52,11 @@ std::vector<Part> equal_parts(int64_t count, int ranks) {
 
 class NcclCommunicator final : public Communicator, private cuda::Watch {
  public:
-  NcclCommunicator(std::unique_ptr<NcclComms> comms, std::unique_ptr<Communicator> staged)
+  NcclCommunicator(std::unique_ptr<NcclComms> comms, std::unique_ptr<Communicator> staged, const GroupTraffic& most)
       : staged_(std::move(staged)),
         comms_(std::move(comms)),
         comm_(comms_->all()),
-        scratch_(comm_),
+        scratch_(comm_, static_cast<std::size_t>(most.sum_bytes)),
         sum_of_ranks_(*TreeProgram::of(tree_of_ranks(staged_->size()))) {}
 
   int rank() const override { return staged_->rank(); }
@@ -306,8 +306,20 @@ void NcclCommunicator::progress() {
 }  // namespace
 
 std::unique_ptr<Communicator> make_nccl_communicator(std::unique_ptr<NcclComms> comms,
-                                                     std::unique_ptr<Communicator> staged) {
-  return std::make_unique<NcclCommunicator>(std::move(comms), std::move(staged));
+                                                     std::unique_ptr<Communicator> staged, const GroupTraffic& most) {
+  return std::make_unique<NcclCommunicator>(std::move(comms), std::move(staged), most);
+}
+
+int64_t nccl_group_bytes(int rank, int ranks, const GroupTraffic& most) {
+  int64_t bytes = 0;
+  if (most.sum_bytes > 0) {
+    bytes += std::max<int64_t>(most.sum_bytes, NcclScratch::kLeastBytes);
+  }
+  if (most.message_bytes > 0) {
+    bytes += static_cast<int64_t>(
+        NcclEdge::memory_bytes(rank + 1 < ranks ? static_cast<std::size_t>(most.message_bytes) : 0));
+  }
+  return bytes;
 }
 
 }  // namespace longship

@@ -14,10 +14,13 @@ namespace {
 
 constexpr const char* kSend = "send";
 constexpr const char* kConnect = "meeting over NCCL";
+// Of a slot of small messages, as the chosen tokens are.
+constexpr std::size_t kSmallBytes = std::size_t{1} << 16;
 
 }  // namespace
 
-NcclEdge::NcclEdge(std::unique_ptr<NcclComm> comm, bool sends) : comm_(std::move(comm)) {
+NcclEdge::NcclEdge(std::unique_ptr<NcclComm> comm, bool sends, std::size_t largest)
+    : comm_(std::move(comm)), largest_(largest) {
   cuda::check(cuda::api().stream_create(&side_), kConnect);
   connect(sends);
   if (!sends) {
@@ -77,6 +80,10 @@ NcclEdge::~NcclEdge() {
   }
 }
 
+std::size_t NcclEdge::memory_bytes(std::size_t largest) {
+  return kSlots * (kSmallBytes + (largest > kSmallBytes ? largest : 0));
+}
+
 // The stream waits only where as many messages are under way as there are slots.
 void NcclEdge::send(const Tensor& x, cuda::StreamHandle stream) {
   Slot& slot = slots_[static_cast<std::size_t>(next_)];
@@ -88,7 +95,7 @@ void NcclEdge::send(const Tensor& x, cuda::StreamHandle stream) {
   if (slot.bytes < bytes) {
     // To free memory waits for the device, which may send what the receiver takes only after a message from here.
     outgrown_.push_back(std::move(slot.memory));
-    slot.bytes = std::max(bytes, 2 * slot.bytes);
+    slot.bytes = bytes <= kSmallBytes ? kSmallBytes : std::max({bytes, 2 * slot.bytes, largest_});
     slot.memory = std::make_unique<NcclMemory>(*comm_, slot.bytes);
   }
   cuda::check(

@@ -19,11 +19,14 @@ class NcclEdge {
   static constexpr int kSender = 0;
   static constexpr int kReceiver = 1;
 
-  /// Both ranks together, which are those of `comm`.
-  NcclEdge(std::unique_ptr<NcclComm> comm, bool sends);
+  /// Both ranks together, which are those of `comm`. `largest`: bytes that no message is expected to exceed.
+  NcclEdge(std::unique_ptr<NcclComm> comm, bool sends, std::size_t largest);
   ~NcclEdge();
   NcclEdge(const NcclEdge&) = delete;
   NcclEdge& operator=(const NcclEdge&) = delete;
+
+  /// Of the sender's device, for messages of up to `largest` bytes.
+  static std::size_t memory_bytes(std::size_t largest);
 
   void send(const Tensor& x, cuda::StreamHandle stream);
   void recv(Tensor& x, cuda::StreamHandle stream);
@@ -48,6 +51,7 @@ class NcclEdge {
   void wait_until_connected();
 
   std::unique_ptr<NcclComm> comm_;
+  std::size_t largest_;
   cuda::StreamHandle side_ = nullptr;  ///< Of the sender.
   std::array<Slot, kSlots> slots_ = {};
   int next_ = 0;

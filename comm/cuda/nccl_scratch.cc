@@ -26,9 +26,8 @@ NcclScratch::~NcclScratch() {
 }
 
 float* NcclScratch::floats(std::size_t count) {
-  constexpr std::size_t kLeastBytes = std::size_t{1} << 20;
   if (count * sizeof(float) > bytes_) {
-    const std::size_t bytes = std::max({count * sizeof(float), 2 * bytes_, kLeastBytes});
+    const std::size_t bytes = std::max({count * sizeof(float), 2 * bytes_, usual_, kLeastBytes});
     pieces_.push_back(std::make_unique<NcclMemory>(comm_, bytes));
     bytes_ = bytes;
   }

@@ -30,7 +30,10 @@ class NcclMemory {
 /// as this: graphs may know it.
 class NcclScratch {
  public:
-  explicit NcclScratch(NcclComm& comm) : comm_(comm) {}
+  static constexpr std::size_t kLeastBytes = std::size_t{1} << 20;
+
+  /// Of at least `usual` bytes from its first use on.
+  NcclScratch(NcclComm& comm, std::size_t usual) : comm_(comm), usual_(usual) {}
   ~NcclScratch();
   NcclScratch(const NcclScratch&) = delete;
   NcclScratch& operator=(const NcclScratch&) = delete;
@@ -40,6 +43,7 @@ class NcclScratch {
 
  private:
   NcclComm& comm_;
+  std::size_t usual_;
   std::vector<std::unique_ptr<NcclMemory>> pieces_;  ///< The last one is in use.
   std::size_t bytes_ = 0;                            ///< Of it.
 };

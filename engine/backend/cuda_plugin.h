@@ -29,6 +29,8 @@ struct CudaPlugin {
   /// For groups of the ranks of `world` (tensors in host memory), which outlives the groups, as kernels do. Errors:
   /// kUsage for another wire.
   std::unique_ptr<DeviceGroups> (*make_groups)(Communicator& world, const DeviceGroupOptions& options);
+  /// Bytes of its device that rank `rank` of a group of `ranks` takes for that. Errors: kUsage for another wire.
+  int64_t (*group_bytes)(const std::string& wire, int rank, int ranks, const GroupTraffic& most);
   /// What it was built for and the libraries that it uses where they are found, one fact a line: "NCCL 2.28.9", or
   /// why not.
   std::string (*facts)();

@@ -270,7 +270,11 @@ class Kernels {
   /// K] with its group's weight, which has K columns or fewer and one node. No row has two places.
   virtual void grouped_linear_add(const Tensor& x, const RowGroups& to, std::span<const GroupProduct> products,
                                   int64_t column, GroupRoom& room, Tensor& y, Stream&);
+  /// Bytes of the device that are kept of lists of so many products in all, from their first use on.
+  virtual int64_t group_list_bytes(int64_t /*products*/) const { return 0; }
 
+  /// Bytes of the device that draws from up to `rows` rows take, where ranks have these parts of a vocabulary.
+  virtual int64_t draw_bytes(int64_t /*rows*/, std::span<const Range> /*shares*/) const { return 0; }
   /// For each of `draws` the token that it chooses; null where the device cannot. logits [R, V]. Up to kMostDrawn
   /// results are kept at a time; the kernels outlive them.
   static constexpr std::size_t kMostDrawn = 4;

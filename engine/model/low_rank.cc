@@ -63,6 +63,7 @@ void LowRankUpdate::add(ParamTable& params, Workspace& workspace, const AdaptedM
   for (std::vector<GroupProduct>& outer : outer_) {
     outer.emplace_back();
   }
+  workspace.declare_products(1 + std::ssize(outer_));
   if (module == nullptr) {
     return;
   }

@@ -125,6 +125,20 @@ std::vector<Stage::SharedSum> Stage::sums_of_layer() const {
   return sums;
 }
 
+int64_t Stage::sum_bytes() const {
+  int64_t most = 0;
+  for (const SharedSum& sum : layer_sums_) {
+    const auto ranks = int64_t{params_.tp()};
+    const int64_t part = (limits_.step.rows * sum.outputs + ranks - 1) / ranks;
+    int64_t nodes = 0;
+    for (int rank = 0; rank < params_.tp(); ++rank) {
+      nodes += rank == params_.tp_rank() ? 0 : sum.tree.node_count(rank);
+    }
+    most = std::max(most, bytes_of(DType::kF32, nodes * part));
+  }
+  return most;
+}
+
 void Stage::exchange_sum(std::size_t which, int64_t rows, RankContext& ctx) const {
   const SharedSum& sum = layer_sums_[which];
   const Tensor nodes = workspace_.take(Slot::kNodes, {sum.tree.node_count(ctx.tp.rank()), rows, sum.outputs});

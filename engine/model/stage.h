@@ -65,6 +65,10 @@ class Stage {
   /// The tokens of such a step of one of the stages before the last, once this one has done its part. No other step has
   /// begun since.
   std::span<const int32_t> read_tokens(int64_t rows, RankContext& ctx);
+  /// Of the largest message to the next stage.
+  int64_t message_bytes() const { return bytes_of(DType::kF32, limits_.step.rows * config_.width); }
+  /// The most that other ranks have of a rank's part of a sum over tp, rows and outputs being dealt out evenly.
+  int64_t sum_bytes() const;
   /// Sums over tp that a layer takes.
   std::size_t layer_sums() const { return layer_sums_.size(); }
   /// Adds up one of them as a step of `rows` rows does, whatever values there are: for measuring. Collective over tp.

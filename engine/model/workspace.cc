@@ -10,7 +10,7 @@ void Workspace::declare(Slot slot, int64_t values) {
 }
 
 int64_t Workspace::bytes() const {
-  int64_t total = 0;
+  int64_t total = kernels_.group_list_bytes(products_);
   for (const int64_t values : values_) {
     total += Tensor::aligned_bytes(bytes_of(DType::kF32, values));
   }

@@ -50,7 +50,9 @@ class Workspace {
   const StepLimits& limits() const { return limits_; }
   /// Makes room for `values` values of a 4-byte type.
   void declare(Slot slot, int64_t values);
-  /// Bytes of the device that allocate() takes.
+  /// Says that lists of products of groups have so many products more: the device keeps a copy.
+  void declare_products(int64_t count) { products_ += count; }
+  /// Bytes of the device that allocate() takes, and that lists of products will take.
   int64_t bytes() const;
   void allocate();
   Tensor take(Slot slot, Shape shape, DType dtype = DType::kF32) const;
@@ -63,6 +65,7 @@ class Workspace {
   StepLimits limits_;
   Kernels& kernels_;
   std::array<int64_t, kSlots> values_ = {};
+  int64_t products_ = 0;
   std::array<Tensor, kSlots> memory_;
 };
 

@@ -30,6 +30,7 @@ class RowSampler {
   /// Vocabulary of each rank of the group, one after the other; at most so many rows of logits has a step.
   RowSampler(std::vector<Range> shares, int rank, int64_t most_rows);
 
+  std::span<const Range> shares() const { return shares_; }
   /// Host memory that allocate() takes.
   int64_t bytes() const;
   void allocate();

@@ -25,6 +25,10 @@ std::unique_ptr<DeviceGroups> make_groups(Communicator& world, const DeviceGroup
   return make_device_groups(device_wire_of(options.wire), world, options.device, options.deadline);
 }
 
+int64_t group_bytes(const std::string& wire, int rank, int ranks, const GroupTraffic& most) {
+  return device_group_bytes(device_wire_of(wire), rank, ranks, most);
+}
+
 std::string facts() {
   std::string text;
   std::string why;
@@ -39,7 +43,8 @@ std::string facts() {
   return text;
 }
 
-constexpr CudaPlugin kPlugin = {LONGSHIP_CUDA_PLUGIN_ABI, device_count, make_cuda_kernels, make_groups, facts};
+constexpr CudaPlugin kPlugin = {
+    LONGSHIP_CUDA_PLUGIN_ABI, device_count, make_cuda_kernels, make_groups, group_bytes, facts};
 
 }  // namespace
 

@@ -46,6 +46,78 @@ TEST(DeviceGroup, OfOneCopiesOnTheDevice) {
   EXPECT_EQ(differing_bits(out, nodes), 0);
 }
 
+int64_t free_memory() {
+  std::size_t free_bytes = 0;
+  std::size_t total_bytes = 0;
+  cuda::check(cuda::api().memory_info(&free_bytes, &total_bytes), "a test");
+  return static_cast<int64_t>(free_bytes);
+}
+
+// Messages of `bytes` through every slot on the way from rank to rank, and small ones back to the first.
+void pass_around(Communicator& group, int64_t bytes, DeviceStream& stream) {
+  constexpr int kSlots = 4;
+  const int next = (group.rank() + 1) % group.size();
+  const int before = (group.rank() + group.size() - 1) % group.size();
+  const auto count_from = [&](int rank, int64_t most) { return rank + 1 < group.size() ? most / 4 : 5; };
+  for (const int64_t most : {int64_t{40}, bytes}) {
+    for (int slot = 0; slot < kSlots; ++slot) {
+      group.send(to_device(filled({count_from(group.rank(), most)}, 1, whole_value), stream), next, stream);
+      Tensor x = device_tensor(DType::kF32, {count_from(before, most)});
+      group.recv(x, before, stream);
+      stream.synchronise();
+    }
+  }
+}
+
+struct PlannedGroup {
+  const char* wire;
+  int ranks;
+  int64_t message_bytes;
+  int64_t sum_elements;
+};
+
+class GroupMemory : public ::testing::TestWithParam<PlannedGroup> {};
+
+// Of all ranks, which are threads and share the memory of one device.
+TEST_P(GroupMemory, IsWhatWasPlanned) {
+  const PlannedGroup& p = GetParam();
+  const DeviceWire wire = device_wire_of(p.wire);
+  const ReductionTree tree = tree_of_ranks(p.ranks);
+  const GroupTraffic most{.message_bytes = p.message_bytes, .sum_bytes = p.sum_elements * 4 * (p.ranks - 1) / p.ranks};
+  int64_t planned = 0;
+  for (int rank = 0; rank < p.ranks; ++rank) {
+    planned += device_group_bytes(wire, rank, p.ranks, most);
+  }
+  const int64_t before = free_memory();
+  run_thread_ranks(p.ranks, [&](Transport& transport) {
+    DeviceStream stream;
+    const auto group = make_device_group(wire, transport.split(0, transport.rank()), kDeadline, most).group;
+    if (p.message_bytes > 0) {
+      pass_around(*group, p.message_bytes, stream);
+    }
+    if (p.sum_elements > 0) {
+      const Tensor nodes = to_device(filled({1, p.sum_elements}, 1, whole_value), stream);
+      Tensor sum = device_tensor(DType::kF32, {p.sum_elements});
+      group->tree_reduce(nodes, tree, sum, stream);
+      stream.synchronise();
+    }
+    transport.control().agree(nullptr, "a test");  // all are done, and have freed what is theirs alone
+    if (transport.rank() == 0) {
+      EXPECT_EQ(before - free_memory(), planned);
+    }
+    transport.control().agree(nullptr, "a test");
+  });
+  EXPECT_EQ(free_memory(), before);
+}
+
+INSTANTIATE_TEST_SUITE_P(Wires, GroupMemory,
+                         ::testing::Values(PlannedGroup{"ipc", 2, 5'000'000, 0}, PlannedGroup{"ipc", 3, 5'000'000, 0},
+                                           PlannedGroup{"ipc", 2, 4096, 0}, PlannedGroup{"ipc", 4, 0, 3'000'000},
+                                           PlannedGroup{"nccl", 2, 5'000'000, 0}, PlannedGroup{"nccl", 3, 5'000'000, 0},
+                                           PlannedGroup{"nccl", 2, 4096, 0}, PlannedGroup{"nccl", 4, 0, 3'000'000},
+                                           PlannedGroup{"nccl", 2, 0, 100},
+                                           PlannedGroup{"host", 2, 5'000'000, 3'000'000}));
+
 // Stages of three, two and one ranks: the last one needs no NCCL.
 constexpr int kStage[] = {0, 0, 0, 1, 1, 2};
 constexpr int kJobRanks = 6;
@@ -91,7 +163,7 @@ Made make_stages(const std::function<int(int rank)>& device_of) {
     const int rank = transport.rank();
     const auto world = transport.split(0, rank);
     const auto groups = make_device_groups(DeviceWire::kNccl, *world, device_of(rank), kDeadline);
-    const auto group = groups->make(transport.split(kStage[rank], rank));
+    const auto group = groups->make(transport.split(kStage[rank], rank), {});
     EXPECT_EQ(group->wire(), group->size() == 1 ? "self" : "nccl");
     expect_works(*group, kStage[rank]);
   });
@@ -131,7 +203,7 @@ TEST(DeviceGroups, MeetApartWhereSomeRanksHaveAnotherNccl) {
     }
     const auto world = transport.split(0, transport.rank());
     const auto groups = make_device_groups(DeviceWire::kNccl, *world, transport.rank(), kDeadline);
-    const auto group = groups->make(transport.split(stage, transport.rank()));
+    const auto group = groups->make(transport.split(stage, transport.rank()), {});
     EXPECT_EQ(group->wire(), "nccl");
     expect_works(*group, stage);
   });
@@ -164,8 +236,8 @@ TEST(DeviceGroups, NeedNoNcclWhereTheMemoryOfDevicesIsUsed) {
   run_thread_ranks(2, [](Transport& transport) {
     const auto world = transport.split(0, transport.rank());
     const auto groups = make_device_groups(DeviceWire::kAuto, *world, 0, kDeadline);
-    EXPECT_EQ(groups->make(transport.split(0, transport.rank()))->wire(), "ipc");
-    EXPECT_EQ(groups->make(transport.split(transport.rank(), 0))->wire(), "self");
+    EXPECT_EQ(groups->make(transport.split(0, transport.rank()), {})->wire(), "ipc");
+    EXPECT_EQ(groups->make(transport.split(transport.rank(), 0), {})->wire(), "self");
   });
   EXPECT_EQ(cuda::emulator::nccl_counts().met, before);
 }

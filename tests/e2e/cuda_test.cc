@@ -74,6 +74,24 @@ TEST(Cuda, PlansWhatAJobThenTakes) {
       << "a device has a copy of the embedding";
 }
 
+// Keys and values get all memory that the plan leaves: nothing that comes later finds none.
+TEST(Cuda, RunsWhereThePlanLeavesNoMemory) {
+  const Outcome cpu = run(longship(with(kStory, {"--device", "cpu"})));
+  for (const std::vector<std::string>& mesh : std::vector<std::vector<std::string>>{{},
+                                                                                    {"-tp", "2", "--comm", "ipc"},
+                                                                                    {"-tp", "2", "--comm", "nccl"},
+                                                                                    {"-pp", "2", "--comm", "ipc"},
+                                                                                    {"-pp", "2", "--comm", "nccl"},
+                                                                                    {"-tp", "2", "-pp", "2"}}) {
+    // A device for each rank, as the emulator counts memory process by process.
+    const Outcome outcome = run(with(with({"env", "LONGSHIP_EMULATOR_MEMORY=160M", "LONGSHIP_EMULATOR_DEVICES=4"},
+                                          longship(emulated(with(kStory, {"--gpu-memory-utilization", "1"})))),
+                                     mesh));
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    EXPECT_EQ(outcome.out, cpu.out) << testing::PrintToString(mesh);
+  }
+}
+
 TEST(Cuda, Serves) {
   Server server({"--device", "cuda-emulated", "--exact", "--max-num-seqs", "2"});
   const Json answer =

@@ -150,7 +150,7 @@ class CudaKernels : public Kernels {
   void pack(const StoredMatrix& stored, int64_t first_row, Weight& weight) override;
 
   int64_t scratch_bytes(int64_t max_rows, int64_t max_columns) const override {
-    return kArrivalBytes + AttentionPlans::partial_bytes(device_.multiprocessors) +
+    return kTableBytes + kArrivalBytes + AttentionPlans::partial_bytes(device_.multiprocessors) +
            (fast_ ? BlasLinear::scratch_bytes() + NarrowActivations::bytes(max_rows, max_columns) +
                         TensorProduct::scratch_bytes(max_columns)
                   : 0);
@@ -252,6 +252,11 @@ class CudaKernels : public Kernels {
     launch_grouped_linear(arguments, handle_of(stream));
   }
 
+  int64_t group_list_bytes(int64_t products) const override { return GroupedWeights::bytes(products); }
+
+  int64_t draw_bytes(int64_t rows, std::span<const Range> shares) const override {
+    return TokenDrawer::bytes(rows, shares);
+  }
   std::unique_ptr<DrawnTokens> draw_tokens(const Tensor& logits, std::span<const TokenDraw> draws,
                                            Stream& stream) override {
     return drawer_.draw(logits, draws, *staging_, stream);
@@ -291,6 +296,8 @@ class CudaKernels : public Kernels {
   }
 
  private:
+  // Tables that come as they are needed: of steps, of columns that are added up, of heads. Seldom as much.
+  static constexpr int64_t kTableBytes = int64_t{1} << 20;
   static constexpr int64_t kArrivalBytes = AttentionPlans::kArrivals * static_cast<int64_t>(sizeof(uint32_t));
 
   void check_step(const Batch& batch) const {

@@ -29,6 +29,9 @@ class GroupedWeights {
 
   explicit GroupedWeights(bool exact) : exact_(exact) {}
 
+  /// Of the device, for lists of so many products in all.
+  static int64_t bytes(int64_t products) { return products * static_cast<int64_t>(sizeof(GroupedWeight)); }
+
   /// The reference is valid until another list comes with the same address. Every weight is of a plain type.
   const Table& get(std::span<const GroupProduct> products, LinearPrograms& programs, Staging& staging,
                    StreamHandle stream);

@@ -9,6 +9,21 @@
 
 namespace longship::cuda {
 
+namespace {
+
+// As many times what is needed is allocated, so that it seldom is.
+constexpr std::size_t kSpare = 2;
+
+int blocks_of(int64_t tokens) {
+  return static_cast<int>((tokens + kSumTokens - 1) / kSumTokens);
+}
+
+int64_t longest_of(std::span<const Range> shares) {
+  return std::ranges::max(shares, {}, [](const Range& share) { return share.size(); }).size();
+}
+
+}  // namespace
+
 class TokenDrawer::Drawn : public DrawnTokens {
  public:
   Drawn(Slot& slot, const int32_t* tokens, std::size_t count) : slot_(slot), tokens_(tokens), count_(count) {}
@@ -70,11 +85,57 @@ class TokenDrawer::Parts {
   std::size_t bytes_ = 0;
 };
 
+// Where what is of a draw from whole rows.
+struct TokenDrawer::RowParts {
+  RowParts(std::size_t count, int vocab)
+      : draws(parts.add<TokenDraw>(count)),
+        firsts(parts.add<uint64_t>(count * static_cast<std::size_t>(draw_segments(vocab)))),
+        sums(parts.add<DrawSum>(count * static_cast<std::size_t>(blocks_of(vocab)))),
+        tokens(parts.add<int32_t>(count)) {}
+
+  Parts parts;
+  std::size_t draws;
+  std::size_t firsts;
+  std::size_t sums;
+  std::size_t tokens;
+};
+
+// The same where ranks have parts of a row each.
+struct TokenDrawer::ShardParts {
+  ShardParts(const ShardArguments& mine, std::size_t ranks)
+      : draws(parts.add<TokenDraw>(static_cast<std::size_t>(mine.count))),
+        firsts(parts.add<uint64_t>(static_cast<std::size_t>(mine.count * mine.segments))),
+        message(parts.add<uint64_t>(static_cast<std::size_t>(mine.message_words()))),
+        messages(parts.add<uint64_t>(static_cast<std::size_t>(mine.message_words()) * ranks)),
+        tokens(parts.add<int32_t>(static_cast<std::size_t>(mine.count))) {}
+
+  Parts parts;
+  std::size_t draws;
+  std::size_t firsts;
+  std::size_t message;
+  std::size_t messages;
+  std::size_t tokens;
+};
+
+int64_t TokenDrawer::bytes(int64_t rows, std::span<const Range> shares) {
+  const auto longest = static_cast<int>(longest_of(shares));
+  const Parts parts = shares.size() == 1 ? RowParts(static_cast<std::size_t>(rows), longest).parts
+                                         : ShardParts({.count = static_cast<int>(rows),
+                                                       .segments = draw_segments(longest),
+                                                       .most = static_cast<int>(kMostCandidates),
+                                                       .blocks = blocks_of(longest)},
+                                                      shares.size())
+                                               .parts;
+  return static_cast<int64_t>(kSpare * parts.bytes());
+}
+
 std::byte* TokenDrawer::memory_of(const Parts& parts, StreamHandle stream) {
   if (parts.bytes() > bytes_) {
     wait(stream);  // which may still use the memory
-    bytes_ = 2 * parts.bytes();
-    memory_ = allocate_device(bytes_);
+    bytes_ = 0;
+    memory_ = nullptr;
+    memory_ = allocate_device(kSpare * parts.bytes());
+    bytes_ = kSpare * parts.bytes();
   }
   return static_cast<std::byte*>(memory_.get());
 }
@@ -89,10 +150,6 @@ std::unique_ptr<DrawnTokens> TokenDrawer::deliver(const int32_t* tokens, std::si
 }
 
 namespace {
-
-int blocks_of(int64_t tokens) {
-  return static_cast<int>((tokens + kSumTokens - 1) / kSumTokens);
-}
 
 // Candidates that a draw of these looks at, at most.
 int most_candidates(std::span<const TokenDraw> draws) {
@@ -112,23 +169,18 @@ std::unique_ptr<DrawnTokens> TokenDrawer::draw(const Tensor& logits, std::span<c
   const auto count = draws.size();
   const auto vocab = static_cast<int>(logits.dim(1));
   const int blocks = blocks_of(vocab);
-  const int segments = draw_segments(vocab);
-  Parts parts;
-  const std::size_t draws_at = parts.add<TokenDraw>(count);
-  const std::size_t firsts_at = parts.add<uint64_t>(count * static_cast<std::size_t>(segments));
-  const std::size_t sums_at = parts.add<DrawSum>(count * static_cast<std::size_t>(blocks));
-  const std::size_t tokens_at = parts.add<int32_t>(count);
-  std::byte* memory = memory_of(parts, handle_of(stream));
-  staging.copy(draws.data(), memory + draws_at, count * sizeof(TokenDraw), handle_of(stream));
+  const RowParts at(count, vocab);
+  std::byte* memory = memory_of(at.parts, handle_of(stream));
+  staging.copy(draws.data(), memory + at.draws, count * sizeof(TokenDraw), handle_of(stream));
   const DrawArguments arguments{.logits = logits.data<float>(),
                                 .vocab = vocab,
-                                .draws = reinterpret_cast<const TokenDraw*>(memory + draws_at),
+                                .draws = reinterpret_cast<const TokenDraw*>(memory + at.draws),
                                 .count = static_cast<int>(count),
                                 .blocks = blocks,
-                                .sums = reinterpret_cast<DrawSum*>(memory + sums_at),
-                                .segments = segments,
-                                .firsts = reinterpret_cast<uint64_t*>(memory + firsts_at),
-                                .tokens = reinterpret_cast<int32_t*>(memory + tokens_at)};
+                                .sums = reinterpret_cast<DrawSum*>(memory + at.sums),
+                                .segments = draw_segments(vocab),
+                                .firsts = reinterpret_cast<uint64_t*>(memory + at.firsts),
+                                .tokens = reinterpret_cast<int32_t*>(memory + at.tokens)};
   launch_draw(arguments, needs_sums(draws), handle_of(stream));
   return deliver(arguments.tokens, count, handle_of(stream));
 }
@@ -137,28 +189,22 @@ std::unique_ptr<DrawnTokens> TokenDrawer::draw(const Tensor& logits, const Vocab
                                                std::span<const TokenDraw> draws, Staging& staging, Stream& stream) {
   const auto count = draws.size();
   const auto ranks = shard.shares.size();
-  const auto longest = std::ranges::max(shard.shares, {}, [](const Range& share) { return share.size(); });
   ShardArguments mine{.logits = logits.data<float>(),
                       .vocab = static_cast<int>(logits.dim(1)),
                       .first = static_cast<int>(shard.share().begin),
                       .count = static_cast<int>(count),
                       .segments = draw_segments(static_cast<int>(logits.dim(1))),
                       .most = most_candidates(draws),
-                      .blocks = needs_sums(draws) ? blocks_of(longest.size()) : 0};
+                      .blocks = needs_sums(draws) ? blocks_of(longest_of(shard.shares)) : 0};
   const auto words = static_cast<std::size_t>(mine.message_words());
-  Parts parts;
-  const std::size_t draws_at = parts.add<TokenDraw>(count);
-  const std::size_t firsts_at = parts.add<uint64_t>(count * static_cast<std::size_t>(mine.segments));
-  const std::size_t message_at = parts.add<uint64_t>(words);
-  const std::size_t messages_at = parts.add<uint64_t>(words * ranks);
-  const std::size_t tokens_at = parts.add<int32_t>(count);
-  std::byte* memory = memory_of(parts, handle_of(stream));
-  staging.copy(draws.data(), memory + draws_at, count * sizeof(TokenDraw), handle_of(stream));
-  mine.draws = reinterpret_cast<const TokenDraw*>(memory + draws_at);
-  mine.firsts = reinterpret_cast<const uint64_t*>(memory + firsts_at);
-  mine.candidates = reinterpret_cast<uint64_t*>(memory + message_at);
+  const ShardParts at(mine, ranks);
+  std::byte* memory = memory_of(at.parts, handle_of(stream));
+  staging.copy(draws.data(), memory + at.draws, count * sizeof(TokenDraw), handle_of(stream));
+  mine.draws = reinterpret_cast<const TokenDraw*>(memory + at.draws);
+  mine.firsts = reinterpret_cast<const uint64_t*>(memory + at.firsts);
+  mine.candidates = reinterpret_cast<uint64_t*>(memory + at.message);
   if (mine.blocks != 0) {  // draws that need no sums write none
-    check(api().memset_async(memory + message_at, 0, words * sizeof(uint64_t), handle_of(stream)), "clear sums");
+    check(api().memset_async(memory + at.message, 0, words * sizeof(uint64_t), handle_of(stream)), "clear sums");
   }
   launch_firsts_and_sums(
       {.logits = mine.logits,
@@ -168,23 +214,23 @@ std::unique_ptr<DrawnTokens> TokenDrawer::draw(const Tensor& logits, const Vocab
        .blocks = mine.blocks,
        .sums = reinterpret_cast<DrawSum*>(mine.candidates + count * static_cast<std::size_t>(mine.most)),
        .segments = mine.segments,
-       .firsts = reinterpret_cast<uint64_t*>(memory + firsts_at)},
+       .firsts = reinterpret_cast<uint64_t*>(memory + at.firsts)},
       mine.blocks != 0, handle_of(stream));
   launch_shard_candidates(mine, handle_of(stream));
   constexpr std::size_t kHalves = sizeof(uint64_t) / sizeof(int32_t);
   const auto halves = static_cast<int64_t>(words * kHalves);
-  Tensor all = Tensor::wrap(DType::kI32, {halves * std::ssize(shard.shares)}, memory + messages_at);
-  shard.gather(Tensor::wrap(DType::kI32, {halves}, memory + message_at), all, stream);
+  Tensor all = Tensor::wrap(DType::kI32, {halves * std::ssize(shard.shares)}, memory + at.messages);
+  shard.gather(Tensor::wrap(DType::kI32, {halves}, memory + at.message), all, stream);
   launch_merge({.draws = mine.draws,
-                .messages = reinterpret_cast<const uint64_t*>(memory + messages_at),
+                .messages = reinterpret_cast<const uint64_t*>(memory + at.messages),
                 .message_words = mine.message_words(),
                 .ranks = static_cast<int>(ranks),
                 .count = mine.count,
                 .most = mine.most,
                 .blocks = mine.blocks,
-                .tokens = reinterpret_cast<int32_t*>(memory + tokens_at)},
+                .tokens = reinterpret_cast<int32_t*>(memory + at.tokens)},
                handle_of(stream));
-  return deliver(reinterpret_cast<const int32_t*>(memory + tokens_at), count, handle_of(stream));
+  return deliver(reinterpret_cast<const int32_t*>(memory + at.tokens), count, handle_of(stream));
 }
 
 }  // namespace longship::cuda

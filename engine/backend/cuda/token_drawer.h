@@ -17,6 +17,9 @@ class TokenDrawer {
   TokenDrawer(const TokenDrawer&) = delete;
   TokenDrawer& operator=(const TokenDrawer&) = delete;
 
+  /// Of the device, at most: see Kernels::draw_bytes().
+  static int64_t bytes(int64_t rows, std::span<const Range> shares);
+
   /// See Kernels::draw_tokens().
   std::unique_ptr<DrawnTokens> draw(const Tensor& logits, std::span<const TokenDraw> draws, Staging& staging,
                                     Stream& stream);
@@ -34,6 +37,8 @@ class TokenDrawer {
   };
 
   class Parts;
+  struct RowParts;
+  struct ShardParts;
 
   std::byte* memory_of(const Parts& parts, StreamHandle stream);
   Slot& take_slot(std::size_t count, StreamHandle stream);
