@@ -20,7 +20,7 @@ fs::path plugin_path(bool emulated) {
   return base / (emulated ? "liblongship_cuda_emulated.so" : "liblongship_cuda.so");
 }
 
-const CudaPlugin* load(const fs::path& path) {
+const CudaPlugin* load(const fs::path& path, bool emulated) {
   void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) {
     throw Error(ErrorKind::kUsage, "the plug-in cannot be loaded: " + std::string(dlerror()),
@@ -30,6 +30,11 @@ const CudaPlugin* load(const fs::path& path) {
   const auto entry = reinterpret_cast<Entry>(dlsym(library, "longship_cuda_plugin"));
   if (entry == nullptr || entry()->abi != cuda_plugin_abi()) {
     throw Error(ErrorKind::kUsage, path.native() + " belongs to another build of longship",
+                "Build the program and its plug-ins together (scripts/build).");
+  }
+  // Nothing stands in for a GPU, whatever a file is called.
+  if (entry()->name() != (emulated ? "cuda-emulated" : "cuda")) {
+    throw Error(ErrorKind::kUsage, path.native() + " is for --device " + std::string(entry()->name()),
                 "Build the program and its plug-ins together (scripts/build).");
   }
   return entry();
@@ -52,7 +57,7 @@ const CudaPlugin* find_cuda_plugin(bool emulated, std::string& why) {
       why = "there is no " + path.native();
       return nullptr;
     }
-    plugin = load(path);
+    plugin = load(path, emulated);
   }
   return plugin;
 }

@@ -22,6 +22,8 @@ struct DeviceGroupOptions {
 struct CudaPlugin {
   /// cuda_plugin_abi() of the sources that it was built from; the rest may be used only if it equals the program's.
   const char* abi;
+  /// Whose devices these are: "cuda" or "cuda-emulated".
+  std::string_view (*name)();
   /// Devices that this process can use; where there are none, `why` says why.
   int (*device_count)(std::string& why);
   /// Kernels of a device; device -1 only counts bytes, for plans. Errors: kUsage, kDoesNotFit.
@@ -41,7 +43,7 @@ std::string_view cuda_plugin_abi();
 
 /// "liblongship_cuda.so", or with `emulated` "liblongship_cuda_emulated.so", in the folder of the program or that of
 /// LONGSHIP_PLUGIN_DIR. Loaded once. Null where there is none, `why` says so. Errors: kUsage for one that cannot be
-/// loaded or belongs to another build.
+/// loaded, belongs to another build or is the other of the two.
 const CudaPlugin* find_cuda_plugin(bool emulated, std::string& why);
 
 /// As find_cuda_plugin(), for work on `device` (-1: on none). Errors: kUsage, its cause the reason.

@@ -7,6 +7,10 @@ namespace longship {
 
 namespace {
 
+std::string_view name() {
+  return cuda::api().name;
+}
+
 int device_count(std::string& why) {
   int count = 0;
   const cuda::Status status = cuda::api().device_count(&count);
@@ -44,7 +48,7 @@ std::string facts() {
 }
 
 constexpr CudaPlugin kPlugin = {
-    LONGSHIP_CUDA_PLUGIN_ABI, device_count, make_cuda_kernels, make_groups, group_bytes, facts};
+    LONGSHIP_CUDA_PLUGIN_ABI, name, device_count, make_cuda_kernels, make_groups, group_bytes, facts};
 
 }  // namespace
 

@@ -39,7 +39,9 @@ TEST(KvBudget, OfADeviceLeavesWhatOthersUseAndAMargin) {
 class Plugins : public ::testing::Test {
  protected:
   void SetUp() override {
-    folder_ = std::filesystem::path(::testing::TempDir()) / ("plugins" + std::to_string(getpid()));
+    // Of a name that no other test has: a library that was loaded from there stays.
+    const std::string test = ::testing::UnitTest::GetInstance()->current_test_info()->name();
+    folder_ = std::filesystem::path(::testing::TempDir()) / (test + std::to_string(getpid()));
     std::filesystem::create_directory(folder_);
     setenv("LONGSHIP_PLUGIN_DIR", folder_.c_str(), 1);
   }
@@ -72,6 +74,14 @@ TEST_F(Plugins, AMissingOneIsNamed) {
 TEST_F(Plugins, OneThatIsNoLibraryIsRefused) {
   std::ofstream(folder_ / "liblongship_cuda.so") << "no library";
   EXPECT_NE(complaint().find("cannot be loaded"), std::string::npos) << complaint();
+  std::string why;
+  EXPECT_FALSE(has_cuda_device(why));
+}
+
+// The emulator is never taken for a GPU.
+TEST_F(Plugins, TheEmulatorsUnderAnotherNameIsRefused) {
+  std::filesystem::copy(LONGSHIP_EMULATED_PLUGIN, folder_ / "liblongship_cuda.so");
+  EXPECT_NE(complaint().find("is for --device cuda-emulated"), std::string::npos) << complaint();
   std::string why;
   EXPECT_FALSE(has_cuda_device(why));
 }
