@@ -1,6 +1,7 @@
 #include "engine/backend/kernels.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 namespace longship {
@@ -105,6 +106,21 @@ void Kernels::grouped_linear_add(const Tensor& x, const RowGroups& to, std::span
     linear(rows, {&weight, 1}, places.product->steps, sums, stream);
     add_to_rows(sums.reshape({places.size(), weight.rows}), places.product->scale,
                 to.rows.slice(places.begin, places.end), column, y, stream);
+  }
+}
+
+void Kernels::weighted_sum(const Tensor& x, const Tensor& places, const Tensor& weights, Tensor& y, Stream&) {
+  LONGSHIP_CHECK(in_host_memory(), "this device has weighted sums");
+  const int64_t width = x.dim(1);
+  const int64_t most = places.dim(1);
+  std::fill_n(y.data<float>(), y.elements(), 0.0F);
+  for (int64_t i = 0; i < places.elements(); ++i) {
+    const int32_t place = places.data<int32_t>()[i];
+    const float weight = weights.data<float>()[i];
+    float* to = y.data<float>() + i / most * width;
+    for (int64_t j = 0; j < width && place >= 0; ++j) {
+      to[j] = std::fma(weight, x.data<float>()[place * width + j], to[j]);
+    }
   }
 }
 

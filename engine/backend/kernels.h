@@ -270,6 +270,9 @@ class Kernels {
   /// K] with its group's weight, which has K columns or fewer and one node. No row has two places.
   virtual void grouped_linear_add(const Tensor& x, const RowGroups& to, std::span<const GroupProduct> products,
                                   int64_t column, GroupRoom& room, Tensor& y, Stream&);
+  /// y [T, N]: of row t the sum over j, from 0 on, of weights [T, E] at (t, j) times the row of x [P, N] that places
+  /// [T, E] i32 names there; a negative place adds nothing. So what the groups of a row gave is put together.
+  virtual void weighted_sum(const Tensor& x, const Tensor& places, const Tensor& weights, Tensor& y, Stream&);
   /// Bytes of the device that are kept of lists of so many products in all, from their first use on.
   virtual int64_t group_list_bytes(int64_t /*products*/) const { return 0; }
 

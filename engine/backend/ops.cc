@@ -260,6 +260,21 @@ void Ops::grouped_linear_add(const Tensor& x, const RowGroups& to, std::span<con
   }
 }
 
+void Ops::weighted_sum(const Tensor& x, const Tensor& places, const Tensor& weights, Tensor& y, Stream& stream) {
+  check(is_f32_matrix(x) && places.dtype() == DType::kI32 && places.ndim() == 2 && is_f32(weights, places.shape()) &&
+            is_f32(y, {places.dim(0), x.dim(1)}),
+        "weighted_sum", "x [P, N], weights [T, E], y [T, N] f32, places [T, E] i32");
+  if (kernels_.in_host_memory()) {
+    for (const int32_t place : places.values<int32_t>()) {
+      check(place < x.dim(0), "weighted_sum", "a place outside x");
+    }
+  }
+  if (!y.empty()) {
+    const ScopedSpan span(spans_, "weighted_sum", SpanKind::kOp, y.dim(0));
+    kernels_.weighted_sum(x, places, weights, y, stream);
+  }
+}
+
 void Ops::kv_write(const HeadsView& keys, const HeadsView& values, const Batch& batch, KvLayer& kv, Stream& stream) {
   check_kv_write("kv_write", keys, values, batch, kv);
   if (keys.heads > 0 && batch.rows() > 0) {

@@ -35,6 +35,7 @@ class Ops {
                       Tensor& nodes, Stream& stream);
   void grouped_linear_add(const Tensor& x, const RowGroups& to, std::span<const GroupProduct> products, int64_t column,
                           GroupRoom& room, Tensor& y, Stream& stream);
+  void weighted_sum(const Tensor& x, const Tensor& places, const Tensor& weights, Tensor& y, Stream& stream);
   void kv_write(const HeadsView& keys, const HeadsView& values, const Batch& batch, KvLayer& kv, Stream& stream);
   void rope_kv_write(const HeadsView& query, const HeadsView& keys, const HeadsView& values, const Tensor& cos,
                      const Tensor& sin, const Batch& batch, KvLayer& kv, Stream& stream);

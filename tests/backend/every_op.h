@@ -62,6 +62,11 @@ class EveryOp {
       }
     }
     grouped();
+    // Of every type it gives what linear() gives (grouped_test.cc): some are enough.
+    for (const DType dtype : {DType::kQ8_0, DType::kQ4_0, DType::kQ6_K, DType::kF8_E4M3}) {
+      grouped_blocks(dtype);
+    }
+    weighted_sum();
     elementwise();
     norms();
     rope();
@@ -177,6 +182,39 @@ class EveryOp {
     }
     kernels_.grouped_linear_add(rounded({places.size(), 40}), to, products, 2, outer_room, y, stream_);
     keep("grouped_linear_add", y, 1e-5);
+  }
+
+  // As experts have them: matrices of one type, here beside one of another.
+  void grouped_blocks(DType dtype) {
+    const bool plain = !is_block_quantised(dtype);
+    const int64_t columns = sizes_.columns;
+    const int64_t group = group_of(plain ? DType::kBF16 : dtype);
+    const auto leaves = static_cast<int32_t>((columns + group - 1) / group);
+    const std::vector<GroupStep> steps = ReductionTree(leaves, {0, leaves}).steps(0, group, columns);
+    const GroupedWeights weights(kernels_, experts_data_, {{dtype, 9}, {DType::kBF16, 7}, {}, {dtype, 18}}, columns,
+                                 steps);
+    const PlacedRows places = PlacedRows::random(experts_data_, sizes_.tokens, 4);
+    GroupRoom room = weights.room(kernels_, places.size());
+    Tensor nodes = output({1, places.size(), 19});
+    kernels_.grouped_linear(
+        to_device(experts_data_.rounded_tensor(plain ? DType::kBF16 : dtype, {sizes_.tokens, columns})),
+        places.to_device(kernels_, stream_), weights.products(), room, nodes, stream_);
+    keep("grouped_linear " + std::string(name(dtype)), nodes, plain || exact_ ? 1e-5 : kQuantisedTolerance);
+  }
+
+  void weighted_sum() {
+    const int64_t rows = sizes_.tokens + 2;
+    for (const int64_t most : {1, 3}) {
+      Tensor places = Tensor::allocate(DType::kI32, {sizes_.tokens, most});
+      for (int32_t& place : places.values<int32_t>()) {
+        place = static_cast<int32_t>(experts_data_.between(-1, rows - 1));
+      }
+      *places.data<int32_t>() = 0;
+      Tensor y = output({sizes_.tokens, sizes_.outputs});
+      kernels_.weighted_sum(to_device(experts_data_.tensor({rows, sizes_.outputs})), to_device(places),
+                            to_device(experts_data_.tensor({sizes_.tokens, most})), y, stream_);
+      keep("weighted_sum", y, 0);
+    }
   }
 
   void embed(DType dtype) {
@@ -308,6 +346,7 @@ class EveryOp {
   RandomData data_{7};
   RandomData fused_data_{8};
   RandomData grouped_data_{9};
+  RandomData experts_data_{10};
   std::unique_ptr<Stream> stream_owner_;
   Stream& stream_ = *stream_owner_;
   std::vector<Outcome> outcomes_;

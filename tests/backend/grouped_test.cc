@@ -23,6 +23,20 @@ class GroupedTest : public BackendTest {
     return values_of(out);
   }
 
+  // Each place has what linear() gives for its row and its group's weight, and zeros behind.
+  void expect_alone(const Tensor& x, const PlacedRows& places, const GroupedWeights& weights,
+                    const std::vector<float>& actual, std::size_t outputs) {
+    for (std::size_t place = 0; place < places.rows.size(); ++place) {
+      const int32_t group = places.groups[place];
+      std::vector<float> expected;
+      if (group >= 0 && weights.products()[static_cast<std::size_t>(group)].weight != nullptr) {
+        expected = alone(x, places.rows[place], weights.products()[static_cast<std::size_t>(group)], 1);
+      }
+      expected.resize(outputs, 0.0F);
+      expect_same_bits(std::span(actual).subspan(place * outputs, outputs), expected, "place " + std::to_string(place));
+    }
+  }
+
   Tensor first_columns(const Tensor& row, int64_t columns) {
     return row.reshape({row.dim(1)}).slice(0, columns).reshape({1, columns});
   }
@@ -59,19 +73,61 @@ TEST_P(GroupedTest, ARowGetsWhatItsGroupsWeightGivesAlone) {
     GroupRoom room = weights.room(kernels(), one.tokens);
     Tensor nodes = device_tensor({1, places.size(), 44});
     kernels().grouped_linear(x, to, weights.products(), room, nodes, stream());
-    const std::vector<float> actual = values_of(nodes);
-    for (int64_t place = 0; place < places.size(); ++place) {
-      const int32_t group = places.groups[static_cast<std::size_t>(place)];
-      std::vector<float> expected;
-      if (group >= 0 && weights.products()[static_cast<std::size_t>(group)].weight != nullptr) {
-        expected = alone(x, places.rows[static_cast<std::size_t>(place)],
-                         weights.products()[static_cast<std::size_t>(group)], 1);
+    expect_alone(x, places, weights, values_of(nodes), 44);
+  }
+}
+
+// Lists in which types are mixed, and those of one type alone.
+TEST_P(GroupedTest, BlocksOfEveryTypeGiveWhatTheyGiveAlone) {
+  constexpr int64_t kColumns = 512;
+  for (const DType dtype : kWeightTypes) {
+    if (!is_block_quantised(dtype) && dtype != DType::kF8_E4M3) {
+      continue;
+    }
+    for (const int64_t tokens :
+         GetParam().slow ? std::vector<int64_t>{1, 9, 70} : std::vector<int64_t>{1, 2, 9, 64, 70}) {
+      SCOPED_TRACE(std::string(name(dtype)) + ' ' + std::to_string(tokens));
+      RandomData data(8);
+      const std::vector<GroupStep> steps = ReductionTree(4, {0, 4}).steps(0, 128, kColumns);
+      const std::vector<GroupedMatrix> alike = {{dtype, 17}, {}, {dtype, 3}, {dtype, 40}};
+      const std::vector<GroupedMatrix> mixed = {{dtype, 17}, {DType::kBF16, 5}, {DType::kQ8_0, 3}, {DType::kQ4_0, 40}};
+      for (const std::vector<GroupedMatrix>& matrices : {alike, mixed}) {
+        const GroupedWeights weights(kernels(), data, matrices, kColumns, steps);
+        kernels().reserve(tokens, kColumns);
+        const PlacedRows places = PlacedRows::random(data, tokens, 4);
+        const Tensor x = to_device(data.tensor({tokens, kColumns}));
+        GroupRoom room = weights.room(kernels(), tokens);
+        Tensor nodes = device_tensor({1, places.size(), 44});
+        kernels().grouped_linear(x, places.to_device(kernels(), stream()), weights.products(), room, nodes, stream());
+        expect_alone(x, places, weights, values_of(nodes), 44);
       }
-      expected.resize(44, 0.0F);
-      expect_same_bits(std::span(actual).subspan(static_cast<std::size_t>(place) * 44, 44), expected,
-                       "place " + std::to_string(place));
     }
   }
+}
+
+// A token's experts add up in their order, whatever else is in the batch.
+TEST_P(GroupedTest, WeightedSumsAreThoseOfTheirRowAlone) {
+  constexpr int64_t kTokens = 9;
+  constexpr int64_t kMost = 3;
+  constexpr int64_t kWidth = 37;
+  RandomData data(9);
+  const Tensor x = to_device(data.tensor({kTokens * kMost, kWidth}));
+  const Tensor weights = data.tensor({kTokens, kMost});
+  Tensor places = Tensor::allocate(DType::kI32, {kTokens, kMost});
+  for (int32_t& place : places.values<int32_t>()) {
+    place = static_cast<int32_t>(data.between(-2, kTokens * kMost - 1));
+  }
+  std::fill_n(places.data<int32_t>(), kMost, -1);
+  Tensor together = device_tensor({kTokens, kWidth});
+  kernels().weighted_sum(x, to_device(places), to_device(weights), together, stream());
+  const std::vector<float> actual = values_of(together);
+  for (int64_t t = 0; t < kTokens; ++t) {
+    Tensor alone = device_tensor({1, kWidth});
+    kernels().weighted_sum(x, to_device(places.slice(t, t + 1)), to_device(weights.slice(t, t + 1)), alone, stream());
+    expect_same_bits(std::span(actual).subspan(static_cast<std::size_t>(t * kWidth), kWidth), values_of(alone),
+                     "row " + std::to_string(t));
+  }
+  expect_same_bits(std::span(actual).first(kWidth), std::vector<float>(kWidth, 0.0F), "a row without places");
 }
 
 TEST_P(GroupedTest, ARowsNodesAreThoseOfItsGroupsWeight) {
@@ -112,8 +168,9 @@ TEST_P(GroupedTest, SumsAreAddedToTheRowsOfTheirPlacesAlone) {
   for (const int64_t tokens : {1, 7, 70}) {
     RandomData data(5);
     std::vector<GroupedWeights> by_rank;
-    for (const int64_t rank : {1, 3, 17, 130}) {
-      by_rank.emplace_back(kernels(), data, std::vector<GroupedMatrix>{{DType::kBF16, 40}}, rank, one_node(rank),
+    for (const int64_t rank : {1, 3, 17, 64, 130}) {
+      const DType dtype = rank == 64 ? DType::kQ4_0 : DType::kBF16;
+      by_rank.emplace_back(kernels(), data, std::vector<GroupedMatrix>{{dtype, 40}}, rank, one_node(rank),
                            0.25F * static_cast<float>(rank));
     }
     std::vector<GroupProduct> products;

@@ -6,7 +6,7 @@ mapfile -t logs < <(find "$1" -name '*.ptxas')
 ((${#logs[@]} > 0)) || { echo "no output of ptxas in $1" >&2; exit 1; }
 awk '
   /Compiling entry function/ { kernel = $0; sub(/.*function ./, "", kernel); sub(/. for .*/, "", kernel) }
-  /bytes spill stores/ && kernel ~ /linear_kernel|attention_kernel|merge_segments|draw_|norm_kernel|reduce|kv_write|convert_activations|silu_mul|unpack|message/ {
+  /bytes spill stores/ && kernel ~ /linear_kernel|attention_kernel|merge_segments|draw_|norm_kernel|reduce|kv_write|convert_activations|silu_mul|unpack|message|weighted_sum/ {
     read++
     stores = $0; sub(/ bytes spill stores.*/, "", stores); sub(/.*, /, "", stores)
     if (stores > 0) { print kernel ": " stores " bytes spilled"; spills++ }

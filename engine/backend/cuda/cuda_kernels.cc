@@ -234,22 +234,34 @@ class CudaKernels : public Kernels {
 
   void grouped_linear(const Tensor& x, const RowGroups& to, std::span<const GroupProduct> products, GroupRoom&,
                       Tensor& nodes, Stream& stream) override {
-    GroupedLinearArguments arguments = arguments_of(x, to, products, stream);
+    const GroupedWeights::Table& table = table_of(products, stream);
+    GroupedLinearArguments arguments = arguments_of(x, to, table);
     arguments.x_rows = to.rows.data<int32_t>();
     arguments.out = nodes.data<float>();
     arguments.nodes = static_cast<int>(nodes.dim(0));
     arguments.out_columns = static_cast<int>(nodes.dim(2));
-    launch_grouped_linear(arguments, handle_of(stream));
+    launch_grouped_linear(arguments, table.layouts, handle_of(stream));
   }
 
   void grouped_linear_add(const Tensor& x, const RowGroups& to, std::span<const GroupProduct> products, int64_t column,
                           GroupRoom&, Tensor& y, Stream& stream) override {
-    GroupedLinearArguments arguments = arguments_of(x, to, products, stream);
+    const GroupedWeights::Table& table = table_of(products, stream);
+    GroupedLinearArguments arguments = arguments_of(x, to, table);
     arguments.out = y.data<float>() + column;
     arguments.nodes = 1;
     arguments.out_columns = static_cast<int>(y.dim(1));
     arguments.out_rows = to.rows.data<int32_t>();
-    launch_grouped_linear(arguments, handle_of(stream));
+    launch_grouped_linear(arguments, table.layouts, handle_of(stream));
+  }
+
+  void weighted_sum(const Tensor& x, const Tensor& places, const Tensor& weights, Tensor& y, Stream& stream) override {
+    launch_weighted_sum({.x = x.data<float>(),
+                         .places = places.data<int32_t>(),
+                         .weights = weights.data<float>(),
+                         .rows = y.dim(0),
+                         .width = y.dim(1),
+                         .most = places.dim(1)},
+                        y.data<float>(), handle_of(stream));
   }
 
   int64_t group_list_bytes(int64_t products) const override { return GroupedWeights::bytes(products); }
@@ -326,11 +338,13 @@ class CudaKernels : public Kernels {
             .depth = program.depth};
   }
 
-  // Without outputs.
-  GroupedLinearArguments arguments_of(const Tensor& x, const RowGroups& to, std::span<const GroupProduct> products,
-                                      Stream& stream) {
+  const GroupedWeights::Table& table_of(std::span<const GroupProduct> products, Stream& stream) {
     finish_packing();
-    const GroupedWeights::Table& table = grouped_weights_.get(products, programs_, *staging_, handle_of(stream));
+    return grouped_weights_.get(products, programs_, *staging_, handle_of(stream));
+  }
+
+  // Without outputs.
+  static GroupedLinearArguments arguments_of(const Tensor& x, const RowGroups& to, const GroupedWeights::Table& table) {
     return {.x = x.data<float>(),
             .x_columns = static_cast<int>(x.dim(1)),
             .groups = to.groups.data<int32_t>(),

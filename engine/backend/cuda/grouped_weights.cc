@@ -44,7 +44,6 @@ const GroupedWeights::Table& GroupedWeights::get(std::span<const GroupProduct> p
       continue;
     }
     const WeightLayout layout = layout_of(weight.dtype, exact_);
-    LONGSHIP_CHECK(layout <= WeightLayout::kBF16, "products of groups are of plain types");
     const LinearPrograms::Program& program = programs.get(product.steps, staging, stream);
     entry = {.data = weight.data,
              .runs = program.runs(),
@@ -54,6 +53,7 @@ const GroupedWeights::Table& GroupedWeights::get(std::span<const GroupProduct> p
              .columns = static_cast<int32_t>(weight.columns),
              .scale = product.scale,
              .layout = layout};
+    made.layouts |= 1U << static_cast<unsigned>(layout);
     made.most_runs = std::max(made.most_runs, program.run_count);
     made.most_rows = std::max(made.most_rows, entry.rows);
     made.depth = std::max(made.depth, program.depth);

@@ -23,6 +23,7 @@ class GroupedWeights {
     int most_runs = 0;
     int most_rows = 0;
     int depth = 1;
+    unsigned layouts = 0;  ///< Bit l: there are weights of layout l.
 
     const GroupedWeight* data() const { return static_cast<const GroupedWeight*>(memory.get()); }
   };
@@ -32,7 +33,7 @@ class GroupedWeights {
   /// Of the device, for lists of so many products in all.
   static int64_t bytes(int64_t products) { return products * static_cast<int64_t>(sizeof(GroupedWeight)); }
 
-  /// The reference is valid until another list comes with the same address. Every weight is of a plain type.
+  /// The reference is valid until another list comes with the same address.
   const Table& get(std::span<const GroupProduct> products, LinearPrograms& programs, Staging& staging,
                    StreamHandle stream);
 

@@ -109,6 +109,25 @@ __global__ void gather_rows_kernel(const float* x, const int32_t* rows, int64_t 
   }
 }
 
+__global__ void weighted_sum_kernel(const WeightedSum task, float* y) {
+  let_next_kernel_begin();
+  wait_for_kernels_before();
+  const int64_t i = global_thread();
+  if (i >= task.rows * task.width) {
+    return;
+  }
+  const int64_t row = i / task.width;
+  const int64_t column = i - row * task.width;
+  float sum = 0;
+  for (int64_t at = row * task.most; at < (row + 1) * task.most; ++at) {
+    const int32_t place = task.places[at];
+    if (place >= 0) {
+      sum = fmaf(task.weights[at], task.x[place * task.width + column], sum);
+    }
+  }
+  y[i] = sum;
+}
+
 // A thread a pair.
 __global__ void rope_kernel(HeadRows x, const float* cos, const float* sin) {
   let_next_kernel_begin();
@@ -149,6 +168,10 @@ void launch_gelu_tanh(const float* x, int64_t count, float* y, StreamHandle stre
 void launch_gather_rows(const float* x, const int32_t* rows, int64_t count, int64_t width, float* y,
                         StreamHandle stream) {
   launch(gather_rows_kernel, "gather_rows", shape_of(count * width, stream), x, rows, count * width, width, y);
+}
+
+void launch_weighted_sum(const WeightedSum& task, float* y, StreamHandle stream) {
+  launch(weighted_sum_kernel, "weighted_sum", shape_of(task.rows * task.width, stream), task, y);
 }
 
 void launch_rope(const HeadRows& x, const float* cos, const float* sin, StreamHandle stream) {

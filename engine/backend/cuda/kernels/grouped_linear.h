@@ -31,12 +31,15 @@ struct GroupedLinearArguments {
   float* out = nullptr;  ///< [nodes, places, out_columns], or what is added to
   int nodes = 0;
   int out_columns = 0;
+  bool clears = false;                ///< `out` where no weight has rows.
   const int32_t* out_rows = nullptr;  ///< The row of `out` to which each place adds scale times its sum; null: written.
 };
 
-/// See Kernels::grouped_linear and grouped_linear_add: one launch for weights of all groups, which are of plain
-/// layouts. The bits are those of launch_linear() for the group's weight alone, times its scale in f32 where rows are
-/// added to.
-void launch_grouped_linear(const GroupedLinearArguments& arguments, StreamHandle stream);
+/// See Kernels::grouped_linear and grouped_linear_add: one launch for weights of plain layouts, and one for each other
+/// layout; bit l of `layouts` says that there are weights of layout l. The bits are those of launch_linear() for the
+/// group's weight alone, times its scale in f32 where rows are added to.
+void launch_grouped_linear(GroupedLinearArguments arguments, unsigned layouts, StreamHandle stream);
+/// Those of one layout of blocks.
+void launch_grouped_blocks(WeightLayout layout, const GroupedLinearArguments& task, StreamHandle stream);
 
 }  // namespace longship::cuda
