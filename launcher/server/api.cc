@@ -129,7 +129,7 @@ const std::map<std::string, Api::Route>& Api::routes() {
       {"/live", {"GET", &Api::live, true}},
       {"/version", {"GET", &Api::version}},
       {"/metrics", {"GET", &Api::metrics_text}},
-      {"/ping", {"GET", &Api::health, true}},
+      {"/ping", {"GET", &Api::health}},
       {"/cluster", {"GET", &Api::cluster}},
       {"/load", {"GET", &Api::load}},
       {"/v1/models", {"GET", &Api::models}},

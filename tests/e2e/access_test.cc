@@ -43,7 +43,8 @@ TEST(Access, KeysOfAFileAreReadAgain) {
     return http(server.port(), "GET", path, "", key.empty() ? "" : "Authorization: Bearer " + key + "\r\n").status;
   };
   EXPECT_TRUE(wait_for_log(server.program(), "can be read by others"));
-  for (const char* path : {"/v1/models", "/metrics", "/version", "/nowhere", "/tokenize", "/v1/chat/completions"}) {
+  for (const char* path : {"/v1/models", "/metrics", "/version", "/ping", "/load", "/cluster", "/nowhere", "/tokenize",
+                           "/v1/chat/completions"}) {
     EXPECT_EQ(status(path, ""), 401) << path;
     EXPECT_EQ(status(path, "old-ke"), 401) << path;
   }
