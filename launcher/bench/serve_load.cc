@@ -75,7 +75,8 @@ std::vector<LoadRequest> random_load(const RandomLoad& load, std::span<const int
   return requests;
 }
 
-std::vector<LoadRequest> read_load(const std::filesystem::path& file, int64_t count, int64_t output_tokens) {
+std::vector<LoadRequest> read_load(const std::filesystem::path& file, int64_t count, int64_t output_tokens,
+                                   bool again) {
   std::ifstream lines(file);
   if (!lines) {
     throw Error(ErrorKind::kUsage, "the data set " + file.native() + " cannot be read",
@@ -109,7 +110,7 @@ std::vector<LoadRequest> read_load(const std::filesystem::path& file, int64_t co
                 "Choose another --dataset-path.");
   }
   const std::size_t all = requests.size();
-  while (std::cmp_less(requests.size(), count)) {
+  while (again && std::cmp_less(requests.size(), count)) {
     requests.push_back(requests[requests.size() - all]);
   }
   return requests;

@@ -28,9 +28,9 @@ struct RandomLoad {
 /// Prompts of tokens drawn from `ids`, of which there is at least one. The same seed gives the same load.
 std::vector<LoadRequest> random_load(const RandomLoad& load, std::span<const int32_t> ids);
 
-/// The first `count` lines of a file, from its beginning again where it has fewer, each {"prompt": TEXT,
-/// "output_tokens": N}; without N, `output_tokens`. Errors: kUsage with the number of the line.
-std::vector<LoadRequest> read_load(const std::filesystem::path& file, int64_t count, int64_t output_tokens);
+/// The first `count` lines of a file, each {"prompt": TEXT, "output_tokens": N}; without N, `output_tokens`. Where the
+/// file has fewer, all of them, or, with `again`, from its beginning again. Errors: kUsage with the number of the line.
+std::vector<LoadRequest> read_load(const std::filesystem::path& file, int64_t count, int64_t output_tokens, bool again);
 
 /// When each of `count` requests is sent, in seconds from the first. The gaps are drawn from a gamma distribution of
 /// shape `burstiness` and mean 1 / `rate`: at 1 requests arrive as a Poisson process, below in bursts, above more

@@ -46,6 +46,7 @@ struct BenchServeFlags {
   std::string dataset = "random";
   std::string dataset_path;
   RandomLoad load;
+  bool count_given = false;  ///< --num-prompts was.
   double request_rate = INFINITY;
   double burstiness = 1;
   std::optional<std::size_t> max_concurrency;
@@ -84,7 +85,7 @@ std::string served_model(const ApiServer& server) {
 
 std::vector<LoadRequest> make_load(const BenchServeFlags& flags, const LoadText& text) {
   if (flags.dataset == "custom") {
-    return read_load(flags.dataset_path, flags.load.requests, flags.load.output_tokens);
+    return read_load(flags.dataset_path, flags.load.requests, flags.load.output_tokens, flags.count_given);
   }
   return random_load(flags.load, usual_tokens(text));
 }
@@ -265,8 +266,9 @@ void add_load_flags(CLI::App& command, BenchServeFlags& flags) {
       ->capture_default_str()
       ->group(group);
   command
-      .add_option("--dataset-path", flags.dataset_path,
-                  R"(Lines of {"prompt": TEXT, "output_tokens": N}, used again where they are too few)")
+      .add_option(
+          "--dataset-path", flags.dataset_path,
+          R"(Lines of {"prompt": TEXT, "output_tokens": N}, used again where they are fewer than --num-prompts)")
       ->type_name("FILE")
       ->group(group);
   number("--num-prompts", flags.load.requests, "Requests");
@@ -359,6 +361,7 @@ void add_bench_serve(CLI::App& bench, std::function<int()>& action) {
   command->callback([flags, command, &action] {
     flags->running_server = flags->engine.model.empty() ||
                             command->count("--base-url") + command->count("--host") + command->count("--port") > 0;
+    flags->count_given = command->count("--num-prompts") > 0;
     if (flags->running_server) {
       refuse_engine_options(*command);
     }

@@ -127,6 +127,9 @@ TEST(BenchServe, LoadsARunningServer) {
                            "Mean E2EL (ms):", "Request rate configured (RPS):           50.00"}) {
     EXPECT_NE(outcome.out.find(text), std::string::npos) << text << " in\n" << outcome.out;
   }
+  const Outcome more = run(bench({"--port", server.port(), "--api-key", "secret", "--dataset-name", "custom",
+                                  "--dataset-path", prompts, "--num-prompts", "3"}));
+  EXPECT_NE(more.out.find("Successful requests:                     3 "), std::string::npos) << more.out;
   std::filesystem::remove(prompts);
   const Outcome untraced = run(bench({"--port", server.port(), "--trace", "/nowhere/trace.json"}));
   EXPECT_EQ(untraced.exit_code, 2);

@@ -68,9 +68,9 @@ TEST(ServeLoad, ArrivalsHaveTheirRateAndBurstiness) {
 
 class DataSet : public testing::Test {
  protected:
-  std::vector<LoadRequest> read(const std::string& text, int64_t count = 10) {
+  std::vector<LoadRequest> read(const std::string& text, int64_t count = 10, bool again = false) {
     std::ofstream(path_) << text;
-    return read_load(path_, count, 7);
+    return read_load(path_, count, 7, again);
   }
   std::string refusal(const std::string& text) {
     try {
@@ -94,12 +94,14 @@ TEST_F(DataSet, GivesPromptsInTheirOrder) {
   EXPECT_EQ(requests[1].output_tokens, 2);
 }
 
-TEST_F(DataSet, BeginsAgainWhereItHasFewerPrompts) {
+TEST_F(DataSet, BeginsAgainWhereMoreAreAskedFor) {
+  const std::string lines = "{\"prompt\": \"a\"}\n{\"prompt\": \"b\", \"output_tokens\": 2}\n";
   std::string prompts;
-  for (const LoadRequest& request : read("{\"prompt\": \"a\"}\n{\"prompt\": \"b\", \"output_tokens\": 2}\n", 5)) {
+  for (const LoadRequest& request : read(lines, 5, true)) {
     prompts += request.text + std::to_string(request.output_tokens);
   }
   EXPECT_EQ(prompts, "a7b2a7b2a7");
+  EXPECT_EQ(read(lines, 5).size(), 2U);
 }
 
 TEST_F(DataSet, ErrorsNameTheLine) {
@@ -108,7 +110,7 @@ TEST_F(DataSet, ErrorsNameTheLine) {
   EXPECT_NE(refusal("[]").find("line 1"), std::string::npos);
   EXPECT_NE(refusal("{\"prompt\": \"a\", \"output_tokens\": 0}").find("line 1"), std::string::npos);
   EXPECT_NE(refusal("\n\n").find("no prompts"), std::string::npos);
-  EXPECT_THROW(read_load("/nowhere/file", 1, 1), Error);
+  EXPECT_THROW(read_load("/nowhere/file", 1, 1, false), Error);
 }
 
 }  // namespace
