@@ -145,9 +145,10 @@ const std::map<std::string, Api::Route>& Api::routes() {
   return kRoutes;
 }
 
-bool Api::is_open(const std::string& path) {
+Access::Route Api::route_of(const std::string& path) {
   const auto found = routes().find(path);
-  return is_web_path(path) || (found != routes().end() && found->second.open);
+  const bool open = found != routes().end() && found->second.open;
+  return open ? Access::Route::kOpen : is_web_path(path) ? Access::Route::kPage : Access::Route::kProgram;
 }
 
 void Api::handle(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange) {

@@ -12,6 +12,7 @@
 #include "launcher/generate/model_text.h"
 #include "launcher/options/engine_options.h"
 #include "launcher/server/completion.h"
+#include "launcher/server/http/access.h"
 #include "launcher/server/http/http_server.h"
 #include "launcher/server/unknown_fields.h"
 
@@ -39,7 +40,7 @@ class Api {
   void attach(Engine& engine, Aside aside = {});
   void handle(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange);
   /// Whether a path needs no key.
-  static bool is_open(const std::string& path);
+  static Access::Route route_of(const std::string& path);
   EngineHub* hub() { return hub_.get(); }
   /// No request is being read or answered.
   bool idle() const { return hub_->idle() && reading_ == 0; }

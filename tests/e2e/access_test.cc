@@ -62,10 +62,14 @@ TEST(Access, KeysOfAFileAreReadAgain) {
   EXPECT_EQ(status("/v1/models", "new-key"), 200);
 }
 
-TEST(Access, ThePageNeedsNoKeyButWhatItShowsDoes) {
+TEST(Access, ThePageIsShownToABrowserThatSendsTheKeyAsPassword) {
   const Server server({"--api-key", "k"});
-  EXPECT_EQ(http(server.port(), "GET", "/").status, 200);
-  EXPECT_EQ(http(server.port(), "GET", "/cluster").status, 401);
+  const HttpReply refusal = http(server.port(), "GET", "/");
+  EXPECT_EQ(refusal.status, 401);
+  EXPECT_NE(refusal.head.find("WWW-Authenticate: Basic"), std::string::npos) << refusal.head;
+  for (const char* path : {"/", "/cluster"}) {
+    EXPECT_EQ(http(server.port(), "GET", path, "", "Authorization: Basic YW55b25lOms=\r\n").status, 200) << path;
+  }
 }
 
 TEST(Banner, SaysWhereTheRanksAreAndWhatTheyHold) {

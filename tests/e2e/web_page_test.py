@@ -417,29 +417,40 @@ class WebPage(unittest.TestCase):
             }})''')
             self.assertLess(seconds, 2, source)
 
-    def test_asks_for_the_key_and_keeps_it_in_its_tab(self):
+    def test_is_shown_to_those_who_have_the_key_and_asks_for_one_that_is_new(self):
         browser = self.browser
-        server = Server('--api-key', 'secret')
-        try:
-            browser.go(server.url)
-            browser.wait_for('document.getElementById("key-dialog").open')
-            browser.type('wrong')
-            browser.press('Enter')
-            browser.wait_for('document.getElementById("key-error").textContent.includes("refused")')
-            browser.type('secret')
-            browser.press('Enter')
-            browser.wait_for('document.getElementById("state-text").textContent === "ready"')
-            self.set_sampling(max_tokens=4)
-            self.ask_and_wait('Hello')
-            self.assertEqual(browser.evaluate('document.querySelectorAll(".failure").length'), 0)
-            self.assertNotIn('secret', browser.evaluate('JSON.stringify(localStorage)'))
-            browser.go('about:blank')
-            browser.go(server.url)
-            browser.wait_for('document.getElementById("state-text").textContent === "ready"')
-            browser.errors = [e for e in browser.take_errors() if '401' not in e]  # the browser's own lines
-        finally:
-            browser.go('about:blank')
-            server.close()
+        with tempfile.TemporaryDirectory() as folder:
+            keys = os.path.join(folder, 'keys')
+
+            def write(key):
+                with open(os.open(keys, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), 'w') as file:
+                    file.write(key + '\n')
+
+            write('secret')
+            server = Server('--api-key-file', keys)
+            try:
+                browser.go(server.url)
+                self.assertEqual(browser.evaluate('document.getElementById("send")'), None)
+                browser.go(server.url.replace('://', '://anyone:secret@'))
+                browser.wait_for('document.getElementById("state-text").textContent === "ready"')
+                self.set_sampling(max_tokens=4)
+                self.ask_and_wait('Hello')
+                self.assertEqual(browser.evaluate('document.querySelectorAll(".failure").length'), 0)
+                write('new')
+                server.process.send_signal(signal.SIGHUP)
+                browser.wait_for('document.getElementById("key-dialog").open')
+                browser.type('wrong')
+                browser.press('Enter')
+                browser.wait_for('document.getElementById("key-error").textContent.includes("refused")')
+                browser.type('new')
+                browser.press('Enter')
+                browser.wait_for('document.getElementById("state-text").textContent === "ready"')
+                self.ask_and_wait('Hello')
+                self.assertNotIn('new', browser.evaluate('JSON.stringify(localStorage)').split('"'))
+                browser.errors = [e for e in browser.take_errors() if '401' not in e]  # the browser's own lines
+            finally:
+                browser.go('about:blank')
+                server.close()
 
 
 if __name__ == '__main__':

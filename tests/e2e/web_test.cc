@@ -27,6 +27,7 @@ std::set<std::string> paths_in(const std::string& text) {
 }
 
 TEST(Web, ServesAPageThatNeedsNothingFromElsewhere) {
+  const std::string kKey = "Authorization: Basic OnNlY3JldA==\r\n";  // ":secret"
   const Server server({"--api-key", "secret"});
   const std::map<std::string, std::string> types = {{"/", "text/html; charset=utf-8"},
                                                     {"html", "text/html; charset=utf-8"},
@@ -39,7 +40,8 @@ TEST(Web, ServesAPageThatNeedsNothingFromElsewhere) {
   while (!unread.empty()) {
     const std::string path = unread.back();
     unread.pop_back();
-    const HttpReply reply = http(server.port(), "GET", path);
+    EXPECT_EQ(http(server.port(), "GET", path).status, 401) << path;
+    const HttpReply reply = http(server.port(), "GET", path, "", kKey);
     ASSERT_EQ(reply.status, 200) << path;
     EXPECT_EQ(header(reply, "Content-Type"), types.at(path == "/" ? path : path.substr(path.rfind('.') + 1))) << path;
     EXPECT_EQ(header(reply, "Content-Security-Policy"),
@@ -50,8 +52,9 @@ TEST(Web, ServesAPageThatNeedsNothingFromElsewhere) {
     EXPECT_EQ(header(reply, "Cache-Control"), "no-cache");
     EXPECT_FALSE(std::regex_search(reply.body, std::regex(R"((src|href|url|import)\W{1,3}https?:)"))) << path;
     EXPECT_EQ(reply.body.find("innerHTML"), std::string::npos) << path;
-    EXPECT_EQ(http(server.port(), "GET", path, "", "If-None-Match: " + header(reply, "ETag") + "\r\n").status, 304);
-    EXPECT_EQ(http(server.port(), "GET", path, "", "If-None-Match: \"other\"\r\n").status, 200);
+    EXPECT_EQ(http(server.port(), "GET", path, "", kKey + "If-None-Match: " + header(reply, "ETag") + "\r\n").status,
+              304);
+    EXPECT_EQ(http(server.port(), "GET", path, "", kKey + "If-None-Match: \"other\"\r\n").status, 200);
     bytes += reply.body.size();
     for (const std::string& next : paths_in(reply.body)) {
       if (known.insert(next).second) unread.push_back(next);

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <openssl/crypto.h>
+#include <openssl/evp.h>
 #include <openssl/sha.h>
 #include <sys/stat.h>
 
@@ -41,13 +42,33 @@ bool is_own_origin(std::string_view origin, std::string_view host) {
   return scheme != std::string_view::npos && origin.substr(scheme + 3) == host;
 }
 
-std::string_view bearer_of(const HttpRequest& head) {
-  constexpr std::string_view kBearer = "bearer ";
+// What stands behind a scheme, given in lower case with a space, in the header; empty if that has another.
+std::string_view credentials_of(const HttpRequest& head, std::string_view scheme) {
   const std::string_view header = head.header("authorization");
-  const bool bearer =
-      header.size() > kBearer.size() && std::equal(kBearer.begin(), kBearer.end(), header.begin(),
-                                                   [](char a, unsigned char b) { return a == std::tolower(b); });
-  return bearer ? header.substr(kBearer.size()) : std::string_view();
+  const bool is_it =
+      header.size() > scheme.size() && std::equal(scheme.begin(), scheme.end(), header.begin(),
+                                                  [](char a, unsigned char b) { return a == std::tolower(b); });
+  return is_it ? header.substr(scheme.size()) : std::string_view();
+}
+
+// "user:password" in base64 (RFC 7617), of which the password counts; empty for anything else.
+std::string password_of(std::string_view basic) {
+  std::vector<unsigned char> text(basic.size() + 3);
+  const int size = EVP_DecodeBlock(text.data(), reinterpret_cast<const unsigned char*>(basic.data()),
+                                   static_cast<int>(basic.size()));
+  const std::size_t padding = basic.size() - std::min(basic.size(), basic.find_last_not_of('=') + 1);
+  if (size < 0 || padding > 2) {
+    return {};
+  }
+  const std::string both(text.begin(), text.begin() + size - static_cast<int>(padding));
+  const auto colon = both.find(':');
+  return colon == std::string::npos ? std::string() : both.substr(colon + 1);
+}
+
+// As programs send it, or as browsers do.
+std::string key_of(const HttpRequest& head) {
+  const std::string_view bearer = credentials_of(head, "bearer ");
+  return bearer.empty() ? password_of(credentials_of(head, "basic ")) : std::string(bearer);
 }
 
 HttpResponse refuse(int status, std::string message, std::string code = {}) {
@@ -119,7 +140,7 @@ bool Access::allows_origin(std::string_view origin) const {
   return has(options_.origins, origin);
 }
 
-Admission Access::admit(const HttpRequest& head, bool open) const {
+Admission Access::admit(const HttpRequest& head, Route route) const {
   const std::string_view host = head.header("host");
   if (!options_.hosts.empty() && !host.empty() && !has(options_.hosts, name_of(host))) {
     return {.refusal = refuse(403, "this server is not known as " + name_of(host).substr(0, 100) +
@@ -141,11 +162,14 @@ Admission Access::admit(const HttpRequest& head, bool open) const {
                                         " may not use this server: --allowed-origins lets them");
     return admission;
   }
-  if (const std::string_view key = bearer_of(head); !open && !digests_.empty() && !knows(key)) {
+  if (const std::string key = key_of(head); route != Route::kOpen && !digests_.empty() && !knows(key)) {
     admission.refusal =
         refuse(401, key.empty() ? "an API key is needed: Authorization: Bearer KEY" : "the API key is wrong",
                "invalid_api_key");
-    admission.refusal->headers.emplace_back("WWW-Authenticate", "Bearer");
+    // A browser asks for a name, which may be anything, and a password where it is to show a page.
+    admission.refusal->headers.emplace_back(
+        "WWW-Authenticate",
+        route == Route::kPage ? R"(Basic realm="the API key as password", charset="UTF-8")" : "Bearer");
   }
   return admission;
 }

@@ -31,7 +31,9 @@ export async function call(path, options = {}) {
   for (;;) {
     const used = key;
     const headers = {...options.headers, ...(used === '' ? {} : {Authorization: `Bearer ${used}`})};
-    const response = await fetch(path, {...options, headers, cache: 'no-store', credentials: 'omit'});
+    // Not relative: the page's own address may hold a name and a password, with which nothing is fetched.
+    const url = location.origin + path;
+    const response = await fetch(url, {...options, headers, cache: 'no-store', credentials: 'same-origin'});
     if (response.ok) return response;
     if (response.status !== 401) throw await errorOf(response);
     if (key === used) {
