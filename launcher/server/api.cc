@@ -145,10 +145,10 @@ const std::map<std::string, Api::Route>& Api::routes() {
   return kRoutes;
 }
 
-Access::Route Api::route_of(const std::string& path) {
+Access::PathKind Api::kind_of(const std::string& path) {
   const auto found = routes().find(path);
   const bool open = found != routes().end() && found->second.open;
-  return open ? Access::Route::kOpen : is_web_path(path) ? Access::Route::kPage : Access::Route::kProgram;
+  return open ? Access::PathKind::kOpen : is_web_path(path) ? Access::PathKind::kPage : Access::PathKind::kProgram;
 }
 
 void Api::handle(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange) {

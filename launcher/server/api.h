@@ -39,8 +39,7 @@ class Api {
   /// The engine is there: requests are taken from now on. Bodies are read `aside`, or at once if that is empty.
   void attach(Engine& engine, Aside aside = {});
   void handle(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange);
-  /// Whether a path needs no key.
-  static Access::Route route_of(const std::string& path);
+  static Access::PathKind kind_of(const std::string& path);
   EngineHub* hub() { return hub_.get(); }
   /// No request is being read or answered.
   bool idle() const { return hub_->idle() && reading_ == 0; }

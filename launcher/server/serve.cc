@@ -75,7 +75,7 @@ ServeFrontEnd::ServeFrontEnd(ServeOptions options, std::shared_ptr<const ModelTe
       workers_(kReaders, static_cast<std::size_t>(options_.api.most_requests)) {}
 
 HttpHandlers ServeFrontEnd::handlers() {
-  return {.admit = [this](const HttpRequest& head) { return access_.admit(head, Api::route_of(head.path)); },
+  return {.admit = [this](const HttpRequest& head) { return access_.admit(head, Api::kind_of(head.path)); },
           .handle = [this](const HttpRequest& request,
                            const std::shared_ptr<HttpExchange>& exchange) { api_.handle(request, exchange); },
           .answered = [this](const AccessRecord& record) { log_access(record); }};

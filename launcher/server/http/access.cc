@@ -140,7 +140,7 @@ bool Access::allows_origin(std::string_view origin) const {
   return has(options_.origins, origin);
 }
 
-Admission Access::admit(const HttpRequest& head, Route route) const {
+Admission Access::admit(const HttpRequest& head, PathKind kind) const {
   const std::string_view host = head.header("host");
   if (!options_.hosts.empty() && !host.empty() && !has(options_.hosts, name_of(host))) {
     return {.refusal = refuse(403, "this server is not known as " + name_of(host).substr(0, 100) +
@@ -162,14 +162,14 @@ Admission Access::admit(const HttpRequest& head, Route route) const {
                                         " may not use this server: --allowed-origins lets them");
     return admission;
   }
-  if (const std::string key = key_of(head); route != Route::kOpen && !digests_.empty() && !knows(key)) {
+  if (const std::string key = key_of(head); kind != PathKind::kOpen && !digests_.empty() && !knows(key)) {
     admission.refusal =
         refuse(401, key.empty() ? "an API key is needed: Authorization: Bearer KEY" : "the API key is wrong",
                "invalid_api_key");
     // A browser asks for a name, which may be anything, and a password where it is to show a page.
     admission.refusal->headers.emplace_back(
         "WWW-Authenticate",
-        route == Route::kPage ? R"(Basic realm="the API key as password", charset="UTF-8")" : "Bearer");
+        kind == PathKind::kPage ? R"(Basic realm="the API key as password", charset="UTF-8")" : "Bearer");
   }
   return admission;
 }

@@ -18,17 +18,17 @@ struct AccessOptions {
 /// Who may use a server. Used by the server's thread, but for the construction.
 class Access {
  public:
+  /// What a path is: open to all, a part of the page for people, or what programs ask.
+  enum class PathKind { kOpen, kPage, kProgram };
+
   /// Errors: kUsage for a key file that cannot be read, or has no key.
   explicit Access(AccessOptions options);
 
   /// Reads the key file again. Errors: kUsage; then the keys from before stay.
   void reload();
-  /// What a path is: open to all, a part of the page for people, or what programs ask.
-  enum class Route { kOpen, kPage, kProgram };
-
   /// Refuses a request by a wrong Host (403), from a web page of another origin (403), or without a key (401), unless
   /// the path is open to all. Answers what browsers ask before they let a page send a request.
-  Admission admit(const HttpRequest& head, Route route) const;
+  Admission admit(const HttpRequest& head, PathKind kind) const;
 
  private:
   using Digest = std::array<unsigned char, 32>;

@@ -35,7 +35,7 @@ std::string header(const HttpHeaders& headers, const std::string& name) {
 
 TEST(Access, AKeyOpensAllRoutes) {
   const Access access({.keys = {"first", "second"}, .key_file = {}, .origins = {}, .hosts = {}});
-  const auto with_key = [&](const std::string& value, Access::Route route = Access::Route::kProgram) {
+  const auto with_key = [&](const std::string& value, Access::PathKind route = Access::PathKind::kProgram) {
     return status(access.admit(request("GET", {{"authorization", value}}), route));
   };
   EXPECT_EQ(with_key("Bearer first"), 200);
@@ -46,14 +46,14 @@ TEST(Access, AKeyOpensAllRoutes) {
   EXPECT_EQ(with_key("first"), 401);
   EXPECT_EQ(with_key("Bearer "), 401);
   EXPECT_EQ(with_key(""), 401);
-  EXPECT_EQ(with_key("", Access::Route::kOpen), 200);
+  EXPECT_EQ(with_key("", Access::PathKind::kOpen), 200);
 }
 
 // "any:first" and the like, as browsers send what people enter.
 TEST(Access, AKeyIsThePasswordOfABrowser) {
   const Access access({.keys = {"first", "a:b"}, .key_file = {}, .origins = {}, .hosts = {}});
   const auto with = [&](const std::string& value) {
-    return access.admit(request("GET", {{"authorization", value}}), Access::Route::kPage);
+    return access.admit(request("GET", {{"authorization", value}}), Access::PathKind::kPage);
   };
   EXPECT_EQ(status(with("Basic YW55OmZpcnN0")), 200);
   EXPECT_EQ(status(with("basic OmZpcnN0")), 200);  // ":first"
@@ -66,12 +66,12 @@ TEST(Access, AKeyIsThePasswordOfABrowser) {
   EXPECT_EQ(status(with("Basic ")), 401);
   const auto challenge = [](const Admission& admission) { return admission.refusal->headers.back().second; };
   EXPECT_TRUE(challenge(with("")).starts_with("Basic realm="));
-  EXPECT_EQ(challenge(access.admit(request("GET", {}), Access::Route::kProgram)), "Bearer");
+  EXPECT_EQ(challenge(access.admit(request("GET", {}), Access::PathKind::kProgram)), "Bearer");
 }
 
 TEST(Access, WithoutKeysNoneIsAskedFor) {
   const Access access({.keys = {""}, .key_file = {}, .origins = {}, .hosts = {}});
-  EXPECT_EQ(status(access.admit(request("GET", {}), Access::Route::kProgram)), 200);
+  EXPECT_EQ(status(access.admit(request("GET", {}), Access::PathKind::kProgram)), 200);
 }
 
 TEST(Access, TheKeyFileIsReadAgain) {
@@ -81,7 +81,8 @@ TEST(Access, TheKeyFileIsReadAgain) {
   chmod(file.c_str(), 0600);
   Access access({.keys = {}, .key_file = file, .origins = {}, .hosts = {}});
   const auto allows = [&](const std::string& key) {
-    return status(access.admit(request("GET", {{"authorization", "Bearer " + key}}), Access::Route::kProgram)) == 200;
+    return status(access.admit(request("GET", {{"authorization", "Bearer " + key}}), Access::PathKind::kProgram)) ==
+           200;
   };
   EXPECT_TRUE(allows("one"));
   EXPECT_TRUE(allows(" two"));
@@ -101,7 +102,7 @@ TEST(Access, TheKeyFileIsReadAgain) {
 TEST(Access, OnlyKnownHostsAreAnswered) {
   const Access access({.keys = {}, .key_file = {}, .origins = {}, .hosts = {"localhost", "127.0.0.1", "[::1]"}});
   const auto of = [&](const std::string& host) {
-    return status(access.admit(request("GET", {{"host", host}}), Access::Route::kOpen));
+    return status(access.admit(request("GET", {{"host", host}}), Access::PathKind::kOpen));
   };
   for (const char* host : {"localhost", "LOCALHOST:8000", "127.0.0.1:1", "[::1]", "[::1]:8000"}) {
     EXPECT_EQ(of(host), 200) << host;
@@ -114,16 +115,16 @@ TEST(Access, OnlyKnownHostsAreAnswered) {
 TEST(Access, PagesOfOtherOriginsAreKeptOutByDefault) {
   const Access access({.keys = {}, .key_file = {}, .origins = {}, .hosts = {}});
   const auto post = [&](const std::string& origin) {
-    return access.admit(request("POST", {{"host", "localhost:8000"}, {"origin", origin}}), Access::Route::kProgram);
+    return access.admit(request("POST", {{"host", "localhost:8000"}, {"origin", origin}}), Access::PathKind::kProgram);
   };
   EXPECT_EQ(status(post("http://localhost:8000")), 200);  // its own page
   EXPECT_EQ(status(post("http://localhost:9000")), 403);
   EXPECT_EQ(status(post("https://evil.example")), 403);
   EXPECT_EQ(status(post("null")), 403);
-  const Admission get = access.admit(request("GET", {{"origin", "https://evil.example"}}), Access::Route::kProgram);
+  const Admission get = access.admit(request("GET", {{"origin", "https://evil.example"}}), Access::PathKind::kProgram);
   EXPECT_EQ(header(get.headers, "Access-Control-Allow-Origin"), "");
   const Admission options =
-      access.admit(request("OPTIONS", {{"origin", "https://evil.example"}}), Access::Route::kProgram);
+      access.admit(request("OPTIONS", {{"origin", "https://evil.example"}}), Access::PathKind::kProgram);
   EXPECT_EQ(status(options), 403);
 }
 
@@ -132,21 +133,23 @@ TEST(Access, AllowedOriginsAreAnsweredAsBrowsersAsk) {
   const Admission ask = access.admit(request("OPTIONS", {{"origin", "https://chat.example"},
                                                          {"access-control-request-method", "POST"},
                                                          {"access-control-request-headers", "authorization,x-a"}}),
-                                     Access::Route::kProgram);
+                                     Access::PathKind::kProgram);
   EXPECT_EQ(ask.refusal->status, 200);  // without a key: browsers send none here
   EXPECT_EQ(header(ask.headers, "Access-Control-Allow-Origin"), "https://chat.example");
   EXPECT_EQ(header(ask.headers, "Vary"), "Origin");
   EXPECT_EQ(header(ask.headers, "Access-Control-Allow-Credentials"), "");
   EXPECT_EQ(header(ask.refusal->headers, "Access-Control-Allow-Headers"), "authorization,x-a");
-  const Admission wrong = access.admit(request("POST", {{"origin", "https://chat.example"}}), Access::Route::kProgram);
+  const Admission wrong =
+      access.admit(request("POST", {{"origin", "https://chat.example"}}), Access::PathKind::kProgram);
   EXPECT_EQ(status(wrong), 401);
   EXPECT_EQ(header(wrong.headers, "Access-Control-Allow-Origin"), "https://chat.example");  // so that pages can read it
-  EXPECT_EQ(status(access.admit(request("POST", {{"origin", "https://other.example"}}), Access::Route::kProgram)), 403);
+  EXPECT_EQ(status(access.admit(request("POST", {{"origin", "https://other.example"}}), Access::PathKind::kProgram)),
+            403);
 }
 
 TEST(Access, AStarAllowsAllOriginsWithoutCredentials) {
   const Access access({.keys = {}, .key_file = {}, .origins = {"*"}, .hosts = {}});
-  const Admission post = access.admit(request("POST", {{"origin", "https://any.example"}}), Access::Route::kProgram);
+  const Admission post = access.admit(request("POST", {{"origin", "https://any.example"}}), Access::PathKind::kProgram);
   EXPECT_EQ(status(post), 200);
   EXPECT_EQ(header(post.headers, "Access-Control-Allow-Origin"), "*");
   EXPECT_EQ(header(post.headers, "Access-Control-Allow-Credentials"), "");
