@@ -42,17 +42,28 @@ Tensor device_indices(DeviceBench& bench, const std::vector<int32_t>& values) {
   return device;
 }
 
-DeviceWeights::DeviceWeights(DeviceBench& bench, DType dtype, int64_t rows, int64_t columns) {
-  Kernels& kernels = bench.kernels();
-  const int64_t bytes = kernels.packed_bytes(dtype, rows, columns);
-  const std::vector<std::byte> stored = made_up_rows(dtype, std::min(rows, kRowsAtATime), columns);
-  for (int64_t copy = 0; copy < bench.different(bytes); ++copy) {
-    memory_.push_back(kernels.allocate(DType::kU8, {bytes}));
-    weights_.push_back({dtype, rows, columns, memory_.back().data<std::byte>()});
-    for (int64_t row = 0; row < rows; row += kRowsAtATime) {
-      kernels.pack({dtype, std::min(kRowsAtATime, rows - row), columns, stored.data()}, row, weights_.back());
-    }
+DeviceWeights::DeviceWeights(DeviceBench& bench, DType dtype, int64_t rows, int64_t columns)
+    : bench_(bench),
+      dtype_(dtype),
+      rows_(rows),
+      columns_(columns),
+      bytes_(bench.kernels().packed_bytes(dtype, rows, columns)),
+      weights_(static_cast<std::size_t>(bench.different(bytes_))) {}
+
+const Weight& DeviceWeights::of(int64_t call) {
+  Made& made = weights_[static_cast<std::size_t>(call) % weights_.size()];
+  if (!made.memory.empty()) {
+    return made.weight;
   }
+  if (stored_.empty()) {
+    stored_ = made_up_rows(dtype_, std::min(rows_, kRowsAtATime), columns_);
+  }
+  made.memory = bench_.kernels().allocate(DType::kU8, {bytes_});
+  made.weight = {dtype_, rows_, columns_, made.memory.data<std::byte>()};
+  for (int64_t row = 0; row < rows_; row += kRowsAtATime) {
+    bench_.kernels().pack({dtype_, std::min(kRowsAtATime, rows_ - row), columns_, stored_.data()}, row, made.weight);
+  }
+  return made.weight;
 }
 
 Batch device_batch(DeviceBench& bench, int64_t sequences, int64_t rows, int64_t depth) {

@@ -10,18 +10,31 @@ namespace longship {
 Tensor device_values(DeviceBench& bench, const Shape& shape);
 Tensor device_indices(DeviceBench& bench, const std::vector<int32_t>& values);
 
-/// Weights of one shape and of plausible values, enough of them that calls which take turns miss the cache.
+/// Weights of one shape and of plausible values, enough of them that calls which take turns miss the cache. Each is made
+/// when it is first asked for.
 class DeviceWeights {
  public:
   DeviceWeights(DeviceBench& bench, DType dtype, int64_t rows, int64_t columns);
 
-  const Weight& of(int64_t call) const { return weights_[static_cast<std::size_t>(call) % weights_.size()]; }
+  const Weight& of(int64_t call);
   int64_t count() const { return static_cast<int64_t>(weights_.size()); }
-  int64_t bytes() const { return memory_.front().bytes(); }  ///< Of one.
+  int64_t rows() const { return rows_; }
+  int64_t columns() const { return columns_; }
+  int64_t bytes() const { return bytes_; }  ///< Of one.
 
  private:
-  std::vector<Tensor> memory_;
-  std::vector<Weight> weights_;
+  struct Made {
+    Tensor memory;
+    Weight weight;
+  };
+
+  DeviceBench& bench_;
+  DType dtype_;
+  int64_t rows_;
+  int64_t columns_;
+  int64_t bytes_;
+  std::vector<std::byte> stored_;
+  std::vector<Made> weights_;
 };
 
 /// The last `rows` tokens of each of some sequences of `depth` tokens, and their pages.

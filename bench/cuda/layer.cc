@@ -98,7 +98,7 @@ class Layer {
 void time_around(DeviceBench& bench) {
   const BenchShape& shape = bench.shape();
   Kernels& kernels = bench.kernels();
-  const DeviceWeights head(bench, DType::kBF16, shape.vocab, shape.hidden);
+  DeviceWeights head(bench, DType::kBF16, shape.vocab, shape.hidden);
   const std::vector<std::byte> stored = made_up_rows(DType::kBF16, 1, shape.hidden);
   Tensor table = kernels.allocate(DType::kU8, {static_cast<int64_t>(stored.size())});
   kernels.write(stored.data(), table, bench.stream());

@@ -14,10 +14,10 @@ struct NamedMatrix {
   const char* goal;  // for one token
 };
 
-void time_product(DeviceBench& bench, const std::string& name, const DeviceWeights& weights, int64_t tokens,
+void time_product(DeviceBench& bench, const std::string& name, DeviceWeights& weights, int64_t tokens,
                   const std::string& goal) {
-  const int64_t rows = weights.of(0).rows;
-  const int64_t columns = weights.of(0).columns;
+  const int64_t rows = weights.rows();
+  const int64_t columns = weights.columns();
   const Tensor x = device_values(bench, {tokens, columns});
   Tensor y = bench.kernels().allocate(DType::kF32, {1, tokens, rows});
   const std::vector<GroupStep> steps = whole_sum(columns);
@@ -40,12 +40,12 @@ void time_products(DeviceBench& bench) {
       {"head", shape.vocab, shape.hidden, "95 % of read"},
   };
   for (const NamedMatrix& matrix : matrices) {
-    const DeviceWeights weights(bench, DType::kBF16, matrix.rows, matrix.columns);
+    DeviceWeights weights(bench, DType::kBF16, matrix.rows, matrix.columns);
     time_product(bench, std::string("linear BF16, ") + matrix.name, weights, 1, matrix.goal);
   }
   for (const DType dtype :
        {DType::kBF16, DType::kF16, DType::kQ8_0, DType::kQ4_0, DType::kQ4_K, DType::kQ6_K, DType::kMXFP4}) {
-    const DeviceWeights weights(bench, dtype, up.rows, up.columns);
+    DeviceWeights weights(bench, dtype, up.rows, up.columns);
     const std::string title = "linear " + std::string(name(dtype)) + ", " + up.name;
     for (const int64_t tokens : shape.few_tokens) {
       time_product(bench, title, weights, tokens, tokens == 1 && dtype == DType::kBF16 ? up.goal : "");

@@ -40,7 +40,11 @@ std::unique_ptr<NcclComm> NcclComm::split(int color, int key) {
   NcclConfig config;
   config.blocking = 0;
   child_ = nullptr;
-  call(kMeeting, [&] { return api_.comm_split(handle_, color, key, &child_, &config); });
+  call(kMeeting, [&] {
+    const NcclResult result = api_.comm_split(handle_, color, key, &child_, &config);
+    // NCCL says success while it goes on (2.18 to 2.28): only the state of the communicator tells.
+    return result == NcclResult::kSuccess ? NcclResult::kInProgress : result;
+  });
   if (color == NcclApi::kNoColor) {
     return nullptr;
   }

@@ -153,7 +153,7 @@ NcclResult comm_split(NcclHandle comm, int color, int key, NcclHandle* new_comm,
   *new_comm = nullptr;
   comm->meeting.enter_split(comm->splits, comm->rank, color, key);
   comm->splitting = {.number = comm->splits++, .joins = color != NcclApi::kNoColor, .to = new_comm};
-  return NcclResult::kInProgress;
+  return NcclResult::kSuccess;  // as NCCL says while it goes on (2.18 to 2.28, ncclCommSplit)
 }
 
 // Goes on with what can go on.

@@ -7,6 +7,7 @@
 #include "tests/e2e/http_client.h"
 #include "tests/e2e/program.h"
 #include "tests/e2e/server.h"
+#include "tests/support/fixtures.h"
 
 namespace longship {
 namespace {
@@ -21,6 +22,11 @@ std::vector<std::string> with(std::vector<std::string> words, const std::vector<
 
 std::vector<std::string> emulated(const std::vector<std::string>& words) {
   return with(words, {"--device", "cuda-emulated"});
+}
+
+// The device of tests that run on a GPU too, where scripts/gpu-check says so.
+std::string device() {
+  return testing::test_device().empty() ? "cuda-emulated" : testing::test_device();
 }
 
 TEST(Cuda, AnswersAsTheCpuDoesOnEveryMesh) {
@@ -43,9 +49,9 @@ TEST(Cuda, AnswersAsTheCpuDoesOnEveryMesh) {
   for (const auto& words : meshes) {
     const Outcome outcome = run(words);
     EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
-    EXPECT_EQ(outcome.out, cpu.out) << testing::PrintToString(words);
+    EXPECT_EQ(outcome.out, cpu.out) << ::testing::PrintToString(words);
   }
-  EXPECT_TRUE(leftovers().empty()) << testing::PrintToString(leftovers());
+  EXPECT_TRUE(leftovers().empty()) << ::testing::PrintToString(leftovers());
 }
 
 TEST(Cuda, IsNeverReplacedByTheEmulator) {
@@ -88,23 +94,23 @@ TEST(Cuda, RunsWhereThePlanLeavesNoMemory) {
                                           longship(emulated(with(kStory, {"--gpu-memory-utilization", "1"})))),
                                      mesh));
     EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
-    EXPECT_EQ(outcome.out, cpu.out) << testing::PrintToString(mesh);
+    EXPECT_EQ(outcome.out, cpu.out) << ::testing::PrintToString(mesh);
   }
 }
 
 TEST(Cuda, Serves) {
-  Server server({"--device", "cuda-emulated", "--exact", "--max-num-seqs", "2"});
+  Server server({"--device", device(), "--exact", "--max-num-seqs", "2"});
   const Json answer =
       server.post("/v1/completions", R"({"prompt":"The ship","max_tokens":4,"temperature":0,"ignore_eos":true})");
   EXPECT_EQ(at(answer, {"usage", "completion_tokens"}), Json(4));
   const std::string banner = server.program().err_so_far();
-  EXPECT_NE(banner.find("on cuda-emulated:0, self within the stage, self between stages"), std::string::npos) << banner;
+  EXPECT_NE(banner.find("on " + device() + ":0, self within the stage, self between stages"), std::string::npos) << banner;
   EXPECT_EQ(banner.find("--deterministic"), std::string::npos) << banner;
   EXPECT_EQ(server.stop().exit_code, 0);
 }
 
 TEST(Cuda, SaysThatTextsMayDifferUnlessItIsTold) {
-  Server server({"--device", "cuda-emulated", "--max-num-seqs", "2", "-tp", "2"});
+  Server server({"--device", device(), "--max-num-seqs", "2", "-tp", "2"});
   const std::string banner = server.program().err_so_far();
   EXPECT_NE(banner.find("--deterministic"), std::string::npos) << banner;
   EXPECT_NE(banner.find("ipc within the stage, self between stages"), std::string::npos) << banner;

@@ -167,9 +167,12 @@ struct Case {
 
 const std::vector<std::string> kAll = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"};
 
-class MergedAdapter : public ::testing::TestWithParam<Case> {};
+class MergedAdapter : public ::testing::TestWithParam<Case> {
+ protected:
+  void expect_same_on(OneEngine adapted);
+};
 
-TEST_P(MergedAdapter, IsTheAdapter) {
+void MergedAdapter::expect_same_on(OneEngine adapted) {
   const Case& which = GetParam();
   constexpr int64_t kRank = 5;
   constexpr double kAlpha = 7;
@@ -185,9 +188,17 @@ TEST_P(MergedAdapter, IsTheAdapter) {
   const auto requests = some_requests();
   const auto expected = run({.model = merged, .adapter = {}}, requests);
   const auto base = run({.model = model, .adapter = {}}, requests);
-  expect_same(run({.model = model, .adapter = adapter}, requests), expected, base);
-  expect_same(run({.model = model, .adapter = adapter, .backend = "reference", .tp = 3, .pp = 2}, requests), expected,
-              base);
+  adapted.model = model;
+  adapted.adapter = adapter;
+  expect_same(run(adapted, requests), expected, base);
+}
+
+TEST_P(MergedAdapter, IsTheAdapter) {
+  expect_same_on({});
+}
+
+TEST_P(MergedAdapter, IsTheAdapterOnSeveralRanks) {
+  expect_same_on({.model = {}, .adapter = {}, .backend = "reference", .tp = 3, .pp = 2});
 }
 
 INSTANTIATE_TEST_SUITE_P(
