@@ -160,7 +160,8 @@ void set_stream_functions(Api& api) {
 
 void set_graph_functions(Api& api) {
   api.stream_begin_capture = [](StreamHandle stream) -> Status {
-    return cudaStreamBeginCapture(native(stream), cudaStreamCaptureModeThreadLocal);
+    // The stricter modes forbid the thread to ask how far other streams are, as NcclEdge does between two layers.
+    return cudaStreamBeginCapture(native(stream), cudaStreamCaptureModeRelaxed);
   };
   api.stream_end_capture = [](StreamHandle stream, GraphHandle* graph) -> Status {
     return cudaStreamEndCapture(native(stream), reinterpret_cast<cudaGraph_t*>(graph));

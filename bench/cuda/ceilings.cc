@@ -53,6 +53,16 @@ void time_memory(DeviceBench& bench, int multiprocessors) {
   bench.time("read", {.bytes = bytes}, "", 1, [&](int64_t) {
     cuda::launch_read(from.get(), bytes, blocks, static_cast<unsigned*>(sums.get()), handle_of(bench));
   });
+  // How near to that a kernel comes which reads no more than one of the smaller matrices of a layer.
+  const BenchShape& shape = bench.shape();
+  for (const int64_t rows : {shape.qkv_width(), shape.hidden}) {
+    const int64_t some = std::min(bytes, 2 * rows * shape.hidden);
+    bench.time("read of " + std::to_string(some / 1'000'000) + " MB", {.bytes = some}, "", bytes / some,
+               [&](int64_t call) {
+                 cuda::launch_read(static_cast<const std::byte*>(from.get()) + call * some, some, blocks,
+                                   static_cast<unsigned*>(sums.get()), handle_of(bench));
+               });
+  }
 }
 
 void time_product(DeviceBench& bench) {

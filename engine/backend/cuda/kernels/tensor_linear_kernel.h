@@ -531,6 +531,11 @@ __global__ void __launch_bounds__(S::kThreads, S::kBlocks) tensor_linear_kernel(
       weights.copy(i);
     }
   }
+  // With one token the next kernel may read its weights as soon as blocks of this one leave room. Where it begins by
+  // converting activations it would only take that room.
+  if constexpr (!S::kPrepared) {
+    let_next_kernel_begin();
+  }
   wait_for_kernels_before();  // weights do not depend on it
   begin_operands<S>(right, stages);
   TensorSums<S> sums = {};
@@ -543,7 +548,7 @@ __global__ void __launch_bounds__(S::kThreads, S::kBlocks) tensor_linear_kernel(
     }
     go_on_with_operands<S>(right, i, stages);
     cp_async_commit();
-    if (ahead == stages) {
+    if (S::kPrepared && ahead == stages) {
       let_next_kernel_begin();
     }
     multiply_stage<W, S>({weights.stage(i), W::kFp8 ? weights.scale_skip(i) : 0}, right, i, sums);

@@ -1,6 +1,6 @@
 #pragma once
 
-// Which shape of a block multiplies how many tokens, as measured on an H200. Shapes take at most 160 kB of shared
+// Which shape of a block multiplies how many tokens, as measured on an H200 and an H100. Shapes take at most 160 kB of shared
 // memory.
 
 #include "engine/backend/cuda/kernels/tensor_linear_kernel.h"
@@ -21,6 +21,7 @@ struct TensorShapes;
 template <>
 struct TensorShapes<true> {
   using One = TensorShape<1, true, false, 1, 8, 1, 4, 3, 2>;
+  using OneByThree = TensorShape<1, true, false, 1, 8, 1, 4, 2, 3>;
   using Narrow8 = TensorShape<8, true, true, 2, 4, 1, 2, 4, 2>;
   using Wide8 = TensorShape<8, true, true, 4, 2, 2, 2, 3, 2>;
   using Narrow16 = TensorShape<16, true, true, 2, 4, 1, 2, 4, 1>;
@@ -42,6 +43,12 @@ struct TensorShapes<false> {
   using Wide64 = TensorShape<64, false, true, 4, 1, 2, 4, 3, 2>;
 };
 
+/// Whether three smaller blocks a multiprocessor have all rows at once, where two would leave some for later.
+inline bool fit_in_threes(const TensorLinearArguments& task) {
+  const int tiles = tensor_tiles(task);
+  return tiles > 2 * task.multiprocessors && tiles <= 3 * task.multiprocessors;
+}
+
 /// One token and many rows: what unpacking takes decides.
 template <class W>
 using WideOne =
@@ -54,6 +61,12 @@ void launch_tensor_layout(const TensorLinearArguments& task, StreamHandle stream
   using W = TensorWeight<kLayout>;
   using Shapes = TensorShapes<W::kPlain>;
   const bool wide = are_many_rows(task);
+  if constexpr (W::kPlain) {
+    if (task.tokens == 1 && fit_in_threes(task)) {
+      launch_tensor_shape<W, typename Shapes::OneByThree>(task, stream);
+      return;
+    }
+  }
   if (task.tokens == 1) {
     wide ? launch_tensor_shape<W, WideOne<W>>(task, stream)
          : launch_tensor_shape<W, typename Shapes::One>(task, stream);
