@@ -128,8 +128,9 @@ double JobCost::stage_seconds(const Stage& stage, const Step& step, bool alone, 
     const double ops = ops_of(rank->cost, step);
     double computing = at_roofline(bytes, ops, roofline);
     if (overhead.measured && overhead.slowdown > 1) {
-      const double of_core = overhead.slowdown * at_roofline(bytes, ops, *overhead.measured) *
-                             overhead.measured->ops_per_s / roofline.ops_per_s;
+      const double work =
+          overhead.by_ops ? ops / overhead.measured->ops_per_s : bytes / overhead.measured->read_bytes_per_s;
+      const double of_core = overhead.slowdown * work * overhead.measured->ops_per_s / roofline.ops_per_s;
       computing = std::max(computing, of_core);
     } else {
       computing *= overhead.slowdown;
@@ -184,8 +185,11 @@ Overhead JobCost::overhead(const RunTest& test, double measured_s, double host_s
   constexpr int kHalvings = 50;
   double low = 0;
   double high = 1;
+  Overhead found{.host_s = host_s, .measured = usual_roofline()};
+  found.by_ops = ops(test) / ops_per_s_ > bytes(test) / read_bytes_per_s_;
   const auto with = [&](double slowdown) {
-    return seconds(test, {.slowdown = slowdown, .host_s = host_s, .measured = {}});
+    found.slowdown = slowdown;
+    return seconds(test, found);
   };
   while (with(high) < measured_s && high < 1e6) {
     low = high;
@@ -195,7 +199,8 @@ Overhead JobCost::overhead(const RunTest& test, double measured_s, double host_s
     const double middle = (low + high) / 2;
     (with(middle) < measured_s ? low : high) = middle;
   }
-  return {.slowdown = low, .host_s = host_s, .measured = usual_roofline()};
+  found.slowdown = low;
+  return found;
 }
 
 }  // namespace longship

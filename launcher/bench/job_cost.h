@@ -12,6 +12,7 @@ namespace longship {
 /// What a test takes beyond what machine and links allow.
 struct Overhead {
   double slowdown = 1;               ///< Time of computing, as that at the roofline is 1.
+  bool by_ops = false;               ///< Of operations; else of reading.
   double host_s = 0;                 ///< Of the leader between the steps of one stream.
   std::optional<Roofline> measured;  ///< Of a rank, where the slowdown was.
 };
@@ -19,11 +20,11 @@ struct Overhead {
 /// What the ranks of a job have and what a test needs of them, from their reports: a model of the time that it takes.
 ///
 /// A rank computes a step in the longer of two times: that of reading its weights, and its keys, once, and that of its
-/// operations. Ranks that computed slower than that were bound by their cores, not by memory: elsewhere they take as
-/// much longer as cores are slower there, and at least what the roofline there allows. Its stage then adds up products
-/// over its ranks. A stage begins a step when it has done the one before and has the message of the stage before it;
-/// the steps of a stream's tokens follow one another, those of a prompt, and of different streams, are in the stages at
-/// the same time.
+/// operations. Ranks that computed slower than that were bound by their cores, not by memory: elsewhere what took that
+/// time, operations or reading, takes as much longer as cores are slower there, and at least what the roofline allows.
+/// Its stage then adds up products over its ranks. A stage begins a step when it has done the one before and has the
+/// message of the stage before it; the steps of a stream's tokens follow one another, those of a prompt, and of
+/// different streams, are in the stages at the same time.
 class JobCost {
  public:
   /// `chunk_tokens`: most tokens of a step of the engine.

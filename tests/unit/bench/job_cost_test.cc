@@ -96,5 +96,20 @@ TEST(JobCost, TheOverheadGivesTheMeasuredTime) {
   EXPECT_NEAR(cost.overhead(test, 0.1, 0).slowdown, 0, 1e-9);
 }
 
+// A chunk of 20 tokens is bound by operations. Those of 2 tokens would be by memory, were cores as fast as they can be.
+TEST(JobCost, SlowCoresAreNotTakenForSlowMemory) {
+  const JobCost one({rank(0, 20, 50)}, 20);
+  const RunTest test{.prompt = 20};
+  const Overhead overhead = one.overhead(test, 20, 0);
+  EXPECT_NEAR(overhead.slowdown, 20, 1e-9);
+  EXPECT_NEAR(one.seconds(test, overhead), 20, 1e-9);
+  RankReport first = rank(0, 10, 25);
+  RankReport last = rank(1, 10, 25);
+  first.cost.kv_bytes_per_key = last.cost.kv_bytes_per_key = 0;
+  first.roofline.read_bytes_per_s = last.roofline.read_bytes_per_s = 50;
+  const JobCost two({first, last}, 2);
+  EXPECT_NEAR(two.seconds(test, overhead), 11 * 1.0, 1e-6);
+}
+
 }  // namespace
 }  // namespace longship
