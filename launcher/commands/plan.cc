@@ -22,6 +22,11 @@ struct PlanFlags {
   std::optional<KvBudget> budget(const MeshShape& mesh) const {
     const EngineOptions& options = engine.options;
     if (device_memory_bytes != 0) {
+      std::string why;
+      if (options.device == "cpu" || (options.device == "auto" && !has_cuda_device(why))) {
+        throw Error(ErrorKind::kUsage, "--device-memory is of GPUs, and the plan is not for --device cuda",
+                    "Add --device cuda, or use --host-memory.");
+      }
       return KvBudget::of_device(options, {device_memory_bytes, device_memory_bytes}, 1);
     }
     const int ranks = ranks_per_host.value_or(mesh.ranks());
