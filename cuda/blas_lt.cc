@@ -162,6 +162,9 @@ bool find_all(void* loaded) {
 void* open_library(std::string& why) {
   std::string tried;
   const char* chosen = std::getenv("LONGSHIP_CUBLASLT");
+  if (chosen != nullptr && *chosen == '\0') {
+    chosen = nullptr;
+  }
   for (const char* path : {chosen, "libcublasLt.so.13", "/usr/local/cuda/lib64/libcublasLt.so.13"}) {
     if (path == nullptr) {
       continue;

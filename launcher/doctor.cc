@@ -76,11 +76,15 @@ std::vector<HostFact> plugin(bool emulated) {
   }
 }
 
-// The library as the loader finds it, or where CUDA is usually installed.
-void* open_library(const std::string& name) {
+// The library that `variable` names, as the plug-in would; else as the loader finds it, or where CUDA is usually
+// installed.
+void* open_library(const char* variable, const std::string& name) {
+  if (const char* given = std::getenv(variable); given != nullptr && *given != '\0') {
+    return dlopen(given, RTLD_LAZY | RTLD_LOCAL);
+  }
   std::vector<std::string> places = {""};
-  for (const char* variable : {"CUDA_HOME", "CUDA_PATH"}) {
-    if (const char* folder = std::getenv(variable); folder != nullptr && *folder != '\0') {
+  for (const char* home : {"CUDA_HOME", "CUDA_PATH"}) {
+    if (const char* folder = std::getenv(home); folder != nullptr && *folder != '\0') {
       places.push_back(std::string(folder) + "/lib64/");
       places.push_back(std::string(folder) + "/lib/");
     }
@@ -94,12 +98,20 @@ void* open_library(const std::string& name) {
   return nullptr;
 }
 
+// What was looked for.
+std::string sought(const char* variable, const std::string& name) {
+  const char* given = std::getenv(variable);
+  return given != nullptr && *given != '\0' ? std::string(given) + " (" + variable + ")" : name;
+}
+
 HostFact nccl() {
-  void* library = open_library("libnccl.so.2");
+  constexpr const char* kVariable = "LONGSHIP_NCCL_LIBRARY";
+  const std::string name = "libnccl.so.2";
+  void* library = open_library(kVariable, name);
   const auto ask = reinterpret_cast<int (*)(int*)>(library == nullptr ? nullptr : dlsym(library, "ncclGetVersion"));
   int version = 0;
   if (ask == nullptr || ask(&version) != 0) {
-    return {"nccl", false, "libnccl.so.2 is not found"};
+    return {"nccl", false, sought(kVariable, name) + " is not found"};
   }
   constexpr int kMajor = 10000;
   constexpr int kMinor = 100;
@@ -109,15 +121,15 @@ HostFact nccl() {
 }
 
 HostFact cublaslt() {
-  for (const char* name : {"libcublasLt.so.13", "libcublasLt.so.12"}) {
-    void* library = open_library(name);
-    const auto ask =
-        reinterpret_cast<std::size_t (*)()>(library == nullptr ? nullptr : dlsym(library, "cublasLtGetVersion"));
-    if (ask != nullptr) {
-      return {"cublaslt", true, "cuBLASLt " + std::to_string(ask())};
-    }
+  constexpr const char* kVariable = "LONGSHIP_CUBLASLT";
+  const std::string name = "libcublasLt.so.13";
+  void* library = open_library(kVariable, name);
+  const auto ask =
+      reinterpret_cast<std::size_t (*)()>(library == nullptr ? nullptr : dlsym(library, "cublasLtGetVersion"));
+  if (ask == nullptr) {
+    return {"cublaslt", false, sought(kVariable, name) + " is not found"};
   }
-  return {"cublaslt", false, "libcublasLt.so is not found"};
+  return {"cublaslt", true, "cuBLASLt " + std::to_string(ask())};
 }
 
 }  // namespace

@@ -1,3 +1,5 @@
+#include <dlfcn.h>
+
 #include "comm/cuda/device_group.h"
 #include "cuda/api.h"
 #include "engine/backend/cuda/cuda_kernels.h"
@@ -15,7 +17,9 @@ int device_count(std::string& why) {
   int count = 0;
   const cuda::Status status = cuda::api().device_count(&count);
   if (status != cuda::kSuccess) {
-    why = cuda::api().error_string(status);
+    // Without a driver the runtime speaks of one that is too old.
+    void* driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
+    why = driver == nullptr ? "there is no NVIDIA driver (libcuda.so.1)" : cuda::api().error_string(status);
     cuda::api().last_error();  // or the next call would report it
     return 0;
   }

@@ -104,7 +104,8 @@ TEST(Cuda, Serves) {
       server.post("/v1/completions", R"({"prompt":"The ship","max_tokens":4,"temperature":0,"ignore_eos":true})");
   EXPECT_EQ(at(answer, {"usage", "completion_tokens"}), Json(4));
   const std::string banner = server.program().err_so_far();
-  EXPECT_NE(banner.find("on " + device() + ":0, self within the stage, self between stages"), std::string::npos) << banner;
+  EXPECT_NE(banner.find("on " + device() + ":0, self within the stage, self between stages"), std::string::npos)
+      << banner;
   EXPECT_EQ(banner.find("--deterministic"), std::string::npos) << banner;
   EXPECT_EQ(server.stop().exit_code, 0);
 }
@@ -136,6 +137,21 @@ TEST(Doctor, SaysWhatTheHostCanDo) {
   const Outcome table = run(longship({"doctor"}));
   EXPECT_EQ(table.exit_code, 0);
   EXPECT_NE(table.out.find("cpu            yes"), std::string::npos) << table.out;
+}
+
+TEST(Doctor, LooksForTheLibrariesThatTheEnvironmentNames) {
+  const std::vector<std::string> named = {"env", "LONGSHIP_NCCL_LIBRARY=/nowhere/n.so",
+                                          "LONGSHIP_CUBLASLT=/nowhere/b.so"};
+  const Outcome outcome = run(with(named, longship({"doctor"})));
+  EXPECT_NE(outcome.out.find("/nowhere/n.so (LONGSHIP_NCCL_LIBRARY) is not found"), std::string::npos) << outcome.out;
+  EXPECT_NE(outcome.out.find("/nowhere/b.so (LONGSHIP_CUBLASLT) is not found"), std::string::npos) << outcome.out;
+}
+
+TEST(Plan, RefusesMemoryOfDevicesWhereRanksComputeOnCpus) {
+  const Outcome outcome =
+      run(longship({"plan", fixture("models/llama"), "--device", "cpu", "--device-memory", "80GiB"}));
+  EXPECT_EQ(outcome.exit_code, 2) << outcome.out;
+  EXPECT_NE(outcome.err.find("--host-memory"), std::string::npos) << outcome.err;
 }
 
 }  // namespace
