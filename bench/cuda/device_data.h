@@ -10,8 +10,8 @@ namespace longship {
 Tensor device_values(DeviceBench& bench, const Shape& shape);
 Tensor device_indices(DeviceBench& bench, const std::vector<int32_t>& values);
 
-/// Weights of one shape and of plausible values, enough of them that calls which take turns miss the cache. Each is made
-/// when it is first asked for.
+/// Weights of one shape and of plausible values, enough of them that calls which take turns miss the cache. Each is
+/// made when it is first asked for.
 class DeviceWeights {
  public:
   DeviceWeights(DeviceBench& bench, DType dtype, int64_t rows, int64_t columns);

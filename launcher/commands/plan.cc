@@ -19,11 +19,9 @@ struct PlanFlags {
   bool json = false;
 
   // What each rank may use, if that was asked for: of this host's memory where only a part of it was named.
-  std::optional<KvBudget> budget(const MeshShape& mesh) const {
-    const EngineOptions& options = engine.options;
+  std::optional<KvBudget> budget(const EngineOptions& options, const MeshShape& mesh) const {
     if (device_memory_bytes != 0) {
-      std::string why;
-      if (options.device == "cpu" || (options.device == "auto" && !has_cuda_device(why))) {
+      if (options.device == "cpu") {
         throw Error(ErrorKind::kUsage, "--device-memory is of GPUs, and the plan is not for --device cuda",
                     "Add --device cuda, or use --host-memory.");
       }
@@ -43,9 +41,13 @@ int plan_command(const PlanFlags& flags) {
     throw Error(ErrorKind::kUsage, "plan needs a model", "For example: longship plan MODEL -tp 2 -pp 2");
   }
   const MeshShape mesh = resolve_mesh_alone(flags.engine.mesh);
-  const EngineOptions options = resolve_options(flags.engine, mesh, mesh.ranks());
+  EngineFlags engine = flags.engine;
+  if (flags.device_memory_bytes != 0 && engine.options.device == "auto") {
+    engine.options.device = "cuda";  // of which there need be none here
+  }
+  const EngineOptions options = resolve_options(engine, mesh, mesh.ranks());
   const Checkpoint checkpoint = open_model(options);
-  print_plan(plan_memory(options, checkpoint, flags.budget(mesh)), options, flags.json);
+  print_plan(plan_memory(options, checkpoint, flags.budget(options, mesh)), options, flags.json);
   return 0;
 }
 
@@ -64,7 +66,7 @@ void add_plan_command(CLI::App& app, std::function<int()>& action) {
       ->type_name("SIZE");
   command
       ->add_option("--device-memory", flags->device_memory_bytes,
-                   "With --device cuda: memory of the GPU that each rank has (default: not asked)")
+                   "Memory of the GPU that each rank has: a plan for --device cuda (default: not asked)")
       ->transform(CLI::AsSizeValue(false))
       ->type_name("SIZE");
   command->add_option("--ranks-per-host", flags->ranks_per_host, "Ranks that share it (default: all)")

@@ -235,8 +235,10 @@ void add_engine_flags(CLI::App& command, EngineFlags& flags) {
       ->capture_default_str()
       ->group("Engine");
   command
-      .add_flag("--exact", options.exact,
-                "Dequantised weights, f32 activations, keys and values; on GPUs no tensor cores, and --deterministic")
+      .add_flag(
+          "--exact", options.exact,
+          "Dequantised weights, f32 activations, and f32 keys and values unless --kv-cache-dtype is given; on GPUs no "
+          "tensor cores, and --deterministic")
       ->group("Engine");
   command
       .add_option("--kv-cache-dtype", options.kv_cache_dtype,

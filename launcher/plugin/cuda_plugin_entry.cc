@@ -9,6 +9,8 @@ namespace longship {
 
 namespace {
 
+constexpr int kLeastMajor = 8;  // PTX of compute_80 is the least that is built
+
 std::string_view name() {
   return cuda::api().name;
 }
@@ -25,6 +27,16 @@ int device_count(std::string& why) {
   }
   if (count == 0) {
     why = "this host has none";
+  }
+  for (int device = 0; device < count; ++device) {
+    cuda::DeviceProperties properties;
+    cuda::check(cuda::api().device_properties(&properties, device), "ask for the device's properties");
+    if (properties.major < kLeastMajor) {
+      why = "device " + std::to_string(device) + " (" + properties.name.data() + ") has compute capability " +
+            std::to_string(properties.major) + "." + std::to_string(properties.minor) + ", and kernels need " +
+            std::to_string(kLeastMajor) + ".0; CUDA_VISIBLE_DEVICES leaves devices out";
+      return 0;
+    }
   }
   return count;
 }

@@ -46,6 +46,12 @@ int devices() {
   return text == nullptr ? 1 : std::atoi(text);
 }
 
+// The first number of the compute capability.
+int major() {
+  const char* text = std::getenv("LONGSHIP_EMULATOR_MAJOR");
+  return text == nullptr ? 9 : std::atoi(text);
+}
+
 const char* error_string(Status status) {
   switch (status) {
     case kSuccess:
@@ -88,7 +94,7 @@ Status device_properties(DeviceProperties* properties, int device) {
   *properties = {};
   constexpr std::string_view kName = "emulated device";
   kName.copy(properties->name.data(), properties->name.size() - 1);
-  properties->major = 9;
+  properties->major = major();
   properties->minor = 0;
   properties->multiprocessors = 4;
   properties->memory_bytes = memory().total_bytes();

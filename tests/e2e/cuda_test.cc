@@ -69,6 +69,17 @@ TEST(Cuda, IsNeverReplacedByTheEmulator) {
   EXPECT_EQ(automatic.exit_code, 0) << automatic.err;
 }
 
+TEST(Cuda, RefusesDevicesThatKernelsAreNotMadeFor) {
+  const std::vector<std::string> old = {"env", "LONGSHIP_EMULATOR_MAJOR=7"};
+  const Outcome outcome = run(with(old, longship(emulated(kStory))));
+  EXPECT_EQ(outcome.exit_code, 2) << outcome.err;
+  EXPECT_NE(outcome.err.find("has compute capability 7.0, and kernels need 8.0"), std::string::npos) << outcome.err;
+  const std::string doctor = run(with(old, longship({"doctor"}))).out;
+  EXPECT_NE(doctor.find("no device can be used: device 0 (emulated device) has compute capability 7.0"),
+            std::string::npos)
+      << doctor;
+}
+
 TEST(Cuda, PlansWhatAJobThenTakes) {
   const std::vector<std::string> words = {"plan",  fixture("models/llama"), "--device", "cuda-emulated", "-tp", "2",
                                           "--json"};
@@ -145,6 +156,11 @@ TEST(Doctor, LooksForTheLibrariesThatTheEnvironmentNames) {
   const Outcome outcome = run(with(named, longship({"doctor"})));
   EXPECT_NE(outcome.out.find("/nowhere/n.so (LONGSHIP_NCCL_LIBRARY) is not found"), std::string::npos) << outcome.out;
   EXPECT_NE(outcome.out.find("/nowhere/b.so (LONGSHIP_CUBLASLT) is not found"), std::string::npos) << outcome.out;
+}
+
+TEST(Plan, TakesMemoryOfDevicesForAPlanOfDevices) {
+  const std::vector<std::string> words = {"plan", fixture("models/llama"), "--device-memory", "80GiB"};
+  EXPECT_EQ(run(longship(words)).out, run(longship(with(words, {"--device", "cuda"}))).out);
 }
 
 TEST(Plan, RefusesMemoryOfDevicesWhereRanksComputeOnCpus) {

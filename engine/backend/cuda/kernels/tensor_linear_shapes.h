@@ -1,7 +1,7 @@
 #pragma once
 
-// Which shape of a block multiplies how many tokens, as measured on an H200 and an H100. Shapes take at most 160 kB of shared
-// memory.
+// Which shape of a block multiplies how many tokens, as measured on an H200 and an H100. Shapes take at most 160 kB of
+// shared memory.
 
 #include "engine/backend/cuda/kernels/tensor_linear_kernel.h"
 
