@@ -24,11 +24,6 @@ std::vector<std::string> emulated(const std::vector<std::string>& words) {
   return with(words, {"--device", "cuda-emulated"});
 }
 
-// The device of tests that run on a GPU too, where scripts/gpu-check says so.
-std::string device() {
-  return testing::test_device().empty() ? "cuda-emulated" : testing::test_device();
-}
-
 TEST(Cuda, AnswersAsTheCpuDoesOnEveryMesh) {
   const Outcome cpu = run(longship(with(kStory, {"--device", "cpu"})));
   ASSERT_EQ(cpu.exit_code, 0) << cpu.err;
@@ -110,19 +105,20 @@ TEST(Cuda, RunsWhereThePlanLeavesNoMemory) {
 }
 
 TEST(Cuda, Serves) {
-  Server server({"--device", device(), "--exact", "--max-num-seqs", "2"});
+  Server server({"--device", testing::cuda_test_device(), "--exact", "--max-num-seqs", "2"});
   const Json answer =
       server.post("/v1/completions", R"({"prompt":"The ship","max_tokens":4,"temperature":0,"ignore_eos":true})");
   EXPECT_EQ(at(answer, {"usage", "completion_tokens"}), Json(4));
   const std::string banner = server.program().err_so_far();
-  EXPECT_NE(banner.find("on " + device() + ":0, self within the stage, self between stages"), std::string::npos)
+  EXPECT_NE(banner.find("on " + testing::cuda_test_device() + ":0, self within the stage, self between stages"),
+            std::string::npos)
       << banner;
   EXPECT_EQ(banner.find("--deterministic"), std::string::npos) << banner;
   EXPECT_EQ(server.stop().exit_code, 0);
 }
 
 TEST(Cuda, SaysThatTextsMayDifferUnlessItIsTold) {
-  Server server({"--device", device(), "--max-num-seqs", "2", "-tp", "2"});
+  Server server({"--device", testing::cuda_test_device(), "--max-num-seqs", "2", "-tp", "2"});
   const std::string banner = server.program().err_so_far();
   EXPECT_NE(banner.find("--deterministic"), std::string::npos) << banner;
   EXPECT_NE(banner.find("ipc within the stage, self between stages"), std::string::npos) << banner;

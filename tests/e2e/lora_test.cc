@@ -118,7 +118,7 @@ TEST(Lora, EachRequestHasTheAdapterOfItsModelOnEveryMesh) {
 // Devices of the emulator, or the GPU of scripts/gpu-check, which share layers or are stages.
 TEST(Lora, DevicesAnswerAsCpusDo) {
   constexpr int kTokens = 6;
-  const std::string device = testing::test_device().empty() ? "cuda-emulated" : testing::test_device();
+  const std::string device = testing::cuda_test_device();
   const Adapters adapters;
   std::map<std::string, std::string> expected = {
       {"", text_of_run("", kTokens, {"--exact"})},

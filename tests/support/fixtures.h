@@ -28,6 +28,11 @@ inline std::string test_device() {
   return device != nullptr ? device : "";
 }
 
+/// The same, for tests of CUDA devices: those of the emulator unless it names others.
+inline std::string cuda_test_device() {
+  return test_device().empty() ? "cuda-emulated" : test_device();
+}
+
 /// The default model in the user's cache (scripts/fetch-model), or an empty path.
 inline std::filesystem::path cached_default_model() {
   const char* cache = std::getenv("XDG_CACHE_HOME");
