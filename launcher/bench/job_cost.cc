@@ -186,7 +186,7 @@ Overhead JobCost::overhead(const RunTest& test, double measured_s, double host_s
   double low = 0;
   double high = 1;
   Overhead found{.host_s = host_s, .measured = usual_roofline()};
-  found.by_ops = ops(test) / ops_per_s_ > bytes(test) / read_bytes_per_s_;
+  found.by_ops = test.prompt > 0 || test.streams > 1;
   const auto with = [&](double slowdown) {
     found.slowdown = slowdown;
     return seconds(test, found);

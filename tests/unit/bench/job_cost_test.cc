@@ -111,5 +111,20 @@ TEST(JobCost, SlowCoresAreNotTakenForSlowMemory) {
   EXPECT_NEAR(two.seconds(test, overhead), 11 * 1.0, 1e-6);
 }
 
+// The peak that cores have is out of reach, so that reading looks longer than operations; that it took ten times as long
+// as reading is no fault of memory's.
+TEST(JobCost, ManyTokensThatTakeLongerThanReadingAreBoundByTheirOperations) {
+  const JobCost one({rank(0, 200, 5)}, 20);
+  const RunTest test{.prompt = 20};
+  const Overhead overhead = one.overhead(test, 20, 0);
+  EXPECT_NEAR(one.seconds(test, overhead), 20, 1e-9);
+  RankReport first = rank(0, 100, 2);
+  RankReport last = rank(1, 100, 3);
+  first.cost.kv_bytes_per_key = last.cost.kv_bytes_per_key = 0;
+  const JobCost two({first, last}, 4);
+  // Five chunks in the longer stage, the first of them behind the shorter one.
+  EXPECT_NEAR(two.seconds(test, overhead), 20 * 3.0 / 5 + 20 * 2.0 / 5 / 5, 1e-6);
+}
+
 }  // namespace
 }  // namespace longship
