@@ -21,11 +21,10 @@ struct Overhead {
 ///
 /// A rank computes a step in the longer of two times: that of reading its weights, and its keys, once, and that of its
 /// operations. Ranks that computed slower than that were bound by their cores, not by memory: elsewhere what took that
-/// time, the operations of steps of several tokens, else reading, takes as much longer as cores are slower there, and at
-/// least what the roofline allows.
-/// Its stage then adds up products over its ranks. A stage begins a step when it has done the one before and has the
-/// message of the stage before it; the steps of a stream's tokens follow one another, those of a prompt, and of
-/// different streams, are in the stages at the same time.
+/// time, the operations of steps of several tokens, else reading, takes as much longer as cores are slower there, and
+/// at least what the roofline allows. Its stage then adds up products over its ranks. A stage begins a step when it has
+/// done the one before and has the message of the stage before it; the steps of a stream's tokens follow one another,
+/// those of a prompt, and of different streams, are in the stages at the same time.
 class JobCost {
  public:
   /// `chunk_tokens`: most tokens of a step of the engine.

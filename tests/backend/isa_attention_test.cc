@@ -39,6 +39,54 @@ class IsaAttentionTest : public IsaTest {
     }
   }
 
+  AttentionTask task_of(const Shape& shape, std::vector<float>& out, std::vector<float>& partials) const {
+    const int64_t out_stride = (shape.heads + 2) * shape.head_dim;
+    return {.query = query_.data(),
+            .query_stride = out_stride,
+            .out = out.data(),
+            .out_stride = out_stride,
+            .keys = keys_.data(),
+            .values = values_.data(),
+            .type = shape.type,
+            .page_bytes = page_bytes(shape),
+            .kv_heads = kKvHeads,
+            .head_dim = shape.head_dim,
+            .scale = 1.0F / std::sqrt(static_cast<float>(shape.head_dim)),
+            .window = shape.window,
+            .exact = exact_,
+            .partials = partials.data()};
+  }
+
+  /// Partials of segments of two chunks of one row, of every `heads` heads, which read the key/value heads in turn:
+  /// each unit alone, or those of a segment together.
+  std::vector<float> attend_units(const Isa& isa, const Shape& shape, int32_t heads, bool together) {
+    constexpr int64_t kSegment = 2;
+    const int64_t chunks = (shape.position + kChunkKeys) / kChunkKeys;
+    const int64_t first_seen = shape.window == 0 ? 0 : (shape.position + 1 - shape.window) / kChunkKeys;
+    const int64_t first = first_seen / kSegment;
+    const int64_t segments = (chunks + kSegment - 1) / kSegment - first;
+    const int64_t groups = (shape.heads + 2) / heads;
+    std::vector<float> out = untouched((shape.rows + 2) * (shape.heads + 2) * shape.head_dim);
+    std::vector<float> partials = untouched(groups * segments * heads * partial_values(shape.head_dim));
+    const AttentionTask task = task_of(shape, out, partials);
+    std::vector<AttentionUnit> units;
+    for (int32_t group = 0; group < groups; ++group) {
+      for (int64_t segment = 0; segment < segments; ++segment) {
+        units.push_back({numbers_.data(), 1, shape.position, 1, group * heads, heads, group % 2,
+                         kSegment * (first + segment), kSegment * (first + segment + 1), std::ssize(units) * heads});
+      }
+    }
+    for (int64_t segment = 0; segment < segments; ++segment) {
+      for (int64_t group = 0; !together && group < groups; ++group) {
+        isa.attention(task, units.data(), {group * segments + segment, 1, 1});
+      }
+      if (together) {
+        isa.attention(task, units.data(), {segment, segments, groups});
+      }
+    }
+    return partials;
+  }
+
   /// What the queries of the unit see of `chunks`, as segments of `segment` chunks where that is not 0.
   std::vector<float> attend(const Isa& isa, const Shape& shape, int64_t segment) {
     const int64_t chunks = (shape.position + shape.rows + kChunkKeys - 1) / kChunkKeys;
@@ -47,22 +95,9 @@ class IsaAttentionTest : public IsaTest {
     AttentionUnit unit{numbers_.data(), 1, shape.position, shape.rows, 1, shape.heads, 1};
     const int64_t units = segment == 0 ? 1 : (chunks + segment - 1) / segment;
     std::vector<float> partials = untouched(units * unit.queries() * partial_values(shape.head_dim));
-    const AttentionTask task{.query = query_.data(),
-                             .query_stride = out_stride,
-                             .out = out.data(),
-                             .out_stride = out_stride,
-                             .keys = keys_.data(),
-                             .values = values_.data(),
-                             .type = shape.type,
-                             .page_bytes = page_bytes(shape),
-                             .kv_heads = kKvHeads,
-                             .head_dim = shape.head_dim,
-                             .scale = 1.0F / std::sqrt(static_cast<float>(shape.head_dim)),
-                             .window = shape.window,
-                             .exact = exact_,
-                             .partials = partials.data()};
+    const AttentionTask task = task_of(shape, out, partials);
     if (segment == 0) {
-      isa.attention(task, unit);
+      isa.attention(task, &unit, {0, 1, 1});
       return out;
     }
     std::vector<AttentionUnit> all;
@@ -71,7 +106,7 @@ class IsaAttentionTest : public IsaTest {
       unit.end_chunk = (i + 1) * segment;
       unit.partial = i * unit.queries();
       all.push_back(unit);
-      isa.attention(task, unit);
+      isa.attention(task, &unit, {0, 1, 1});
     }
     isa.merge_segments(task, all.data(), {0, units, 0});
     out.insert(out.end(), partials.begin(), partials.end());
@@ -210,6 +245,21 @@ TEST_P(IsaAttentionTest, OfSegments) {
     const Shape shape{type, type == KvType::kQ8 ? 64 : 44, 1, 3, 500, 0};
     draw(shape);
     ASSERT_NO_FATAL_FAILURE(compare(shape, 2));
+  }
+}
+
+TEST_P(IsaAttentionTest, OfUnitsTogetherAsOfEachAlone) {
+  for (const auto& [type, exact] :
+       {std::pair{KvType::kF32, true}, {KvType::kF16, true}, {KvType::kQ8, true}, {KvType::kQ8, false}}) {
+    exact_ = exact;
+    for (const auto& [heads, of_unit] : {std::pair{6, 2}, {4, 3}, {1, 1}, {10, 6}}) {
+      const Shape shape{type, 64, 1, heads, 450, heads == 4 ? 100 : 0};
+      draw(shape);
+      for (const Isa* isa : {&avx2(), &other()}) {
+        expect_same(attend_units(*isa, shape, of_unit, true), attend_units(*isa, shape, of_unit, false),
+                    std::to_string(static_cast<int>(type)) + ", " + std::to_string(of_unit) + " heads a unit");
+      }
+    }
   }
 }
 

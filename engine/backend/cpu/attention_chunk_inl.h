@@ -38,11 +38,21 @@ struct PageHead {
     values = static_cast<const std::byte*>(task.values) + at;
   }
 
-  /// Asks for `bytes` bytes from `begin` on.
-  LONGSHIP_INLINE void prefetch(int64_t begin, int64_t bytes) const {
-    for (int64_t at = begin; at < begin + bytes; at += cpu::kCacheLine) {
-      prefetch_second_cache(keys + at);
-      prefetch_second_cache(values + at);
+  /// While keys are read at `begin`: asks for `bytes` bytes of keys a little ahead, of this page or of `next`.
+  LONGSHIP_INLINE void prefetch_keys(int64_t begin, int64_t bytes, int64_t page_bytes, const PageHead& next) const {
+    constexpr int64_t kFarBytes = 6144;
+    constexpr int64_t kNearBytes = 1024;
+    const int64_t far = begin + kFarBytes;
+    const std::byte* from = far < page_bytes ? keys + far : next.keys + (far - page_bytes);
+    for (int64_t at = 0; at < bytes; at += cpu::kCacheLine) {
+      prefetch_second_cache(from + at);
+      __builtin_prefetch(keys + begin + kNearBytes + at);
+    }
+  }
+
+  LONGSHIP_INLINE void prefetch_values(int64_t begin, int64_t bytes) const {
+    for (int64_t at = 0; at < bytes; at += cpu::kCacheLine) {
+      prefetch_second_cache(values + begin + at);
     }
   }
 };
@@ -113,13 +123,17 @@ class Chunk {
  public:
   using Queries = const Query (&)[Q];
 
-  /// The page holds keys from `first` on. Asks meanwhile for page `next`, if it is not null.
+  /// The page holds keys from `first` on. Asks meanwhile for page `next`, if it is not null: for its keys where it
+  /// reads keys, for its values where it reads values, as a core waits for a few lines at a time only.
   Chunk(const cpu::AttentionTask& task, Queries queries, int64_t first, const PageHead& page, const PageHead* next)
       : weights_(queries, first),
         head_dim_(task.head_dim),
         keys_(page.keys, task.head_dim),
-        values_(page.values, task.head_dim) {
-    score(queries, task.scale, task.page_bytes / task.head_dim, next);
+        values_(page.values, task.head_dim),
+        page_(page),
+        page_bytes_(task.page_bytes),
+        next_(next) {
+    score(queries, task.scale, task.page_bytes / task.head_dim);
   }
 
   ChunkWeights<Q>& weights() { return weights_; }
@@ -170,10 +184,10 @@ class Chunk {
     }
   }
 
-  void score(Queries queries, float scale, int64_t row_bytes, const PageHead* next) {
+  void score(Queries queries, float scale, int64_t row_bytes) {
     constexpr int kVectors = vectors_together<Q>();
     for (int first = 0; first < kChunkVectors; first += kVectors) {
-      score_keys<kVectors>(queries, scale, first, row_bytes, first == 0 ? next : nullptr);
+      score_keys<kVectors>(queries, scale, first, row_bytes, first == 0 ? next_ : nullptr);
     }
   }
 
@@ -190,7 +204,7 @@ class Chunk {
     }
     for (int64_t i = 0; i < head_dim_; ++i) {
       if (next != nullptr) {
-        next->prefetch(i * row_bytes, row_bytes);
+        page_.prefetch_keys(i * row_bytes, row_bytes, page_bytes_, *next);
       }
       F32 keys[V];
       keys_.row(i, first, keys);
@@ -224,6 +238,9 @@ class Chunk {
       }
     }
     for (int64_t key = begin; key < end; ++key) {
+      if (next_ != nullptr) {
+        next_->prefetch_values((key * head_dim_ + column) * kValueBytes, V * cpu::kLanes * kValueBytes);
+      }
       F32 values[V];
 #pragma GCC unroll 8
       for (int v = 0; v < V; ++v) {
@@ -259,10 +276,15 @@ class Chunk {
     }
   }
 
+  static constexpr int64_t kValueBytes = kType == cpu::KvType::kF32 ? 4 : kType == cpu::KvType::kQ8 ? 1 : 2;
+
   ChunkWeights<Q> weights_;
   int64_t head_dim_;
   KeyPage<kType> keys_;
   ValuePage<kType> values_;
+  PageHead page_;
+  int64_t page_bytes_;
+  const PageHead* next_;
 };
 
 }  // namespace longship::LONGSHIP_CPU_NAMESPACE

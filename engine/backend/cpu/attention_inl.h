@@ -76,50 +76,78 @@ inline float* output_of(const cpu::AttentionTask& task, const cpu::AttentionUnit
   return task.out + (unit.row + q / unit.heads) * task.out_stride + (unit.head + q % unit.heads) * task.head_dim;
 }
 
-/// Those of the unit's keys that Q queries see, [begin, end) in all, chunk by chunk, whose class is `ChunkOf`.
+/// The units of a team, whose queries are Q each.
+class TeamUnits {
+ public:
+  TeamUnits(const cpu::AttentionUnit* units, const cpu::AttentionTeam& team) : units_(units), team_(team) {}
+
+  int64_t count() const { return team_.count; }
+  const cpu::AttentionUnit& operator[](int64_t i) const { return units_[team_.first_unit + i * team_.stride]; }
+
+ private:
+  const cpu::AttentionUnit* units_;
+  const cpu::AttentionTeam& team_;
+};
+
+/// One chunk of a unit's keys, number `index` of its sequence; asks meanwhile for page `next`, if it is not null.
 template <class ChunkOf, int Q>
-void attend(const cpu::AttentionTask& task, const cpu::AttentionUnit& unit, typename ChunkOf::Queries queries,
-            int64_t begin, int64_t end, Gatherer (&gatherers)[Q]) {
-  const int64_t first_seen = begin / cpu::kChunkKeys;
-  const int64_t end_seen = (end + cpu::kChunkKeys - 1) / cpu::kChunkKeys;
-  const int64_t end_chunk = end_seen < unit.end_chunk ? end_seen : unit.end_chunk;
-  for (int64_t index = first_seen > unit.first_chunk ? first_seen : unit.first_chunk; index < end_chunk; ++index) {
-    const PageHead page(task, unit, index);
-    // Many rows read each page again and again: it stays in the cache.
-    const bool asks = unit.rows == 1 && index + 1 < end_chunk;
-    const PageHead next(task, unit, asks ? index + 1 : index);
-    ChunkOf chunk(task, queries, index * cpu::kChunkKeys, page, asks ? &next : nullptr);
-    ChunkWeights<Q>& weights = chunk.weights();
-    AttentionPartial partials[Q];
-    float* out[Q];
-    for (int q = 0; q < Q; ++q) {
-      out[q] = gatherers[q].buffers.take();
-      if (weights.sees_keys(q)) {
-        partials[q] = weights.weigh(q, out[q]);
-      }
-    }
-    chunk.gather(out);
-    for (int q = 0; q < Q; ++q) {
-      if (weights.sees_keys(q)) {
-        gatherers[q].merger.add(index, partials[q]);
-      } else {
-        gatherers[q].buffers.give_back(out[q]);
-      }
+void attend_chunk(const cpu::AttentionTask& task, typename ChunkOf::Queries queries, int64_t index,
+                  const PageHead& page, const PageHead* next, Gatherer (&gatherers)[Q]) {
+  ChunkOf chunk(task, queries, index * cpu::kChunkKeys, page, next);
+  ChunkWeights<Q>& weights = chunk.weights();
+  AttentionPartial partials[Q];
+  float* out[Q];
+  for (int q = 0; q < Q; ++q) {
+    out[q] = gatherers[q].buffers.take();
+    if (weights.sees_keys(q)) {
+      partials[q] = weights.weigh(q, out[q]);
     }
   }
+  chunk.gather(out);
   for (int q = 0; q < Q; ++q) {
-    const AttentionPartial total = gatherers[q].merger.finish();
-    if (unit.partial < 0) {
-      write_total(task, total, output_of(task, unit, q));
+    if (weights.sees_keys(q)) {
+      gatherers[q].merger.add(index, partials[q]);
     } else {
-      write_partial(task, total, partial_of(task, unit, q));
+      gatherers[q].buffers.give_back(out[q]);
     }
   }
 }
 
-template <cpu::KvType kType, int Q>
-void attend_unit(const cpu::AttentionTask& task, const cpu::AttentionUnit& unit) {
-  Query queries[Q];
+/// Those of the team's keys that its queries see, [begin, end) in all, chunk by chunk, whose class is `ChunkOf`:
+/// queries(i) has those of unit i.
+template <class ChunkOf, int Q, class QueriesOf>
+void attend(const cpu::AttentionTask& task, const TeamUnits& units, const QueriesOf& queries, int64_t begin,
+            int64_t end, Gatherer (&gatherers)[cpu::kMostTogether][Q]) {
+  const int64_t first_seen = begin / cpu::kChunkKeys;
+  const int64_t end_seen = (end + cpu::kChunkKeys - 1) / cpu::kChunkKeys;
+  const int64_t end_chunk = end_seen < units[0].end_chunk ? end_seen : units[0].end_chunk;
+  // Many rows read each page again and again: it stays in the cache.
+  const bool asks = units[0].rows == 1;
+  for (int64_t index = first_seen > units[0].first_chunk ? first_seen : units[0].first_chunk; index < end_chunk;
+       ++index) {
+    for (int64_t i = 0; i < units.count(); ++i) {
+      const bool last = i + 1 == units.count();
+      const bool more = asks && (!last || index + 1 < end_chunk);
+      const PageHead next(task, units[more && !last ? i + 1 : 0], more && last ? index + 1 : index);
+      attend_chunk<ChunkOf, Q>(task, queries(i), index, PageHead(task, units[i], index), more ? &next : nullptr,
+                               gatherers[i]);
+    }
+  }
+  for (int64_t i = 0; i < units.count(); ++i) {
+    for (int q = 0; q < Q; ++q) {
+      const AttentionPartial total = gatherers[i][q].merger.finish();
+      if (units[i].partial < 0) {
+        write_total(task, total, output_of(task, units[i], q));
+      } else {
+        write_partial(task, total, partial_of(task, units[i], q));
+      }
+    }
+  }
+}
+
+/// The queries of a unit.
+template <int Q>
+void set_queries(const cpu::AttentionTask& task, const cpu::AttentionUnit& unit, Query (&queries)[Q]) {
   for (int q = 0; q < Q; ++q) {
     const int64_t row = q / unit.heads;
     const int64_t end = unit.position + row + 1;
@@ -127,50 +155,68 @@ void attend_unit(const cpu::AttentionTask& task, const cpu::AttentionUnit& unit)
     queries[q] = {task.query + (unit.row + row) * task.query_stride + (unit.head + q % unit.heads) * task.head_dim,
                   begin, end};
   }
-  Gatherer gatherers[Q];
-  for (Gatherer& gatherer : gatherers) {
-    gatherer.buffers.set_head_dim(task.head_dim);
-  }
-  const int64_t begin = queries[0].begin;
-  const int64_t end = queries[Q - 1].end;
-  if constexpr (kType == cpu::KvType::kQ8) {
-    if (!task.exact) {
-      const IntegerQueries<Q> integers(queries, task.head_dim);
-      return attend<IntegerChunk<Q>, Q>(task, unit, integers, begin, end, gatherers);
+}
+
+template <cpu::KvType kType, int Q>
+void attend_team(const cpu::AttentionTask& task, const TeamUnits& units) {
+  Query queries[cpu::kMostTogether][Q];
+  Gatherer gatherers[cpu::kMostTogether][Q];
+  for (int64_t i = 0; i < units.count(); ++i) {
+    set_queries(task, units[i], queries[i]);
+    for (Gatherer& gatherer : gatherers[i]) {
+      gatherer.buffers.set_head_dim(task.head_dim);
     }
   }
-  attend<Chunk<kType, Q>, Q>(task, unit, queries, begin, end, gatherers);
+  const int64_t begin = queries[0][0].begin;
+  const int64_t end = queries[0][Q - 1].end;
+  if constexpr (kType == cpu::KvType::kQ8) {
+    if (!task.exact) {
+      IntegerQueries<Q> integers[cpu::kMostTogether];
+      for (int64_t i = 0; i < units.count(); ++i) {
+        integers[i].set(queries[i], task.head_dim);
+      }
+      const auto of_unit = [&](int64_t i) -> const auto& {
+        return integers[i];
+      };
+      return attend<IntegerChunk<Q>, Q>(task, units, of_unit, begin, end, gatherers);
+    }
+  }
+  const auto of_unit = [&](int64_t i) -> const auto& {
+    return queries[i];
+  };
+  attend<Chunk<kType, Q>, Q>(task, units, of_unit, begin, end, gatherers);
 }
 
 template <cpu::KvType kType>
-void attend_unit(const cpu::AttentionTask& task, const cpu::AttentionUnit& unit) {
+void attend_team(const cpu::AttentionTask& task, const TeamUnits& units) {
   static_assert(cpu::kMaxQueries == 6);
-  switch (unit.queries()) {
+  switch (units[0].queries()) {
     case 1:
-      return attend_unit<kType, 1>(task, unit);
+      return attend_team<kType, 1>(task, units);
     case 2:
-      return attend_unit<kType, 2>(task, unit);
+      return attend_team<kType, 2>(task, units);
     case 3:
-      return attend_unit<kType, 3>(task, unit);
+      return attend_team<kType, 3>(task, units);
     case 4:
-      return attend_unit<kType, 4>(task, unit);
+      return attend_team<kType, 4>(task, units);
     case 5:
-      return attend_unit<kType, 5>(task, unit);
+      return attend_team<kType, 5>(task, units);
     default:
-      return attend_unit<kType, 6>(task, unit);
+      return attend_team<kType, 6>(task, units);
   }
 }
 
-inline void attention(const cpu::AttentionTask& task, const cpu::AttentionUnit& unit) {
+inline void attention(const cpu::AttentionTask& task, const cpu::AttentionUnit* all, const cpu::AttentionTeam& team) {
+  const TeamUnits units(all, team);
   switch (task.type) {
     case cpu::KvType::kF16:
-      return attend_unit<cpu::KvType::kF16>(task, unit);
+      return attend_team<cpu::KvType::kF16>(task, units);
     case cpu::KvType::kBF16:
-      return attend_unit<cpu::KvType::kBF16>(task, unit);
+      return attend_team<cpu::KvType::kBF16>(task, units);
     case cpu::KvType::kQ8:
-      return attend_unit<cpu::KvType::kQ8>(task, unit);
+      return attend_team<cpu::KvType::kQ8>(task, units);
     default:
-      return attend_unit<cpu::KvType::kF32>(task, unit);
+      return attend_team<cpu::KvType::kF32>(task, units);
   }
 }
 

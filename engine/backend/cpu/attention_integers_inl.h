@@ -5,14 +5,16 @@
 
 namespace longship::LONGSHIP_CPU_NAMESPACE {
 
-/// Queries and what they are as integers. Refers to `all`.
+/// Queries and what they are as integers.
 template <int Q>
 struct IntegerQueries {
-  const Query (&all)[Q];
+  const Query (*all)[Q];
   alignas(64) int8_t quants[Q][cpu::kMaxHeadDim];
   cpu::ActivationBlock blocks[Q][cpu::kMaxHeadDim / cpu::kBlock];
 
-  IntegerQueries(const Query (&queries)[Q], int64_t head_dim) : all(queries) {
+  /// Refers to `queries` from now on.
+  void set(const Query (&queries)[Q], int64_t head_dim) {
+    all = &queries;
     for (int q = 0; q < Q; ++q) {
       quantise(queries[q].values, head_dim, quants[q], blocks[q]);
     }
@@ -27,10 +29,10 @@ class IntegerChunk {
 
   IntegerChunk(const cpu::AttentionTask& task, Queries queries, int64_t first, const PageHead& page,
                const PageHead* next)
-      : weights_(queries.all, first), head_dim_(task.head_dim), page_(page) {
+      : weights_(*queries.all, first), head_dim_(task.head_dim), page_(page), next_(next) {
     const int64_t row_bytes = task.page_bytes / head_dim_;
     for (int64_t block = 0; block < head_dim_ / cpu::kBlock; ++block) {
-      score_block(queries, block, row_bytes, next);
+      score_block(queries, block, row_bytes);
     }
     for (int q = 0; q < Q; ++q) {
       order_scores(weights_.of(q), task.scale);
@@ -59,7 +61,7 @@ class IntegerChunk {
   };
 
   /// Adds the products of 32 dimensions to the scores, which are in the order of interleave_rows().
-  LONGSHIP_INLINE void score_block(Queries queries, int64_t block, int64_t row_bytes, const PageHead* next) {
+  LONGSHIP_INLINE void score_block(Queries queries, int64_t block, int64_t row_bytes) {
     I32 dots[Q][kChunkVectors];
 #pragma GCC unroll 8
     for (int q = 0; q < Q; ++q) {
@@ -70,8 +72,8 @@ class IntegerChunk {
       }
     }
     for (int64_t i = block * cpu::kBlock; i < (block + 1) * cpu::kBlock; i += kRowsTogether) {
-      if (next != nullptr) {
-        next->prefetch(i * row_bytes, kRowsTogether * row_bytes);
+      if (next_ != nullptr) {
+        page_.prefetch_keys(i * row_bytes, kRowsTogether * row_bytes, head_dim_ * row_bytes, *next_);
       }
       Bytes keys[kRowsTogether];
 #pragma GCC unroll 8
@@ -196,7 +198,11 @@ class IntegerChunk {
       sums[q][0] = sums[q][1] = zero_i32();
     }
     const std::byte* values = page_.values + block * cpu::kBlock;
+    constexpr int64_t kPairs = cpu::kChunkKeys / 2;
     for (int64_t pair = first_pair_; pair < end_pair_; ++pair) {
+      if (next_ != nullptr) {
+        next_->prefetch_values((block * kPairs + pair) * cpu::kCacheLine, cpu::kCacheLine);
+      }
       Bytes both[2] = {load_i8_words(values + 2 * pair * head_dim_),
                        load_i8_words(values + (2 * pair + 1) * head_dim_)};
       interleave_words(both);
@@ -212,6 +218,7 @@ class IntegerChunk {
   ChunkWeights<Q> weights_;
   int64_t head_dim_;
   PageHead page_;
+  const PageHead* next_;
   bool seen_alike_ = true;  // all queries see the same keys
   int64_t first_pair_ = cpu::kChunkKeys / 2;
   int64_t end_pair_ = 0;

@@ -14,10 +14,12 @@ static_assert(kBlock == kKvBlock);
 // Values or multiply-adds below which another thread is not worth waking.
 constexpr int64_t kGrainValues = 4096;
 constexpr int64_t kGrainProducts = 65536;
-// Units for each thread, so that threads of unequal speed end together.
-constexpr int64_t kUnitsPerThread = 4;
+// Teams for each thread, so that threads of unequal speed end together.
+constexpr int64_t kTeamsPerThread = 4;
 // Chunks of keys from which reading them once for all heads is worth a merge.
 constexpr int64_t kDeepChunks = 4;
+// Segments have 2^kLeastLevel chunks at least.
+constexpr int kLeastLevel = 2;
 
 int64_t items_per_grain(int64_t grain, int64_t size) {
   return std::max<int64_t>(1, grain / std::max<int64_t>(1, size));
@@ -113,7 +115,7 @@ Range chunks_of(const AttentionTask& task, const AttentionUnit& unit) {
 void AttentionPlan::split(const AttentionTask& task, std::size_t index, int64_t wanted) {
   const AttentionUnit whole = units_[index];
   const Range chunks = chunks_of(task, whole);
-  int level = 1;
+  int level = kLeastLevel;
   while (chunks.size() > wanted << level) {
     ++level;
   }
@@ -130,27 +132,60 @@ void AttentionPlan::split(const AttentionTask& task, std::size_t index, int64_t 
   }
 }
 
-// Few tokens that see many keys: each unit in several segments, so that every thread gets some. Fewer keys: a unit for
-// each head.
-void AttentionPlan::make(const AttentionTask& task, const Batch& batch, const std::vector<int32_t>& kv_head,
-                         int threads) {
-  const int64_t enough = threads == 1 ? 0 : kUnitsPerThread * threads;
-  plan_all(task, batch, kv_head, static_cast<int32_t>(kMaxQueries));
-  const int64_t wanted = (enough + std::ssize(units_) - 1) / std::max<int64_t>(1, std::ssize(units_));
-  if (wanted < 2 || batch.rows() != std::ssize(batch.slices)) {
-    return;
+// Units of the same row from unit `index` on that can be computed together.
+int64_t AttentionPlan::team_at(std::size_t index, int64_t most) const {
+  const AttentionUnit& first = units_[index];
+  std::size_t end = index + 1;
+  while (end < units_.size() && end < index + static_cast<std::size_t>(most) && units_[end].row == first.row &&
+         first.rows == 1 && units_[end].rows == 1 && units_[end].heads == first.heads) {
+    ++end;
   }
-  const bool deep = std::ranges::any_of(
-      units_, [&](const AttentionUnit& unit) { return chunks_of(task, unit).size() >= kDeepChunks; });
-  if (!deep) {
-    plan_all(task, batch, kv_head, 1);
-    return;
+  return static_cast<int64_t>(end - index);
+}
+
+void AttentionPlan::make_teams(int64_t most) {
+  teams_.clear();
+  for (std::size_t i = 0; i < units_.size(); i += static_cast<std::size_t>(teams_.back().count)) {
+    teams_.push_back({static_cast<int64_t>(i), 1, team_at(i, most)});
   }
+}
+
+// Each team in several, of about `wanted` segments.
+void AttentionPlan::split_all(const AttentionTask& task, int64_t wanted) {
   split_units_.clear();
   for (std::size_t i = 0; i < units_.size(); ++i) {
     split(task, i, wanted);
   }
   units_.swap(split_units_);
+  std::vector<AttentionTeam> whole;
+  whole.swap(teams_);
+  for (const AttentionTeam& team : whole) {
+    const SplitUnits& first = splits_[static_cast<std::size_t>(team.first_unit)];
+    for (int64_t segment = 0; segment < first.count; ++segment) {
+      teams_.push_back({first.first_unit + segment, first.count, team.count});
+    }
+  }
+}
+
+// Few tokens that see many keys: each team in several segments, so that every thread gets some. Fewer keys: a unit for
+// each head.
+void AttentionPlan::make(const AttentionTask& task, const Batch& batch, const std::vector<int32_t>& kv_head,
+                         int threads) {
+  const int64_t enough = threads == 1 ? 0 : kTeamsPerThread * threads;
+  plan_all(task, batch, kv_head, static_cast<int32_t>(kMaxQueries));
+  make_teams(kMostTogether);
+  const int64_t wanted = (enough + std::ssize(teams_) - 1) / std::max<int64_t>(1, std::ssize(teams_));
+  if (wanted < 2 || batch.rows() != std::ssize(batch.slices)) {
+    return;
+  }
+  const bool deep = std::ranges::any_of(
+      units_, [&](const AttentionUnit& unit) { return chunks_of(task, unit).size() >= kDeepChunks; });
+  if (deep) {
+    split_all(task, wanted);
+  } else {
+    plan_all(task, batch, kv_head, 1);
+    make_teams(1);
+  }
 }
 
 void AttentionPlan::plan_all(const AttentionTask& task, const Batch& batch, const std::vector<int32_t>& kv_head,
@@ -179,8 +214,8 @@ const SplitUnits* AttentionPlan::ended(int64_t unit) {
 }
 
 int64_t AttentionPlan::scratch_bytes(int threads) {
-  // make() splits fewer units than `enough`, each into at most wanted + 1 segments: below 3 x enough in all.
-  const int64_t segments = 3 * kUnitsPerThread * threads;
+  // make() splits fewer teams than `enough`, each into at most wanted + 1 segments: below 3 x enough in all.
+  const int64_t segments = 3 * kTeamsPerThread * threads * kMostTogether;
   return threads == 1 ? 0 : segments * kMaxQueries * partial_values(kMaxHeadDim) * static_cast<int64_t>(sizeof(float));
 }
 
@@ -212,15 +247,19 @@ void attend(const Isa& isa, ThreadPool& pool, AttentionTask task, const Batch& b
   LONGSHIP_CHECK(plan.partials() * partial_values(task.head_dim) * static_cast<int64_t>(sizeof(float)) <=
                      std::max<int64_t>(0, partials.bytes()),
                  "more partial results than reserved");
-  const std::span<const AttentionUnit> units = plan.units();
-  pool.parallel_for(std::ssize(units),
-                    items_per_grain(kGrainProducts, plan.products() / std::max<int64_t>(1, std::ssize(units))),
+  const std::span<const AttentionTeam> teams = plan.teams();
+  const AttentionUnit* units = plan.units().data();
+  pool.parallel_for(std::ssize(teams),
+                    items_per_grain(kGrainProducts, plan.products() / std::max<int64_t>(1, std::ssize(teams))),
                     [&](int64_t begin, int64_t end) {
                       flush_denormals();
-                      for (int64_t i = begin; i < end; ++i) {
-                        isa.attention(task, units[static_cast<std::size_t>(i)]);
-                        if (const SplitUnits* split = plan.ended(i)) {
-                          isa.merge_segments(task, units.data(), *split);
+                      for (const AttentionTeam& team :
+                           teams.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin))) {
+                        isa.attention(task, units, team);
+                        for (int64_t i = 0; i < team.count; ++i) {
+                          if (const SplitUnits* split = plan.ended(team.first_unit + i * team.stride)) {
+                            isa.merge_segments(task, units, *split);
+                          }
                         }
                       }
                     });

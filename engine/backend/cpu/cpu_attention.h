@@ -23,8 +23,9 @@ class AttentionPlan {
   void make(const AttentionTask& task, const Batch& batch, const std::vector<int32_t>& kv_head, int threads);
 
   std::span<const AttentionUnit> units() const { return units_; }
-  int64_t partials() const { return partials_; }  ///< Of all units.
-  int64_t products() const { return products_; }  ///< Multiply-adds, about.
+  std::span<const AttentionTeam> teams() const { return teams_; }  ///< Of the units, each in one.
+  int64_t partials() const { return partials_; }                   ///< Of all units.
+  int64_t products() const { return products_; }                   ///< Multiply-adds, about.
   /// Called once for each unit when it is computed, by any thread: for the last one of a split, that split, whose
   /// partials then are there; else null.
   const SplitUnits* ended(int64_t unit);
@@ -35,9 +36,13 @@ class AttentionPlan {
  private:
   void plan_all(const AttentionTask& task, const Batch& batch, const std::vector<int32_t>& kv_head, int32_t most_heads);
   void split(const AttentionTask& task, std::size_t index, int64_t wanted);
+  int64_t team_at(std::size_t index, int64_t most) const;
+  void make_teams(int64_t most);
+  void split_all(const AttentionTask& task, int64_t wanted);
 
   std::vector<AttentionUnit> units_;
   std::vector<AttentionUnit> split_units_;
+  std::vector<AttentionTeam> teams_;
   std::vector<SplitUnits> splits_;
   std::vector<int32_t> split_of_;  ///< By unit, where units are split.
   std::vector<int32_t> left_;      ///< Units of each split that are not computed yet.

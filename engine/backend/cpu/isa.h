@@ -204,6 +204,19 @@ struct AttentionUnit {
   int64_t queries() const { return int64_t{rows} * heads; }
 };
 
+/// Most units that are computed together.
+inline constexpr int64_t kMostTogether = 4;
+
+/// Units `first_unit`, first_unit + stride, ... of the same rows and chunks, with as many heads each: computed
+/// together, chunk by chunk, so that the keys and values of all their heads are read in the order in which they lie in
+/// memory. A CPU that fetches ahead by itself loses up to half of the bandwidth where a head's part of each page is
+/// skipped.
+struct AttentionTeam {
+  int64_t first_unit;
+  int64_t stride;
+  int64_t count;  ///< kMostTogether at most.
+};
+
 /// Units of one run of aligned equal segments of chunks, in order: `count` of them from `first_unit` on, the first one
 /// segment number `first_segment` of its sequence.
 struct SplitUnits {
@@ -226,7 +239,7 @@ struct Isa {
   /// Row blocks [begin, end) of the part, all tokens; linear_pairs: of a part of kBF16Pairs.
   void (*linear)(const LinearTask& task, const LinearPart& part, int64_t begin, int64_t end);
   void (*linear_pairs)(const LinearTask& task, const LinearPart& part, int64_t begin, int64_t end);
-  void (*attention)(const AttentionTask& task, const AttentionUnit& unit);
+  void (*attention)(const AttentionTask& task, const AttentionUnit* units, const AttentionTeam& team);
   /// The outputs of the queries of a split unit from its segments' partials, which have equal queries.
   void (*merge_segments)(const AttentionTask& task, const AttentionUnit* units, const SplitUnits& split);
   void (*to_f16)(const float* x, int64_t n, uint16_t* y);

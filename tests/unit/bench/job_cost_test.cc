@@ -111,8 +111,8 @@ TEST(JobCost, SlowCoresAreNotTakenForSlowMemory) {
   EXPECT_NEAR(two.seconds(test, overhead), 11 * 1.0, 1e-6);
 }
 
-// The peak that cores have is out of reach, so that reading looks longer than operations; that it took ten times as long
-// as reading is no fault of memory's.
+// The peak that cores have is out of reach, so that reading looks longer than operations; that it took ten times as
+// long as reading is no fault of memory's.
 TEST(JobCost, ManyTokensThatTakeLongerThanReadingAreBoundByTheirOperations) {
   const JobCost one({rank(0, 200, 5)}, 20);
   const RunTest test{.prompt = 20};
