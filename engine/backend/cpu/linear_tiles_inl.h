@@ -164,37 +164,38 @@ struct TileProducts {
     }
   }
 
-  /// Adds the panel's columns to the sums of T tokens; returns how far that comes. A block is multiplied before the one
-  /// before it is scaled, so that it is at hand when it is its turn.
+  /// How many blocks ahead of scaling them blocks are multiplied: sums that are loaded while they are on their way to
+  /// the cache hold up both. A power of two less one.
+  static constexpr int64_t kAhead = kDots == 1 ? 3 : 1;
+
+  /// Adds the panel's columns to the sums of T tokens; returns how far that comes.
   template <int T>
   static Progress add_panel(const TileSource& source, const Panel& panel, const TileBlock* x, Progress progress,
                             TilePartials& partials) {
     const cpu::LinearTask& task = source.task;
     const std::byte* w = panel.integers;
-    constexpr int64_t kValues = kDots * T * cpu::kLanes;
-    alignas(64) int32_t dots[2 * kValues];
-    int32_t* now = dots;
-    int32_t* next = dots + kValues;
+    alignas(64) int32_t dots[kAhead + 1][kDots * T * cpu::kLanes];
+    const auto multiply_block = [&](int64_t b) __attribute__((always_inline)) {
+      if (b < panel.end) {
+        multiply<T>(w + (b - panel.begin) * kBlockBytes, x[b], dots[(b - panel.begin) & kAhead]);
+      }
+    };
     Tile<1, T> tile;
     const bool goes_on = panel.begin * cpu::kBlock > task.steps[progress.step].begin;
 #pragma GCC unroll 16
     for (int t = 0; t < T; ++t) {
       tile.sums[0][t] = goes_on ? partials.sums[progress.partials].sums[0][t] : zero();
     }
-    multiply<T>(w, x[panel.begin], now);
+    for (int64_t b = panel.begin; b < panel.begin + kAhead; ++b) {
+      multiply_block(b);
+    }
     for (int64_t b = panel.begin; b < panel.end;) {
       const int64_t step_end = task.steps[progress.step].end / cpu::kBlock;
       const int64_t end = step_end < panel.end ? step_end : panel.end;
       for (; b < end; ++b) {
-        w += kBlockBytes;
-        if (b + 1 < panel.end) {
-          multiply<T>(w, x[b + 1], next);
-        }
+        multiply_block(b + kAhead);
         source.prefetch(b - panel.begin);
-        scale<T>(panel.packed, b, now, x[b], tile);
-        int32_t* done = now;
-        now = next;
-        next = done;
+        scale<T>(panel.packed, b, dots[(b - panel.begin) & kAhead], x[b], tile);
       }
       if (b == step_end) {
         end_step<T>(source, tile, partials, progress);
