@@ -42,7 +42,7 @@ struct PageHead {
   LONGSHIP_INLINE void prefetch_keys(int64_t begin, int64_t bytes, int64_t page_bytes, const PageHead& next) const {
     constexpr int64_t kFarBytes = 6144;
     constexpr int64_t kNearBytes = 1024;
-    const int64_t far = begin + kFarBytes;
+    const int64_t far = begin + (kFarBytes < page_bytes ? kFarBytes : page_bytes);
     const std::byte* from = far < page_bytes ? keys + far : next.keys + (far - page_bytes);
     for (int64_t at = 0; at < bytes; at += cpu::kCacheLine) {
       prefetch_second_cache(from + at);

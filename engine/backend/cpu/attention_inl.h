@@ -128,7 +128,7 @@ void attend(const cpu::AttentionTask& task, const TeamUnits& units, const Querie
     for (int64_t i = 0; i < units.count(); ++i) {
       const bool last = i + 1 == units.count();
       const bool more = asks && (!last || index + 1 < end_chunk);
-      const PageHead next(task, units[more && !last ? i + 1 : 0], more && last ? index + 1 : index);
+      const PageHead next(task, units[last ? 0 : i + 1], more && last ? index + 1 : index);
       attend_chunk<ChunkOf, Q>(task, queries(i), index, PageHead(task, units[i], index), more ? &next : nullptr,
                                gatherers[i]);
     }

@@ -18,8 +18,8 @@ constexpr int64_t kGrainProducts = 65536;
 constexpr int64_t kTeamsPerThread = 4;
 // Chunks of keys from which reading them once for all heads is worth a merge.
 constexpr int64_t kDeepChunks = 4;
-// Segments have 2^kLeastLevel chunks at least.
-constexpr int kLeastLevel = 2;
+// Chunks of a team's unit below which more teams are worth more than reading in order.
+constexpr int64_t kTeamChunks = 4;
 
 int64_t items_per_grain(int64_t grain, int64_t size) {
   return std::max<int64_t>(1, grain / std::max<int64_t>(1, size));
@@ -115,7 +115,7 @@ Range chunks_of(const AttentionTask& task, const AttentionUnit& unit) {
 void AttentionPlan::split(const AttentionTask& task, std::size_t index, int64_t wanted) {
   const AttentionUnit whole = units_[index];
   const Range chunks = chunks_of(task, whole);
-  int level = kLeastLevel;
+  int level = 1;
   while (chunks.size() > wanted << level) {
     ++level;
   }
@@ -173,7 +173,11 @@ void AttentionPlan::make(const AttentionTask& task, const Batch& batch, const st
                          int threads) {
   const int64_t enough = threads == 1 ? 0 : kTeamsPerThread * threads;
   plan_all(task, batch, kv_head, static_cast<int32_t>(kMaxQueries));
-  make_teams(kMostTogether);
+  int64_t chunks = 0;
+  for (const AttentionUnit& unit : units_) {
+    chunks += chunks_of(task, unit).size();
+  }
+  make_teams(std::clamp<int64_t>(chunks / std::max<int64_t>(1, enough * kTeamChunks), 1, kMostTogether));
   const int64_t wanted = (enough + std::ssize(teams_) - 1) / std::max<int64_t>(1, std::ssize(teams_));
   if (wanted < 2 || batch.rows() != std::ssize(batch.slices)) {
     return;
