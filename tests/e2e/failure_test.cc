@@ -195,13 +195,7 @@ TEST(Interrupts, RanksEndWithTheProcessThatStartedThem) {
   ASSERT_TRUE(program.wait_for_output(40));
   kill(program.pid(), SIGKILL);
   program.wait();
-  const auto deadline = Clock::now() + std::chrono::seconds(4);
-  for (const pid_t rank : ranks) {
-    while (is_running(rank) && Clock::now() < deadline) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    }
-    EXPECT_FALSE(is_running(rank));
-  }
+  EXPECT_TRUE(end_within(ranks, std::chrono::seconds(4)));
   expect_nothing_left();
 }
 

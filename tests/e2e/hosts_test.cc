@@ -27,13 +27,6 @@ std::vector<std::string> on_two_hosts(const std::vector<std::string>& arguments,
   return words;
 }
 
-bool ends_within(pid_t process, milliseconds limit) {
-  for (const auto deadline = Clock::now() + limit; is_running(process); std::this_thread::sleep_for(milliseconds(10))) {
-    if (Clock::now() > deadline) return false;
-  }
-  return true;
-}
-
 class Hosts : public testing::Test {
  protected:
   Hosts() : server_({}, on_two_hosts({})), client_(server_.port()) {
@@ -60,7 +53,7 @@ class Hosts : public testing::Test {
     EXPECT_TRUE(at(parse(events.back()), {"error", "message"}).is_string()) << events.back();
     for (std::size_t other = 0; other < 3; ++other) {
       const bool on_its_own = signal == SIGKILL || other == 0;  // the launcher kills what stands still
-      EXPECT_TRUE(!on_its_own || ends_within(ranks_[other], milliseconds(3000))) << "nobody ends rank " << other;
+      EXPECT_TRUE(!on_its_own || end_within({ranks_[other]}, milliseconds(3000))) << "nobody ends rank " << other;
     }
     kill(launcher(), SIGCONT);
     const Outcome outcome = server_.program().wait(std::chrono::seconds(4));
@@ -104,8 +97,8 @@ TEST_F(Hosts, ALauncherThatHangsBehindASilentHostIsKilled) {
 TEST_F(Hosts, NoRankOutlivesTheLeader) {
   blind_launcher();
   kill(ranks_[0], SIGKILL);
-  EXPECT_TRUE(ends_within(ranks_[1], milliseconds(3000)));
-  EXPECT_TRUE(ends_within(ranks_[2], milliseconds(1000)));
+  EXPECT_TRUE(end_within({ranks_[1]}, milliseconds(3000)));
+  EXPECT_TRUE(end_within({ranks_[2]}, milliseconds(1000)));
   kill(launcher(), SIGCONT);
   EXPECT_NE(server_.program().wait(std::chrono::seconds(4)).exit_code, 0);
 }
@@ -113,8 +106,8 @@ TEST_F(Hosts, NoRankOutlivesTheLeader) {
 TEST_F(Hosts, NoRankOutlivesALeaderThatStandsStill) {
   blind_launcher();
   kill(ranks_[0], SIGSTOP);
-  EXPECT_TRUE(ends_within(ranks_[1], milliseconds(4500)));
-  EXPECT_TRUE(ends_within(ranks_[2], milliseconds(1000)));
+  EXPECT_TRUE(end_within({ranks_[1]}, milliseconds(4500)));
+  EXPECT_TRUE(end_within({ranks_[2]}, milliseconds(1000)));
   kill(launcher(), SIGCONT);
   const Outcome outcome = server_.program().wait(std::chrono::seconds(4));
   EXPECT_NE(outcome.exit_code, 0);
@@ -134,7 +127,7 @@ TEST_F(Hosts, ALauncherThatEndsTheJobLosesNoRank) {
 TEST_F(Hosts, ALeaderThatIsToldToEndIsNotLost) {
   blind_launcher();
   kill(ranks_[0], SIGTERM);
-  EXPECT_TRUE(ends_within(ranks_[1], milliseconds(3000)));
+  EXPECT_TRUE(end_within({ranks_[1]}, milliseconds(3000)));
   kill(launcher(), SIGCONT);
   const Outcome outcome = server_.program().wait(std::chrono::seconds(4));
   EXPECT_NE(outcome.exit_code, 0);
@@ -173,7 +166,7 @@ TEST_P(HostsOfALauncher, EndWithinFourSeconds) {
   const auto left = std::chrono::duration_cast<milliseconds>(began + std::chrono::seconds(4) - Clock::now());
   EXPECT_GT(left.count(), 0);
   EXPECT_NE(outcome.exit_code, 0);
-  for (const pid_t rank : ranks) EXPECT_TRUE(ends_within(rank, left));
+  EXPECT_TRUE(end_within(ranks, left));
   const bool answers = lost.rank != 0 || lost.ranks == 2;  // what stood still is waked to end
   const std::vector<std::string> events = events_of(client.reply().body);
   ASSERT_FALSE(events.empty());

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -222,6 +223,15 @@ bool is_running(pid_t process) {
   const std::string stat = read_file("/proc/" + std::to_string(process) + "/stat");
   const auto after_name = stat.rfind(')');
   return after_name != std::string::npos && stat.size() > after_name + 2 && stat[after_name + 2] != 'Z';
+}
+
+bool end_within(const std::vector<pid_t>& processes, std::chrono::milliseconds limit) {
+  const auto deadline = Clock::now() + limit;
+  while (std::any_of(processes.begin(), processes.end(), is_running)) {
+    if (Clock::now() > deadline) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  return true;
 }
 
 std::vector<std::string> mapped_files(pid_t process, const std::string& text) {

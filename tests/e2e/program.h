@@ -56,6 +56,8 @@ std::vector<pid_t> descendants_of(pid_t parent);
 /// Process ids of the ranks that `parent` has started through mpirun, by rank.
 std::vector<pid_t> ranks_of(pid_t parent, std::size_t count);
 bool is_running(pid_t process);
+/// Whether all of `processes` have ended `limit` from now; returns as soon as they have.
+bool end_within(const std::vector<pid_t>& processes, std::chrono::milliseconds limit);
 /// The value of a variable in the environment that the process began with; empty if it has none.
 std::string variable_of(pid_t process, const std::string& name);
 

@@ -466,10 +466,7 @@ TEST(Serve, StreamsEndWithAnErrorWhenMpirunIsKilled) {
   const std::vector<std::string> events = events_of(client.reply().body);
   ASSERT_FALSE(events.empty());
   EXPECT_TRUE(at(parse(events.back()), {"error", "message"}).is_string()) << events.back();
-  for (const auto deadline = Clock::now() + std::chrono::seconds(3); is_running(ranks[2]) && Clock::now() < deadline;) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  }
-  for (const pid_t rank : ranks) EXPECT_FALSE(is_running(rank));
+  EXPECT_TRUE(end_within(ranks, std::chrono::seconds(3)));
   for (const std::string& file : segments) EXPECT_FALSE(std::filesystem::exists(file)) << file;
 }
 
@@ -478,11 +475,7 @@ TEST(Serve, EndsWithItsRanksWhenItIsKilled) {
   const std::vector<pid_t> ranks = ranks_of(server.program().pid(), 2);
   ASSERT_EQ(ranks.size(), 2U);
   kill(server.program().pid(), SIGKILL);
-  const auto deadline = Clock::now() + std::chrono::seconds(2);
-  while ((is_running(ranks[0]) || is_running(ranks[1])) && Clock::now() < deadline) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  }
-  EXPECT_FALSE(is_running(ranks[0]) || is_running(ranks[1]));
+  EXPECT_TRUE(end_within(ranks, std::chrono::seconds(2)));
 }
 
 TEST(Serve, TheNextRemovesWhatAllKilledProcessesLeft) {
