@@ -109,9 +109,13 @@ Range chunks_of(const AttentionTask& task, const AttentionUnit& unit) {
   return {begin / kPageTokens, (end + kPageTokens - 1) / kPageTokens};
 }
 
+// Segments of 2^level chunks, aligned, so that the merge of a segment's chunks is a node of the whole merge.
+Range segments_of(const Range& chunks, int level) {
+  return {chunks.begin >> level, ((chunks.end - 1) >> level) + 1};
+}
+
 }  // namespace
 
-// Segments of 2^level chunks, aligned, so that the merge of a segment's chunks is a node of the whole merge.
 void AttentionPlan::split(const AttentionTask& task, std::size_t index, int64_t wanted) {
   const AttentionUnit whole = units_[index];
   const Range chunks = chunks_of(task, whole);
@@ -119,7 +123,7 @@ void AttentionPlan::split(const AttentionTask& task, std::size_t index, int64_t 
   while (chunks.size() > wanted << level) {
     ++level;
   }
-  const Range segments = {chunks.begin >> level, ((chunks.end - 1) >> level) + 1};
+  const Range segments = segments_of(chunks, level);
   split_of_.insert(split_of_.end(), static_cast<std::size_t>(segments.size()), static_cast<int32_t>(splits_.size()));
   left_.push_back(static_cast<int32_t>(segments.size()));
   splits_.push_back({std::ssize(split_units_), segments.size(), segments.begin});
@@ -167,6 +171,18 @@ void AttentionPlan::split_all(const AttentionTask& task, int64_t wanted) {
   }
 }
 
+// Whether segments give as many threads work as heads would, and read enough keys once to be worth a merge.
+bool AttentionPlan::worth_segments(const AttentionTask& task, int64_t heads, int threads) const {
+  int64_t segments = 0;
+  bool deep = false;
+  for (const AttentionTeam& team : teams_) {
+    const Range chunks = chunks_of(task, units_[static_cast<std::size_t>(team.first_unit)]);
+    segments += segments_of(chunks, 1).size();
+    deep |= chunks.size() >= kDeepChunks;
+  }
+  return deep && segments >= std::min<int64_t>(threads, heads);
+}
+
 // Few tokens that see many keys: each team in several segments, so that every thread gets some. Fewer keys: a unit for
 // each head.
 void AttentionPlan::make(const AttentionTask& task, const Batch& batch, const std::vector<int32_t>& kv_head,
@@ -182,9 +198,7 @@ void AttentionPlan::make(const AttentionTask& task, const Batch& batch, const st
   if (wanted < 2 || batch.rows() != std::ssize(batch.slices)) {
     return;
   }
-  const bool deep = std::ranges::any_of(
-      units_, [&](const AttentionUnit& unit) { return chunks_of(task, unit).size() >= kDeepChunks; });
-  if (deep) {
+  if (worth_segments(task, batch.rows() * std::ssize(kv_head), threads)) {
     split_all(task, wanted);
   } else {
     plan_all(task, batch, kv_head, 1);

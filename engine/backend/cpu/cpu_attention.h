@@ -38,6 +38,7 @@ class AttentionPlan {
   void split(const AttentionTask& task, std::size_t index, int64_t wanted);
   int64_t team_at(std::size_t index, int64_t most) const;
   void make_teams(int64_t most);
+  bool worth_segments(const AttentionTask& task, int64_t heads, int threads) const;
   void split_all(const AttentionTask& task, int64_t wanted);
 
   std::vector<AttentionUnit> units_;
