@@ -1,8 +1,6 @@
 #include "comm/map_together.h"
 
-#include <algorithm>
 #include <string_view>
-#include <vector>
 
 namespace longship {
 
@@ -22,19 +20,6 @@ void exchange_keys(MpiPort& port, SharedMemory::Key& key) {
   port.finish(kOperation);
 }
 
-bool all_mapped(MpiPort& port, bool mapped) {
-  const auto mine = static_cast<uint8_t>(mapped);
-  std::vector<uint8_t> others(static_cast<std::size_t>(port.size()), 1);
-  for (int rank = 0; rank < port.size(); ++rank) {
-    if (rank != port.rank()) {
-      port.take(&others[static_cast<std::size_t>(rank)], 1, rank, kMapped);
-      port.give(&mine, 1, rank, kMapped);
-    }
-  }
-  port.finish(kOperation);
-  return mapped && std::ranges::all_of(others, [](uint8_t other) { return other != 0; });
-}
-
 }  // namespace
 
 std::optional<SharedMemory> map_together(MpiPort& port, int64_t bytes) {
@@ -47,7 +32,7 @@ std::optional<SharedMemory> map_together(MpiPort& port, int64_t bytes) {
   if (port.rank() != 0 && key.descriptor >= 0) {
     memory = SharedMemory::open(key);
   }
-  if (!all_mapped(port, memory.has_value())) {
+  if (!port.all(memory.has_value(), kMapped, kOperation)) {
     return std::nullopt;
   }
   memory->lock();

@@ -105,7 +105,7 @@ Error cannot_share_memory() {
 
 /// What all transports of this process share.
 struct MpiProcess {
-  explicit MpiProcess(std::chrono::milliseconds deadline) : job{deadline}, library(job) {}
+  explicit MpiProcess(const TransportOptions& options) : job{options.deadline, options.reads_peers}, library(job) {}
 
   MpiJob job;
   MpiLibrary library;
@@ -114,7 +114,7 @@ struct MpiProcess {
 class MpiTransport final : public Transport {
  public:
   explicit MpiTransport(const TransportOptions& options)
-      : process_(std::make_shared<MpiProcess>(options.deadline)),
+      : process_(std::make_shared<MpiProcess>(options)),
         job_(process_->job),
         wire_(options.wire),
         format_(options.format),

@@ -133,6 +133,19 @@ void MpiPort::give_up(const Error& error) {
   throw error;
 }
 
+bool MpiPort::all(bool mine, int tag, std::string_view operation) {
+  const auto own = static_cast<uint8_t>(mine);
+  std::vector<uint8_t> others(job_ranks_.size(), 1);
+  for (int other = 0; other < size(); ++other) {
+    if (other != rank()) {
+      take(&others[static_cast<std::size_t>(other)], 1, other, tag);
+      give(&own, 1, other, tag);
+    }
+  }
+  finish(operation);
+  return mine && std::ranges::all_of(others, [](uint8_t other) { return other != 0; });
+}
+
 void MpiPort::send(std::shared_ptr<const Bytes> message, int to, int tag, std::size_t most) {
   job_.advance();
   wait_for_room(to, most);

@@ -29,7 +29,8 @@ class Outbox {
 /// Settings and state that all MPI objects of a process share.
 struct MpiJob {
   std::chrono::milliseconds deadline;
-  bool broken = false;  ///< A wait was in vain: other ranks may be gone, so nothing waits for them any more.
+  bool reads_peers = true;  ///< Ranks may copy from one process to another at once, where the system lets them.
+  bool broken = false;      ///< A wait was in vain: other ranks may be gone, so nothing waits for them any more.
   int spins = Backoff::kUsualSpins;  ///< Looks before a wait in shared memory yields: none with more ranks than cores.
   std::vector<Outbox*> outboxes = {};
 
@@ -72,6 +73,8 @@ class MpiPort final : public Outbox {
   void take(void* to, int64_t bytes, int from, int tag);
   /// Waits for everything that give() and take() began. `operation` reads well before "rank 2: ...".
   void finish(std::string_view operation);
+  /// All ranks together: whether `mine` holds on every one of them.
+  bool all(bool mine, int tag, std::string_view operation);
 
   /// Begins to send a message that the port keeps until it is gone. Waits only while `most` messages to that
   /// rank are under way.

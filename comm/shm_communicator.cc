@@ -17,18 +17,14 @@ constexpr int64_t kMostBytesInOneRound = 4096;
 constexpr int64_t kChunkBytes = int64_t{1} << 19;
 static_assert(2 * kChunkBytes <= ShmGroup::kBufferBytes);
 
+// From so many bytes on reading from a peer pays for asking the kernel: of all nodes, and of a rank's part.
+constexpr int64_t kLeastToReduceAtOnce = int64_t{1} << 20;
+constexpr int64_t kLeastToGatherAtOnce = int64_t{1} << 15;
+
 void copy(const void* from, int64_t bytes, void* to) {
   if (bytes != 0) {
     std::memcpy(to, from, static_cast<std::size_t>(bytes));
   }
-}
-
-int most_nodes(const ReductionTree& tree) {
-  int most = 0;
-  for (int rank = 0; rank < tree.ranks(); ++rank) {
-    most = std::max(most, tree.node_count(rank));
-  }
-  return most;
 }
 
 int64_t largest(std::span<const int64_t> counts) {
@@ -42,11 +38,17 @@ std::unique_ptr<Communicator> ShmCommunicator::make(MpiJob& job, std::unique_ptr
   if (group == nullptr) {
     return nullptr;
   }
-  return std::unique_ptr<Communicator>(new ShmCommunicator(std::move(port), std::move(group)));
+  std::unique_ptr<PeerMemory> peers = job.reads_peers ? PeerMemory::make(*port) : nullptr;
+  return std::unique_ptr<Communicator>(new ShmCommunicator(std::move(port), std::move(group), std::move(peers)));
 }
 
-ShmCommunicator::ShmCommunicator(std::unique_ptr<MpiPort> port, std::unique_ptr<ShmGroup> group)
-    : port_(std::move(port)), group_(std::move(group)), mail_(*group_), ranks_tree_(tree_of_ranks(port_->size())) {}
+ShmCommunicator::ShmCommunicator(std::unique_ptr<MpiPort> port, std::unique_ptr<ShmGroup> group,
+                                 std::unique_ptr<PeerMemory> peers)
+    : port_(std::move(port)),
+      group_(std::move(group)),
+      single_copy_(peers == nullptr ? nullptr : std::make_unique<SingleCopy>(*group_, std::move(peers))),
+      mail_(*group_),
+      ranks_tree_(tree_of_ranks(port_->size())) {}
 
 void ShmCommunicator::tree_reduce(const Tensor& nodes, const ReductionTree& tree, Tensor& out, Stream& /*stream*/) {
   LONGSHIP_CHECK(tree.ranks() == size() && nodes.elements() == tree.node_count(rank()) * out.elements(),
@@ -77,6 +79,8 @@ void ShmCommunicator::reduce(const Reduction& reduction) {
   const int64_t bytes = reduction.tree.node_count() * reduction.count * kFloatBytes;
   if (bytes <= kMostBytesInOneRound) {
     reduce_in_one_round(reduction);
+  } else if (copies_once(bytes, kLeastToReduceAtOnce)) {
+    single_copy_->reduce(reduction);
   } else {
     reduce_in_chunks(reduction);
   }
@@ -102,9 +106,9 @@ void ShmCommunicator::reduce_in_one_round(const Reduction& reduction) {
 
 // In each round: nodes of one chunk, and the sums of the chunk before.
 void ShmCommunicator::reduce_in_chunks(const Reduction& reduction) {
-  const int64_t node_bytes = kChunkBytes / std::max(1, most_nodes(reduction.tree));
+  const int64_t node_bytes = kChunkBytes / std::max(1, reduction.most_nodes());
   const int64_t longest = std::max<int64_t>(1, node_bytes / kFloatBytes);
-  LONGSHIP_CHECK(longest * most_nodes(reduction.tree) * kFloatBytes <= kChunkBytes, "a rank's nodes fit a buffer");
+  LONGSHIP_CHECK(longest * reduction.most_nodes() * kFloatBytes <= kChunkBytes, "a rank's nodes fit a buffer");
   Chunk before;
   Chunk chunk;
   do {
@@ -206,6 +210,9 @@ void ShmCommunicator::reduce_scatter(const Tensor& x, std::span<const int64_t> c
 void ShmCommunicator::take_parts(const Tensor& part, std::span<const int64_t> counts, std::byte* out,
                                  std::string_view operation) {
   const int64_t bytes_of_all = bytes_of(part.dtype(), largest(counts));
+  if (copies_once(bytes_of_all, kLeastToGatherAtOnce)) {
+    return single_copy_->gather(part, counts, out, operation);
+  }
   const int64_t own = part.bytes();
   for (int64_t begin = 0; begin < bytes_of_all; begin += kChunkBytes) {
     group_->begin_round(operation);

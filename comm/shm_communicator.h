@@ -5,15 +5,18 @@
 #include <vector>
 
 #include "comm/communicator.h"
+#include "comm/reduction.h"
 #include "comm/shm_group.h"
 #include "comm/shm_mail.h"
+#include "comm/single_copy.h"
 #include "comm/tree_sum.h"
 
 namespace longship {
 
 /// One rank's end of a group whose ranks are all on one host and move data through memory that they share. Small
-/// reductions take one round, in which everyone adds up everything; in large ones each rank adds up its part of a chunk
-/// while it hands out the sums of the chunk before.
+/// reductions take one round, in which everyone adds up everything; in larger ones each rank adds up its part of a
+/// chunk while it hands out the sums of the chunk before. The largest go by SingleCopy where ranks may read each
+/// other's memory.
 class ShmCommunicator final : public Communicator {
  public:
   /// All ranks of `port` together. Null, on every rank, if one of them cannot share memory with the others; the port is
@@ -36,24 +39,16 @@ class ShmCommunicator final : public Communicator {
   void progress() override { group_->job().advance(); }
 
  private:
-  /// Nodes of this rank, the tree of all ranks' nodes, and where its root goes; it may be this rank's only node.
-  struct Reduction {
-    const float* nodes;
-    const ReductionTree& tree;
-    int64_t count;  ///< Values in a node.
-    float* out;
-    std::string_view operation;
-    /// Called with values that are complete, in order; may be null.
-    const std::function<void(Range values)>* complete = nullptr;
-  };
   struct Chunk {
     int64_t begin = 0;
     int64_t count = 0;
   };
 
-  ShmCommunicator(std::unique_ptr<MpiPort> port, std::unique_ptr<ShmGroup> group);
+  ShmCommunicator(std::unique_ptr<MpiPort> port, std::unique_ptr<ShmGroup> group, std::unique_ptr<PeerMemory> peers);
 
   void reduce(const Reduction& reduction);
+  /// Whether an operation of so many bytes goes by single_copy_.
+  bool copies_once(int64_t bytes, int64_t least) const { return single_copy_ != nullptr && bytes >= least; }
   void reduce_in_one_round(const Reduction& reduction);
   void reduce_in_chunks(const Reduction& reduction);
   void hand_out(const Reduction& reduction, const Chunk& nodes, const Chunk& sums);
@@ -63,6 +58,7 @@ class ShmCommunicator final : public Communicator {
 
   std::unique_ptr<MpiPort> port_;
   std::unique_ptr<ShmGroup> group_;
+  std::unique_ptr<SingleCopy> single_copy_;  ///< Null where ranks cannot read each other's memory.
   ShmMail mail_;
   ReductionTree ranks_tree_;  ///< One group a rank.
   TreeSum sum_;

@@ -72,6 +72,8 @@ struct TransportOptions {
   WireFormat format = WireFormat::kF32;
   /// Takes every so many ranks, in order, for a host of their own, to try layouts of hosts on one; 0: as they are.
   int ranks_per_host = 0;
+  /// Ranks of a host may copy from one process to another at once, where the system lets them.
+  bool reads_peers = true;
 };
 
 /// A job of one rank.

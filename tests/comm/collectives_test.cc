@@ -45,7 +45,7 @@ TEST_P(Conformance, AllReduceAddsOverRanks) {
   run([](Transport& transport) {
     const auto group = transport.split(0, transport.rank());
     Stream stream;
-    for (const int64_t count : {0, 1, 5, 576, 4099, 70001}) {
+    for (const int64_t count : {0, 1, 5, 576, 4099, 70001, 300001}) {
       Tensor x = filled({count}, index(group->rank()), whole_value);
       Tensor expected = Tensor::allocate(DType::kF32, {count});
       for (int rank = 0; rank < group->size(); ++rank) {
