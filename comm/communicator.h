@@ -43,8 +43,8 @@ class Communicator {
   /// Does what an AddNorm says with the rows of a root that have come, on the stream.
   using ApplyToRows = std::function<void(Range rows)>;
   /// tree_reduce() of rows `out` [T, D], then `then` of them on every rank, the same bits in whatever way it is done:
-  /// apply() in the order of the rows while they are near, or in a kernel of the transport. What `out` holds afterwards
-  /// is undefined.
+  /// apply(), which writes to none of them, in the order of the rows while they are near, or in a kernel of the
+  /// transport. What `out` holds afterwards is undefined.
   virtual void tree_reduce_add_norm(const Tensor& nodes, const ReductionTree& tree, Tensor& out,
                                     const AddNorm& /*then*/, const ApplyToRows& apply, Stream& stream) {
     tree_reduce(nodes, tree, out, stream);
