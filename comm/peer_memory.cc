@@ -3,11 +3,10 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <random>
-#include <string>
-
-#include "core/error.h"
+#include <string_view>
 
 namespace longship {
 
@@ -37,41 +36,31 @@ std::unique_ptr<PeerMemory> PeerMemory::make(MpiPort& port) {
     }
   }
   port.finish(kOperation);
-  std::unique_ptr<PeerMemory> memory(new PeerMemory(port));
+  std::unique_ptr<PeerMemory> memory(new PeerMemory);
   bool readable = true;
   for (int rank = 0; rank < port.size(); ++rank) {
     const Introduction& peer = all[static_cast<std::size_t>(rank)];
     memory->processes_.push_back(peer.process);
     uint64_t seen = 0;
-    readable = readable && memory->try_read(rank, peer.word, sizeof seen, &seen) && seen == peer.value;
+    readable = readable && memory->read(rank, peer.word, sizeof seen, &seen) && seen == peer.value;
   }
   // Where all agree, all have read every word.
   return port.all(readable, kReads, kOperation) ? std::move(memory) : nullptr;
 }
 
-PeerMemory::PeerMemory(MpiPort& port) : port_(port) {}
-
-bool PeerMemory::try_read(int peer, const void* from, int64_t bytes, void* to) const {
+bool PeerMemory::read(int peer, const void* from, int64_t bytes, void* to) const {
   const pid_t process = processes_[static_cast<std::size_t>(peer)];
   for (int64_t done = 0; done < bytes;) {
     const auto left = static_cast<std::size_t>(bytes - done);
     const iovec here{static_cast<std::byte*>(to) + done, left};
     const iovec there{const_cast<std::byte*>(static_cast<const std::byte*>(from)) + done, left};
     const ssize_t count = process_vm_readv(process, &here, 1, &there, 1, 0);
-    if (count <= 0 && errno != EINTR) {
+    if (count == 0 || (count < 0 && errno != EINTR)) {
       return false;
     }
-    done += count > 0 ? count : 0;
+    done += std::max<ssize_t>(count, 0);
   }
   return true;
-}
-
-void PeerMemory::read(int peer, const void* from, int64_t bytes, void* to, std::string_view operation) const {
-  if (!try_read(peer, from, bytes, to)) {
-    const std::string name = "rank " + std::to_string(port_.job_rank(peer));
-    throw Error(ErrorKind::kRank, std::string(operation) + " " + name + ": its memory cannot be read any more",
-                "Check that " + name + " still runs.");
-  }
 }
 
 }  // namespace longship

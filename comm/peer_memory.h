@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <string_view>
 #include <vector>
 
 #include "comm/mpi_port.h"
@@ -15,18 +14,16 @@ namespace longship {
 /// (process_vm_readv(2)) where it lets them.
 class PeerMemory {
  public:
-  /// All ranks of `port` together; it outlives the object. Null, on every rank, if one may not read another.
+  /// All ranks of `port` together. Null, on every rank, if one may not read another.
   static std::unique_ptr<PeerMemory> make(MpiPort& port);
 
-  /// Copies what lies at `from` in the process of `peer`, which leaves it alone meanwhile. `operation` reads well
-  /// before "rank 2: ...". Errors: kRank where that process is gone.
-  void read(int peer, const void* from, int64_t bytes, void* to, std::string_view operation) const;
+  /// Copies what lies at `from` in the process of `peer`, which leaves it alone meanwhile. False where that process is
+  /// gone.
+  bool read(int peer, const void* from, int64_t bytes, void* to) const;
 
  private:
-  explicit PeerMemory(MpiPort& port);
-  bool try_read(int peer, const void* from, int64_t bytes, void* to) const;
+  PeerMemory() = default;
 
-  MpiPort& port_;
   std::vector<pid_t> processes_;
 };
 

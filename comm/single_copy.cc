@@ -36,6 +36,13 @@ void SingleCopy::wait_for_all(std::string_view operation) {
   }
 }
 
+// A lost rank is waited for as in any other operation: whoever started the ranks says what has become of it.
+void SingleCopy::read(int peer, const void* from, int64_t bytes, void* to, std::string_view operation) {
+  if (!peers_->read(peer, from, bytes, to)) {
+    group_.wait_until([] { return false; }, peer, operation);
+  }
+}
+
 void SingleCopy::reduce(const Reduction& reduction) {
   show({reinterpret_cast<const std::byte*>(reduction.nodes), reduction.out}, reduction.operation);
   add_part(reduction);
@@ -59,7 +66,7 @@ void SingleCopy::add_part(const Reduction& reduction) {
       for (int node = 0; node < tree.node_count(peer); ++node, piece += longest) {
         const float* values = from + node * count + at;
         if (peer != group_.rank()) {
-          peers_->read(peer, values, length * kFloatBytes, piece, operation);
+          read(peer, values, length * kFloatBytes, piece, operation);
           values = piece;
         }
         addends_.push_back(values);
@@ -77,8 +84,8 @@ void SingleCopy::collect_sums(const Reduction& reduction) {
     for (int64_t at = part_begin(count, group_.size(), peer); at < end; at += kLongest) {
       const int64_t length = std::min(kLongest, end - at);
       if (peer != group_.rank()) {
-        peers_->read(peer, places_[static_cast<std::size_t>(peer)].sums + at, length * kFloatBytes, reduction.out + at,
-                     reduction.operation);
+        read(peer, places_[static_cast<std::size_t>(peer)].sums + at, length * kFloatBytes, reduction.out + at,
+             reduction.operation);
       }
       if (reduction.complete != nullptr) {
         (*reduction.complete)({at, at + length});
@@ -96,7 +103,7 @@ void SingleCopy::gather(const Tensor& part, std::span<const int64_t> counts, std
     if (peer == group_.rank()) {
       own = out;
     } else {
-      peers_->read(peer, places_[static_cast<std::size_t>(peer)].values, bytes, out, operation);
+      read(peer, places_[static_cast<std::size_t>(peer)].values, bytes, out, operation);
     }
     out += bytes;
   }

@@ -34,6 +34,7 @@ class SingleCopy {
 
   void show(const Places& places, std::string_view operation);
   void wait_for_all(std::string_view operation);
+  void read(int peer, const void* from, int64_t bytes, void* to, std::string_view operation);
   void add_part(const Reduction& reduction);
   void collect_sums(const Reduction& reduction);
 
