@@ -23,7 +23,7 @@ struct TileSource {
   const cpu::LinearPart& part;
   int64_t row = 0;
   int64_t token = 0;
-  const std::byte* ahead = nullptr;
+  const std::byte* ahead = nullptr;  ///< Null: the row blocks are read straight on.
   int64_t ahead_bytes = 0;
   const std::byte* unpacked = nullptr;  ///< See unpack(): the integers of the R row blocks, one after the other.
 
@@ -39,7 +39,7 @@ struct TileSource {
 template <cpu::Layout kLayout>
 struct PlainFormat {
   static constexpr int64_t kUnit = 1;
-  static constexpr int64_t kFewTokens = kRegisters >= 32 ? 1 : 0;  // see BlockFormat
+  static constexpr int kFewTokens = 0;  // see BlockFormat
   // Tiles that fill the registers with sums and convert each weight as seldom as they can.
   static constexpr int kTileRows = kRegisters >= 32 ? 4 : 1;
   static constexpr int kTileTokens = kRegisters >= 32 ? 4 : 6;
@@ -97,8 +97,10 @@ struct BlockFormat {
   static constexpr int64_t kScaleBytes = 32 * kShape.scales;
   static constexpr int64_t kRun = kShape.blocks_per_run();
   static constexpr int64_t kRunBytes = kShape.run_bytes();
-  // Up to so many tokens memory, read straight on, is the limit: they take single row blocks.
-  static constexpr int64_t kFewTokens = kNibbles ? 4 : 2;
+  // Up to so many tokens memory, read straight on, is the limit.
+  static constexpr int kFewTokens = kNibbles ? 4 : 2;
+  /// Row blocks that such tokens take side by side: a core waits for more lines at once where it reads several streams.
+  static constexpr int few_token_rows(int tokens) { return kRegisters < 32 ? 1 : tokens <= 2 ? 4 : 2; }
   static constexpr int kTileRows = kRegisters >= 32 ? 2 : 1;
   static constexpr int kTileTokens = kRegisters >= 32 ? 6 : 4;
   static constexpr int64_t kPairTokens = 0;
@@ -107,25 +109,39 @@ struct BlockFormat {
                                            : kShape.bits > 4             ? 16
                                            : kShape.table                ? 64
                                                                          : INT64_MAX;
-  // How far ahead of its use a pass over single row blocks, which memory limits, asks for weights. With wide registers
-  // into the second cache, and into the first when it is nearly their turn. Else only nibbles: bytes take longer to
-  // arrive than to compute with, so that the machine's own prefetching keeps up.
-  static constexpr int64_t kFarBytes = kRegisters >= 32 ? 12288 : 6144;
+  // How far ahead of its use a pass over R row blocks that memory limits asks for weights. With wide registers into the
+  // second cache, and into the first when it is nearly their turn. Else only nibbles: bytes take longer to arrive than
+  // to compute with, so that the machine's own prefetching keeps up.
+  static constexpr int64_t far_bytes(int rows) { return kRegisters < 32 ? 6144 : rows < 4 ? 12288 / rows : 4096; }
   static constexpr int64_t kNearBytes = 2048;
 
-  static LONGSHIP_INLINE void prefetch_block(const std::byte* quants) {
-    for (int64_t line = 0; line < kQuantBytes + kScaleBytes; line += cpu::kCacheLine) {
-      if constexpr (kRegisters >= 32) {
-        prefetch_second_cache(quants + kFarBytes + line);
-        __builtin_prefetch(quants + kNearBytes + line);
-      } else if constexpr (kNibbles) {
-        __builtin_prefetch(quants + kFarBytes + line);
+  /// Asks for what comes behind block b of R row blocks side by side; behind the last block come the next R.
+  template <int R>
+  static LONGSHIP_INLINE void prefetch_blocks(const std::byte* const (&w)[R], int64_t b, int64_t row_block_bytes) {
+    const auto ahead = [&](int64_t bytes) {
+      return bytes + (b / kRun * kRunBytes + bytes < row_block_bytes ? 0 : (R - 1) * row_block_bytes);
+    };
+    const int64_t far = ahead(far_bytes(R));
+    const int64_t near = ahead(kNearBytes);
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+      for (int64_t line = 0; line < kQuantBytes + kScaleBytes; line += cpu::kCacheLine) {
+        if constexpr (kRegisters >= 32) {
+          prefetch_second_cache(w[r] + far + line);
+          __builtin_prefetch(w[r] + near + line);
+        } else if constexpr (kNibbles) {
+          __builtin_prefetch(w[r] + far + line);
+        }
       }
     }
   }
 
-  static int64_t scales_offset(int64_t b) { return b / kRun * kRunBytes + b % kRun * kScaleBytes; }
-  static int64_t quants_offset(int64_t b) { return b / kRun * kRunBytes + kVector + b % kRun * kQuantBytes; }
+  static int64_t scales_offset(int64_t b) {
+    return b / kRun * kRunBytes + b % kRun * kScaleBytes;
+  }
+  static int64_t quants_offset(int64_t b) {
+    return b / kRun * kRunBytes + kVector + b % kRun * kQuantBytes;
+  }
 
   /// What a dot product over the offset integers has too much, taken off before.
   static LONGSHIP_INLINE I32 initial_dot(const cpu::ActivationBlock& block, int dot) {
@@ -230,10 +246,10 @@ struct BlockFormat {
           }
         }
       }
-      if constexpr (R > 1 || kUnpacked) {
+      if (kUnpacked || (R > 1 && source.ahead != nullptr)) {
         source.prefetch(b);
       } else {
-        prefetch_block(w[0]);
+        prefetch_blocks(w, b, source.part.row_block_bytes);
       }
       dot_block(w, x + b * cpu::kBlock, columns, dots);
 #pragma GCC unroll 8

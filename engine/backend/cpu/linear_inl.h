@@ -7,6 +7,9 @@ constexpr int64_t kTokenChunk = 128;
 // Most bytes of the next row blocks that are fetched while the present ones are used: they must stay in the cache.
 constexpr int64_t kMostAhead = 262144;
 
+// Row blocks of fewer bytes are not worth reading side by side: they end before what is asked for ahead has come.
+constexpr int64_t kLeastStream = 8192;
+
 /// Stores what a node has for token `t` and row block `r` of the tile.
 LONGSHIP_INLINE void store_sums(const TileSource& source, int64_t node, int64_t t, int64_t r, F32 sums) {
   const cpu::LinearTask& task = source.task;
@@ -114,13 +117,13 @@ void run_unpacked(TileSource source, int64_t begin, int64_t end) {
   run_tokens<Format, R>(source, begin, end);
 }
 
-/// Row blocks [begin, end): one at a time, in the order of memory, for few tokens; else kRows at a time.
+/// Row blocks [begin, end), kRows at a time.
 template <class Format, int kRows>
 void run_row_blocks(const cpu::LinearTask& task, const cpu::LinearPart& part, int64_t begin, int64_t end) {
   for (int64_t token = 0; token < task.tokens; token += kTokenChunk) {
     const int64_t last = token + kTokenChunk < task.tokens ? token + kTokenChunk : task.tokens;
     TileSource source{.task = task, .part = part, .row = begin};
-    for (; task.tokens > Format::kFewTokens && source.row + kRows <= end; source.row += kRows) {
+    for (; source.row + kRows <= end; source.row += kRows) {
       run_unpacked<Format, kRows>(source, token, last);
     }
     for (; source.row < end; ++source.row) {
@@ -129,8 +132,39 @@ void run_row_blocks(const cpu::LinearTask& task, const cpu::LinearPart& part, in
   }
 }
 
+/// Row blocks from source.row to `end`, R at a time and the rest by fewer, for T tokens.
+template <class Format, int R, int T>
+void run_side_by_side(TileSource source, int64_t end) {
+  for (; source.row + R <= end; source.row += R) {
+    run_tile<Format, R, T>(source);
+  }
+  if constexpr (R > 1) {
+    run_side_by_side<Format, R / 2, T>(source, end);
+  }
+}
+
+/// Row blocks from source.row to `end` for all tokens in one tile, of which there are 1 to T.
+template <class Format, int T>
+void run_few_tokens(const TileSource& source, int64_t end) {
+  if constexpr (T > 1) {
+    if (source.task.tokens < T) {
+      return run_few_tokens<Format, T - 1>(source, end);
+    }
+  }
+  if (source.part.row_block_bytes < kLeastStream) {
+    run_side_by_side<Format, 1, T>(source, end);
+  } else {
+    run_side_by_side<Format, Format::few_token_rows(T), T>(source, end);
+  }
+}
+
 template <class Format>
 void run_rows(const cpu::LinearTask& task, const cpu::LinearPart& part, int64_t begin, int64_t end) {
+  if constexpr (Format::kFewTokens > 0) {
+    if (task.tokens <= Format::kFewTokens) {
+      return run_few_tokens<Format, Format::kFewTokens>({.task = task, .part = part, .row = begin}, end);
+    }
+  }
   if (task.tokens <= Format::kPairTokens) {
     run_row_blocks<Format, 2>(task, part, begin, end);
   } else {
