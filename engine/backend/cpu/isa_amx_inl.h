@@ -17,7 +17,7 @@ namespace longship::LONGSHIP_CPU_NAMESPACE {
 
 inline void linear(const cpu::LinearTask& task, const cpu::LinearPart& part, int64_t begin, int64_t end) {
   const auto without_tiles = [&] { cpu::LONGSHIP_ISA_WITHOUT_TILES().linear(task, part, begin, end); };
-  if (!cpu::is_quantised(part.layout) || task.tokens < kManyTokens || tokens_with_room(task) < kLeastTileTokens) {
+  if (!cpu::is_quantised(part.layout) || task.tokens < kManyTokens || tokens_with_room(task) == 0) {
     return without_tiles();
   }
   switch (part.layout) {

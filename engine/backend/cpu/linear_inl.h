@@ -23,10 +23,14 @@ LONGSHIP_INLINE void store_sums(const TileSource& source, int64_t node, int64_t 
   }
 }
 
+/// Tokens that the task does not have are left out.
 template <int R, int T>
 LONGSHIP_INLINE void store_tile(const TileSource& source, int64_t node, const Tile<R, T>& tile) {
 #pragma GCC unroll 16
   for (int t = 0; t < T; ++t) {
+    if (source.token + t >= source.task.tokens) {
+      return;
+    }
 #pragma GCC unroll 4
     for (int r = 0; r < R; ++r) {
       store_sums(source, node, t, r, tile.sums[r][t]);

@@ -4,7 +4,7 @@
 namespace longship::LONGSHIP_CPU_NAMESPACE {
 
 /// From so many tokens on products are faster than without tiles.
-constexpr int64_t kManyTokens = 16;
+constexpr int64_t kManyTokens = 12;
 /// Of the smallest tile.
 constexpr int64_t kLeastTileTokens = 8;
 /// Blocks of a row block that stand unpacked at a time: they stay in the nearest cache, beside a tile's activations and
@@ -35,7 +35,8 @@ inline TileShapes tile_shapes(int64_t dot_columns) {
 }
 
 /// A chunk of tokens as tiles: of 16 tokens, the last one of 16 or 8. Where the tokens are no multiple of that, the
-/// last begins before the end of the one before it, and both find the same sums for the tokens that they share.
+/// last begins before the end of the one before it, and both find the same sums for the tokens that they share; where
+/// there is none before it, it ends behind the last token.
 struct TokenTiles {
   int64_t begin;
   int64_t end;
@@ -43,7 +44,9 @@ struct TokenTiles {
   int64_t count() const { return (end - begin + 15) / 16; }
   bool is_last(int64_t tile) const { return tile + 1 == count(); }
   int64_t tokens(int64_t tile) const { return is_last(tile) && (end - begin - 1) % 16 < 8 ? 8 : 16; }
-  int64_t first_token(int64_t tile) const { return is_last(tile) ? end - tokens(tile) : begin + tile * 16; }
+  int64_t first_token(int64_t tile) const {
+    return !is_last(tile) ? begin + tile * 16 : end > tokens(tile) ? end - tokens(tile) : 0;
+  }
 };
 
 /// How far the program of GroupSteps has come; the same for all tiles.
@@ -78,20 +81,30 @@ struct TileProducts {
   static constexpr int64_t kDotBytes = kBlockBytes / kDots;
   static constexpr int64_t kPackedBytes = Format::kRunBytes / Format::kRun;
 
-  /// Writes the integers of the panel's blocks, less their offset, as tiles take them.
-  static void unpack(const Panel& panel, std::byte* out) {
+  /// Asks for what comes behind block b.
+  static LONGSHIP_INLINE void prefetch(const std::byte* packed, int64_t b) {
+    const std::byte* quants = packed + Format::quants_offset(b);
+    for (int64_t line = 0; line < Format::kQuantBytes + Format::kScaleBytes; line += cpu::kCacheLine) {
+      __builtin_prefetch(quants + Format::kNearBytes + line);
+    }
+  }
+
+  /// Writes the integers of block b, less their offset, as tiles take them.
+  static LONGSHIP_INLINE void unpack(const std::byte* packed, int64_t b, std::byte* out) {
     const Bytes offset = broadcast_i32(static_cast<int32_t>(Format::kShape.offset * 0x01010101U));
-    for (int64_t b = panel.begin; b < panel.end; ++b) {
-      const std::byte* quants = panel.packed + Format::quants_offset(b);
-      for (int64_t line = 0; line < Format::kQuantBytes + Format::kScaleBytes; line += cpu::kCacheLine) {
-        __builtin_prefetch(quants + Format::kNearBytes + line);
-      }
+    const std::byte* quants = packed + Format::quants_offset(b);
 #pragma GCC unroll 8
-      for (int step = 0; step < 8; ++step, out += Format::kVector) {
-        const bool high = Format::kNibbles && step >= 4;
-        const Bytes value = Format::integers(quants, high ? step - 4 : step, high);
-        store_bytes(out, Format::kShape.offset == 0 ? value : sub_bytes(value, offset));
-      }
+    for (int step = 0; step < 8; ++step, out += Format::kVector) {
+      const bool high = Format::kNibbles && step >= 4;
+      const Bytes value = Format::integers(quants, high ? step - 4 : step, high);
+      store_bytes(out, Format::kShape.offset == 0 ? value : sub_bytes(value, offset));
+    }
+  }
+
+  static void unpack(const Panel& panel, std::byte* out) {
+    for (int64_t b = panel.begin; b < panel.end; ++b, out += kBlockBytes) {
+      prefetch(panel.packed, b);
+      unpack(panel.packed, b, out);
     }
   }
 
@@ -103,6 +116,10 @@ struct TileProducts {
     for (int64_t b = 0; b < block_count; ++b, ++to) {
 #pragma GCC unroll 8
       for (int64_t t = 0; t < tokens; ++t) {
+        if (token + t >= task.tokens) {
+          to->scales[t] = {};
+          continue;
+        }
         const cpu::ActivationBlock& block = blocks[t * block_count + b];
         __builtin_memcpy(to->quants[t], quants + t * task.columns + b * cpu::kBlock, cpu::kBlock);
         to->scales[t] = {block.scale, block.scaled_sum};
@@ -207,6 +224,54 @@ struct TileProducts {
     return progress;
   }
 
+  /// How many blocks ahead of multiplying it a block is unpacked for a single tile.
+  static constexpr int64_t kUnpackAhead = 2;
+
+  /// Row block source.row for a single tile of T tokens: each block is unpacked shortly before it is multiplied, so
+  /// that weights are read as evenly as they are used.
+  template <int T>
+  static void run_single_tile(const TileSource& source, const TileBlock* x) {
+    constexpr int64_t kRing = 8;
+    static_assert(kRing > kAhead + kUnpackAhead);
+    const cpu::LinearTask& task = source.task;
+    const int64_t block_count = task.columns / cpu::kBlock;
+    const std::byte* packed = source.rows(0);
+    TilePartials partials;
+    alignas(64) std::byte integers[kRing][kBlockBytes];
+    alignas(64) int32_t dots[kAhead + 1][kDots * T * cpu::kLanes];
+    const auto unpack_block = [&](int64_t b) __attribute__((always_inline)) {
+      if (b < block_count) {
+        prefetch(packed, b);
+        unpack(packed, b, integers[b % kRing]);
+      }
+    };
+    const auto multiply_block = [&](int64_t b) __attribute__((always_inline)) {
+      if (b < block_count) {
+        multiply<T>(integers[b % kRing], x[b], dots[b & kAhead]);
+      }
+    };
+    for (int64_t b = 0; b < kAhead + kUnpackAhead; ++b) {
+      unpack_block(b);
+    }
+    for (int64_t b = 0; b < kAhead; ++b) {
+      multiply_block(b);
+    }
+    Progress progress;
+    Tile<1, T> tile;
+#pragma GCC unroll 16
+    for (int t = 0; t < T; ++t) {
+      tile.sums[0][t] = zero();
+    }
+    for (int64_t b = 0; b < block_count;) {
+      for (const int64_t end = task.steps[progress.step].end / cpu::kBlock; b < end; ++b) {
+        unpack_block(b + kAhead + kUnpackAhead);
+        multiply_block(b + kAhead);
+        scale<T>(packed, b, dots[b & kAhead], x[b], tile);
+      }
+      end_step<T>(source, tile, partials, progress);
+    }
+  }
+
   /// One row block, tokens of `tiles`; `x` [tiles][blocks].
   static void run_row_block(TileSource source, const TokenTiles& tiles, const TileBlock* x) {
     constexpr int64_t kMostTiles = kTokenChunk / 16;
@@ -244,12 +309,20 @@ struct TileProducts {
     for (int64_t i = 0; !gathered && i < tiles.count(); ++i) {
       gather(task, tiles.first_token(i), tiles.tokens(i), x + i * block_count);
     }
-    for (int64_t row = begin; row < end; ++row) {
-      run_row_block({.task = task, .part = part, .row = row}, tiles, x);
+    TileSource source{.task = task, .part = part, .row = begin, .token = tiles.first_token(0)};
+    for (; source.row < end; ++source.row) {
+      if (tiles.count() > 1) {
+        run_row_block(source, tiles, x);
+      } else if (tiles.tokens(0) == 16) {
+        run_single_tile<16>(source, x);
+      } else {
+        run_single_tile<8>(source, x);
+      }
     }
   }
 };
 
+/// Tokens whose activations have room as tiles, a multiple of 16.
 inline int64_t tokens_with_room(const cpu::LinearTask& task) {
   return task.room_bytes / (task.columns / cpu::kBlock * static_cast<int64_t>(sizeof(TileBlock))) * 16;
 }
