@@ -54,43 +54,91 @@ class IntegerChunk {
 
  private:
   static constexpr int kRowsTogether = 4;  ///< Of keys: as many bytes as a lane has.
+  static constexpr int kHalvesTogether = kRegisters >= 32 ? 2 : 1;
+  static constexpr int kQueriesTogether = kRegisters >= 32 ? 6 : 3;
 
   /// weight x scale of value of one query and 32 dimensions.
   struct alignas(64) IntegerWeights {
     int16_t of_keys[cpu::kChunkKeys];
   };
 
-  /// Adds the products of 32 dimensions to the scores, which are in the order of interleave_rows().
+  /// Adds the products of 32 dimensions to the scores, which are in the order of interleave_half().
   LONGSHIP_INLINE void score_block(Queries queries, int64_t block, int64_t row_bytes) {
     I32 dots[Q][kChunkVectors];
-#pragma GCC unroll 8
-    for (int q = 0; q < Q; ++q) {
-      const int32_t sum = queries.blocks[q][block].sums[0] + queries.blocks[q][block].sums[1];
-#pragma GCC unroll 8
-      for (int v = 0; v < kChunkVectors; ++v) {
-        dots[q][v] = kDotU8IsBiased ? broadcast_i32(-128 * sum) : zero_i32();
-      }
-    }
-    for (int64_t i = block * cpu::kBlock; i < (block + 1) * cpu::kBlock; i += kRowsTogether) {
-      if (next_ != nullptr) {
-        page_.prefetch_keys(i * row_bytes, kRowsTogether * row_bytes, head_dim_ * row_bytes, *next_);
-      }
-      Bytes keys[kRowsTogether];
-#pragma GCC unroll 8
-      for (int row = 0; row < kRowsTogether; ++row) {
-        keys[row] = flip_signs(load_bytes(page_.keys + (i + row) * cpu::kChunkKeys));
-      }
-      interleave_rows(keys);
-#pragma GCC unroll 8
-      for (int q = 0; q < Q; ++q) {
-        const Bytes query = broadcast_bytes(queries.quants[q] + i);
-#pragma GCC unroll 8
-        for (int v = 0; v < kChunkVectors; ++v) {
-          dots[q][v] = dot_u8(dots[q][v], keys[v], query);
-        }
+#pragma GCC unroll 2
+    for (int part = 0; part < kParts; ++part) {
+#pragma GCC unroll 2
+      for (int half = 0; half < 2; half += kHalvesTogether) {
+        score_part<0>(queries, block, row_bytes, part, half, dots);
       }
     }
     add_scaled(queries, block, dots);
+  }
+
+  /// Queries from kFirst on, keys of one part of each row and of as many halves as leave their sums in registers.
+  template <int kFirst>
+  LONGSHIP_INLINE void score_part(Queries queries, int64_t block, int64_t row_bytes, int part, int half,
+                                  I32 (&dots)[Q][kChunkVectors]) {
+    constexpr int kQueries = Q - kFirst < kQueriesTogether ? Q - kFirst : kQueriesTogether;
+    constexpr int kVectors = 2 * kHalvesTogether;
+    constexpr int kRowsAsked = kRowsTogether * kHalvesTogether / (2 * kParts);
+    Part sums[kQueries][kVectors];
+#pragma GCC unroll 8
+    for (int q = 0; q < kQueries; ++q) {
+      const int32_t(&of_query)[2] = queries.blocks[kFirst + q][block].sums;
+#pragma GCC unroll 8
+      for (int v = 0; v < kVectors; ++v) {
+        sums[q][v] = first_part(broadcast_i32(kDotU8IsBiased ? -128 * (of_query[0] + of_query[1]) : 0));
+      }
+    }
+    const std::byte* keys = page_.keys + part * sizeof(Part);
+    for (int64_t i = block * cpu::kBlock; i < (block + 1) * cpu::kBlock; i += kRowsTogether) {
+      if (kFirst == 0 && next_ != nullptr) {
+        ask_for_keys<kRowsAsked>(i + kRowsAsked * (2 * part + half), row_bytes);
+      }
+      Part rows[kRowsTogether];
+#pragma GCC unroll 8
+      for (int row = 0; row < kRowsTogether; ++row) {
+        rows[row] = signed_weights(load_part(keys + (i + row) * cpu::kChunkKeys));
+      }
+      Part weights[kVectors];
+#pragma GCC unroll 2
+      for (int h = 0; h < kHalvesTogether; ++h) {
+        interleave_half(rows, half + h, weights + 2 * h);
+      }
+#pragma GCC unroll 8
+      for (int q = 0; q < kQueries; ++q) {
+        const Part query = first_part(broadcast_bytes(queries.quants[kFirst + q] + i));
+#pragma GCC unroll 8
+        for (int v = 0; v < kVectors; ++v) {
+          sums[q][v] = dot_signed(sums[q][v], weights[v], query);
+        }
+      }
+    }
+#pragma GCC unroll 8
+    for (int q = 0; q < kQueries; ++q) {
+#pragma GCC unroll 8
+      for (int v = 0; v < kVectors; ++v) {
+        set_part(dots[kFirst + q][2 * half + v], part, sums[q][v]);
+      }
+    }
+    if constexpr (kFirst + kQueries < Q) {
+      score_part<kFirst + kQueries>(queries, block, row_bytes, part, half, dots);
+    }
+  }
+
+  /// While the keys of kRows dimensions from `row` on are read. Where few registers make for several passes over the
+  /// keys, each pass asks for some of the same dimensions of the next page.
+  template <int kRows>
+  LONGSHIP_INLINE void ask_for_keys(int64_t row, int64_t row_bytes) const {
+    if constexpr (kRegisters >= 32) {
+      page_.prefetch_keys(row * row_bytes, kRows * row_bytes, head_dim_ * row_bytes, *next_);
+    } else {
+#pragma GCC unroll 4
+      for (int i = 0; i < kRows; ++i) {
+        prefetch_second_cache(next_->keys + (row + i) * cpu::kChunkKeys);
+      }
+    }
   }
 
   LONGSHIP_INLINE void add_scaled(Queries queries, int64_t block, const I32 (&dots)[Q][kChunkVectors]) {
@@ -112,7 +160,7 @@ class IntegerChunk {
     }
   }
 
-  /// From the order of interleave_rows() to that of the keys.
+  /// From the order of interleave_half() to that of the keys.
   static void order_scores(float* scores, float scale) {
     F32 sums[kChunkVectors];
     for (int v = 0; v < kChunkVectors; ++v) {
@@ -193,25 +241,38 @@ class IntegerChunk {
 
   /// Sums over the keys that any query sees, in the order of interleave_words().
   LONGSHIP_INLINE void add_pairs(const IntegerWeights (&weights)[Q], int64_t block, I32 (&sums)[Q][2]) const {
+#pragma GCC unroll 2
+    for (int part = 0; part < kParts; ++part) {
+      add_pairs_of_part(weights, block, part, sums);
+    }
+  }
+
+  LONGSHIP_INLINE void add_pairs_of_part(const IntegerWeights (&weights)[Q], int64_t block, int part,
+                                         I32 (&sums)[Q][2]) const {
+    Part of_part[Q][2];
 #pragma GCC unroll 8
     for (int q = 0; q < Q; ++q) {
-      sums[q][0] = sums[q][1] = zero_i32();
+      of_part[q][0] = of_part[q][1] = first_part(zero_i32());
     }
-    const std::byte* values = page_.values + block * cpu::kBlock;
+    const std::byte* values = page_.values + block * cpu::kBlock + part * sizeof(Part) / 2;
     constexpr int64_t kPairs = cpu::kChunkKeys / 2;
     for (int64_t pair = first_pair_; pair < end_pair_; ++pair) {
-      if (next_ != nullptr) {
+      if (next_ != nullptr && pair % kParts == part) {
         next_->prefetch_values((block * kPairs + pair) * cpu::kCacheLine, cpu::kCacheLine);
       }
-      Bytes both[2] = {load_i8_words(values + 2 * pair * head_dim_),
-                       load_i8_words(values + (2 * pair + 1) * head_dim_)};
+      Part both[2] = {load_i8_words(values + 2 * pair * head_dim_), load_i8_words(values + (2 * pair + 1) * head_dim_)};
       interleave_words(both);
 #pragma GCC unroll 8
       for (int q = 0; q < Q; ++q) {
-        const Bytes weight = broadcast_bytes(weights[q].of_keys + 2 * pair);
-        sums[q][0] = dot_words(sums[q][0], both[0], weight);
-        sums[q][1] = dot_words(sums[q][1], both[1], weight);
+        const Part weight = first_part(broadcast_bytes(weights[q].of_keys + 2 * pair));
+        of_part[q][0] = dot_words(of_part[q][0], both[0], weight);
+        of_part[q][1] = dot_words(of_part[q][1], both[1], weight);
       }
+    }
+#pragma GCC unroll 8
+    for (int q = 0; q < Q; ++q) {
+      set_part(sums[q][0], part, of_part[q][0]);
+      set_part(sums[q][1], part, of_part[q][1]);
     }
   }
 

@@ -17,8 +17,12 @@ struct I32 {  // 16 integers
 };
 using Bytes = I32;  // 64 bytes, 4 a lane
 
+/// One of the registers of a vector.
+using Part = __m256i;
+constexpr int kParts = 2;
+
 constexpr int kRegisters = 8;
-/// dot_u8 takes the 128 off by itself.
+/// dot_u8 and dot_signed take the 128 off by themselves.
 constexpr bool kDotU8IsBiased = false;
 /// Integers below 2^6 are multiplied with few sums under way: low nibbles first, then high ones.
 constexpr bool kLowNibblesFirst = true;
@@ -69,6 +73,19 @@ inline F32 load_f16(const uint16_t* from) {
 }
 /// The values from[number], from[number + apart], ...; number < apart. Nothing behind from[16 apart - 1] is touched.
 inline F32 load_f16_apart(const uint16_t* from, int64_t apart, int64_t number) {
+  if (apart == 4) {
+    const auto* quads = reinterpret_cast<const __m256i*>(from);
+    const __m128i bits = _mm_cvtsi32_si128(static_cast<int>(16 * number));
+    const __m256i low = _mm256_set1_epi64x(0xFFFF);
+    const auto four = [&](int i) {
+      return _mm256_and_si256(_mm256_srl_epi64(_mm256_loadu_si256(quads + i), bits), low);
+    };
+    // Values 0 1 4 5 8 9 12 13, then 2 3 6 7 10 11 14 15.
+    const __m256i mixed =
+        _mm256_packus_epi32(_mm256_packus_epi32(four(0), four(1)), _mm256_packus_epi32(four(2), four(3)));
+    const __m256i all = _mm256_permutevar8x32_epi32(mixed, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+    return {_mm256_cvtph_ps(_mm256_castsi256_si128(all)), _mm256_cvtph_ps(_mm256_extracti128_si256(all, 1))};
+  }
   alignas(32) uint16_t values[16];
   for (int64_t i = 0; i < 16; ++i) values[i] = from[i * apart + number];
   return load_f16(values);
@@ -205,6 +222,12 @@ inline __m256i low_half(I32 a) {
 inline __m256i high_half(I32 a) {
   return a.high;
 }
+inline Part first_part(I32 a) {
+  return a.low;
+}
+inline void set_part(I32& a, int part, Part value) {
+  (part == 0 ? a.low : a.high) = value;
+}
 /// The 16 lanes, each within int8.
 inline void store_i8(int8_t* to, I32 a) {
   // packs works within 128-bit lanes: words come out as low 0-3, high 0-3, low 4-7, high 4-7.
@@ -282,45 +305,34 @@ inline Bytes look_up(const uint8_t (&table)[16], Bytes nibbles) {
   const __m256i entries = _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table)));
   return {_mm256_shuffle_epi8(entries, nibbles.low), _mm256_shuffle_epi8(entries, nibbles.high)};
 }
-/// Bytes w - 128 from w, and back.
-inline Bytes flip_signs(Bytes a) {
-  return bits_xor(a, broadcast_i32(static_cast<int32_t>(0x80808080U)));
+inline Part load_part(const void* from) {
+  return _mm256_loadu_si256(static_cast<const __m256i*>(from));
 }
-/// Bytes of the same column of four rows, in one lane: quad i of rows[j] has the columns 16 i + 4 j to 16 i + 4 j + 3.
-inline void interleave_rows(__m256i (&rows)[4]) {
-  const __m256i low01 = _mm256_unpacklo_epi8(rows[0], rows[1]);
-  const __m256i high01 = _mm256_unpackhi_epi8(rows[0], rows[1]);
-  const __m256i low23 = _mm256_unpacklo_epi8(rows[2], rows[3]);
-  const __m256i high23 = _mm256_unpackhi_epi8(rows[2], rows[3]);
-  rows[0] = _mm256_unpacklo_epi16(low01, low23);
-  rows[1] = _mm256_unpackhi_epi16(low01, low23);
-  rows[2] = _mm256_unpacklo_epi16(high01, high23);
-  rows[3] = _mm256_unpackhi_epi16(high01, high23);
+/// Bytes of the same column of four rows of 64, in one lane: quad i of out[j] has the columns 16 i + 8 half + 4 j to
+/// 16 i + 8 half + 4 j + 3. Here of a part of each row.
+inline void interleave_half(const Part (&rows)[4], int half, Part* out) {
+  const auto bytes = [&](Part a, Part b) {
+    return half == 0 ? _mm256_unpacklo_epi8(a, b) : _mm256_unpackhi_epi8(a, b);
+  };
+  const Part rows01 = bytes(rows[0], rows[1]);
+  const Part rows23 = bytes(rows[2], rows[3]);
+  out[0] = _mm256_unpacklo_epi16(rows01, rows23);
+  out[1] = _mm256_unpackhi_epi16(rows01, rows23);
 }
-inline void interleave_rows(Bytes (&rows)[4]) {
-  __m256i low[4] = {rows[0].low, rows[1].low, rows[2].low, rows[3].low};
-  __m256i high[4] = {rows[0].high, rows[1].high, rows[2].high, rows[3].high};
-  interleave_rows(low);
-  interleave_rows(high);
-  for (int i = 0; i < 4; ++i) rows[i] = {low[i], high[i]};
-}
-/// 32 bytes as words.
-inline Bytes load_i8_words(const void* from) {
-  const auto* halves = static_cast<const __m128i*>(from);
-  return {_mm256_cvtepi8_epi16(_mm_loadu_si128(halves)), _mm256_cvtepi8_epi16(_mm_loadu_si128(halves + 1))};
+/// As many bytes as a part has words, as words.
+inline Part load_i8_words(const void* from) {
+  return _mm256_cvtepi8_epi16(_mm_loadu_si128(static_cast<const __m128i*>(from)));
 }
 /// Words of the same column of two rows of 32, in one lane: quad i of rows[j] has the columns 8 i + 4 j to 8 i + 4 j
-/// + 3.
-inline void interleave_words(Bytes (&rows)[2]) {
-  const Bytes low = {_mm256_unpacklo_epi16(rows[0].low, rows[1].low),
-                     _mm256_unpacklo_epi16(rows[0].high, rows[1].high)};
-  rows[1] = {_mm256_unpackhi_epi16(rows[0].low, rows[1].low), _mm256_unpackhi_epi16(rows[0].high, rows[1].high)};
+/// + 3. Here of a part of each row.
+inline void interleave_words(Part (&rows)[2]) {
+  const Part low = _mm256_unpacklo_epi16(rows[0], rows[1]);
+  rows[1] = _mm256_unpackhi_epi16(rows[0], rows[1]);
   rows[0] = low;
 }
 /// sum + the 2 products of words of each lane, which must not be -2^15 all.
-inline I32 dot_words(I32 sum, Bytes a, Bytes b) {
-  return {_mm256_add_epi32(sum.low, _mm256_madd_epi16(a.low, b.low)),
-          _mm256_add_epi32(sum.high, _mm256_madd_epi16(a.high, b.high))};
+inline Part dot_words(Part sum, Part a, Part b) {
+  return _mm256_add_epi32(sum, _mm256_madd_epi16(a, b));
 }
 /// 4 bytes from memory in every lane.
 inline Bytes broadcast_bytes(const void* from) {
@@ -329,11 +341,18 @@ inline Bytes broadcast_bytes(const void* from) {
   return broadcast_i32(word);
 }
 
+/// Signed bytes as dot_signed() takes them.
+inline Part signed_weights(Part w) {
+  return w;
+}
+/// sum + the 4 products of each lane; see kDotU8IsBiased. x >= -127.
 // Pairs of products stay below 2^15, so that maddubs never saturates: 2 x 128 x 127.
-inline __m256i dot_u8(__m256i sum, __m256i w, __m256i x) {
-  const __m256i centred = _mm256_xor_si256(w, _mm256_set1_epi8(-128));
-  const __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(centred), _mm256_sign_epi8(x, centred));
+inline Part dot_signed(Part sum, Part w, Part x) {
+  const Part pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w));
   return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+}
+inline Part dot_u8(Part sum, Part w, Part x) {
+  return dot_signed(sum, _mm256_xor_si256(w, _mm256_set1_epi8(-128)), x);
 }
 /// sum + the 4 products of each lane, w unsigned and below 2^6, x signed and >= -127, in three steps: the first
 /// products, up to most_added(bits) - 1 more, the sum. Here two words of a lane take the products for as long as they

@@ -10,9 +10,12 @@ namespace longship::LONGSHIP_CPU_NAMESPACE {
 using F32 = __m512;     // 16 floats
 using I32 = __m512i;    // 16 integers
 using Bytes = __m512i;  // 64 bytes, 4 a lane
+/// One of the registers of a vector.
+using Part = __m512i;
+constexpr int kParts = 1;
 
 constexpr int kRegisters = 32;
-/// dot_u8 adds (w + 128) x: the caller starts from -128 times the sum of x.
+/// dot_u8 and dot_signed add (w + 128) x: the caller starts from -128 times the sum of x.
 constexpr bool kDotU8IsBiased = true;
 /// Low and high nibbles are multiplied in turn.
 constexpr bool kLowNibblesFirst = false;
@@ -246,34 +249,39 @@ inline Bytes look_up(const uint8_t (&table)[16], Bytes nibbles) {
   const __m128i entries = _mm_loadu_si128(reinterpret_cast<const __m128i*>(table));
   return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(entries), nibbles);
 }
-/// Bytes w - 128 from w, and back.
-inline Bytes flip_signs(Bytes a) {
-  return _mm512_xor_si512(a, _mm512_set1_epi8(-128));
+inline Part first_part(I32 a) {
+  return a;
 }
-/// Bytes of the same column of four rows, in one lane: quad i of rows[j] has the columns 16 i + 4 j to 16 i + 4 j + 3.
-inline void interleave_rows(Bytes (&rows)[4]) {
-  const Bytes low01 = _mm512_unpacklo_epi8(rows[0], rows[1]);
-  const Bytes high01 = _mm512_unpackhi_epi8(rows[0], rows[1]);
-  const Bytes low23 = _mm512_unpacklo_epi8(rows[2], rows[3]);
-  const Bytes high23 = _mm512_unpackhi_epi8(rows[2], rows[3]);
-  rows[0] = _mm512_unpacklo_epi16(low01, low23);
-  rows[1] = _mm512_unpackhi_epi16(low01, low23);
-  rows[2] = _mm512_unpacklo_epi16(high01, high23);
-  rows[3] = _mm512_unpackhi_epi16(high01, high23);
+inline void set_part(I32& a, int /*part*/, Part value) {
+  a = value;
 }
-/// 32 bytes as words.
-inline Bytes load_i8_words(const void* from) {
+inline Part load_part(const void* from) {
+  return _mm512_loadu_si512(from);
+}
+/// Bytes of the same column of four rows of 64, in one lane: quad i of out[j] has the columns 16 i + 8 half + 4 j to
+/// 16 i + 8 half + 4 j + 3.
+inline void interleave_half(const Part (&rows)[4], int half, Part* out) {
+  const auto bytes = [&](Part a, Part b) {
+    return half == 0 ? _mm512_unpacklo_epi8(a, b) : _mm512_unpackhi_epi8(a, b);
+  };
+  const Part rows01 = bytes(rows[0], rows[1]);
+  const Part rows23 = bytes(rows[2], rows[3]);
+  out[0] = _mm512_unpacklo_epi16(rows01, rows23);
+  out[1] = _mm512_unpackhi_epi16(rows01, rows23);
+}
+/// As many bytes as a part has words, as words.
+inline Part load_i8_words(const void* from) {
   return _mm512_cvtepi8_epi16(_mm256_loadu_si256(static_cast<const __m256i*>(from)));
 }
 /// Words of the same column of two rows of 32, in one lane: quad i of rows[j] has the columns 8 i + 4 j to 8 i + 4 j
 /// + 3.
-inline void interleave_words(Bytes (&rows)[2]) {
-  const Bytes low = _mm512_unpacklo_epi16(rows[0], rows[1]);
+inline void interleave_words(Part (&rows)[2]) {
+  const Part low = _mm512_unpacklo_epi16(rows[0], rows[1]);
   rows[1] = _mm512_unpackhi_epi16(rows[0], rows[1]);
   rows[0] = low;
 }
 /// sum + the 2 products of words of each lane, which must not be -2^15 all.
-inline I32 dot_words(I32 sum, Bytes a, Bytes b) {
+inline Part dot_words(Part sum, Part a, Part b) {
   return _mm512_dpwssd_epi32(sum, a, b);
 }
 /// 4 bytes from memory in every lane.
@@ -298,6 +306,14 @@ inline I32 fold_products(I32 /*before*/, I32 sum) {
 }
 /// sum + the 4 products of each lane, for any unsigned w that stand for w - 128; see kDotU8IsBiased. x >= -127.
 inline I32 dot_u8(I32 sum, Bytes w, Bytes x) {
+  return _mm512_dpbusd_epi32(sum, w, x);
+}
+/// Signed bytes as dot_signed() takes them.
+inline Part signed_weights(Part w) {
+  return _mm512_xor_si512(w, _mm512_set1_epi8(-128));
+}
+/// sum + the 4 products of each lane; see kDotU8IsBiased. x >= -127.
+inline Part dot_signed(Part sum, Part w, Part x) {
   return _mm512_dpbusd_epi32(sum, w, x);
 }
 
