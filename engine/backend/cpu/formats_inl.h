@@ -100,7 +100,12 @@ struct BlockFormat {
   // Up to so many tokens memory, read straight on, is the limit.
   static constexpr int kFewTokens = kNibbles ? 4 : 2;
   /// Row blocks that such tokens take side by side: a core waits for more lines at once where it reads several streams.
-  static constexpr int few_token_rows(int tokens) { return kRegisters < 32 ? 1 : tokens <= 2 ? 4 : 2; }
+  static constexpr int few_token_rows(int tokens) {
+    if (kRegisters < 32) {
+      return tokens > 1 ? 1 : kNibbles ? 2 : 4;
+    }
+    return tokens <= 2 ? 4 : 2;
+  }
   static constexpr int kTileRows = kRegisters >= 32 ? 2 : 1;
   static constexpr int kTileTokens = kRegisters >= 32 ? 6 : 4;
   static constexpr int64_t kPairTokens = 0;
@@ -112,7 +117,9 @@ struct BlockFormat {
   // How far ahead of its use a pass over R row blocks that memory limits asks for weights. With wide registers into the
   // second cache, and into the first when it is nearly their turn. Else only nibbles: bytes take longer to arrive than
   // to compute with, so that the machine's own prefetching keeps up.
-  static constexpr int64_t far_bytes(int rows) { return kRegisters < 32 ? 6144 : rows < 4 ? 12288 / rows : 4096; }
+  static constexpr int64_t far_bytes(int rows) {
+    return kRegisters < 32 ? 6144 / rows : rows < 4 ? 12288 / rows : 4096;
+  }
   static constexpr int64_t kNearBytes = 2048;
 
   /// Asks for what comes behind block b of R row blocks side by side; behind the last block come the next R.
