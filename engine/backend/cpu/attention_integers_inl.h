@@ -85,7 +85,7 @@ class IntegerChunk {
     Part sums[kQueries][kVectors];
 #pragma GCC unroll 8
     for (int q = 0; q < kQueries; ++q) {
-      const int32_t(&of_query)[2] = queries.blocks[kFirst + q][block].sums;
+      const int16_t(&of_query)[2] = queries.blocks[kFirst + q][block].sums;
 #pragma GCC unroll 8
       for (int v = 0; v < kVectors; ++v) {
         sums[q][v] = first_part(broadcast_i32(kDotU8IsBiased ? -128 * (of_query[0] + of_query[1]) : 0));

@@ -110,10 +110,10 @@ struct BlockFormat {
   static constexpr int kTileTokens = kRegisters >= 32 ? 6 : 4;
   static constexpr int64_t kPairTokens = 0;
   // From so many tokens on integers are unpacked once for all tiles instead of once for each, where that takes long.
-  static constexpr int64_t kUnpackTokens = kUnpacked || kShape.bits == 8 ? INT64_MAX
-                                           : kShape.bits > 4             ? 16
-                                           : kShape.table                ? 64
-                                                                         : INT64_MAX;
+  static constexpr int64_t kUnpackTokens = kUnpacked || kShape.bits == 8     ? INT64_MAX
+                                           : kShape.bits > 4                 ? 16
+                                           : kShape.table || kRegisters < 32 ? 64
+                                                                             : INT64_MAX;
   // How far ahead of its use a pass over R row blocks that memory limits asks for weights. With wide registers into the
   // second cache, and into the first when it is nearly their turn. Else only nibbles: bytes take longer to arrive than
   // to compute with, so that the machine's own prefetching keeps up.
@@ -150,13 +150,14 @@ struct BlockFormat {
     return b / kRun * kRunBytes + kVector + b % kRun * kQuantBytes;
   }
 
-  /// What a dot product over the offset integers has too much, taken off before.
-  static LONGSHIP_INLINE I32 initial_dot(const cpu::ActivationBlock& block, int dot) {
-    if constexpr (kShape.offset == 0 || (kShape.bits == 8 && !kDotU8IsBiased)) {
-      return zero_i32();
-    } else {
-      return broadcast_i32(-kShape.offset * (kDots == 2 ? block.sums[dot] : block.sums[0] + block.sums[1]));
-    }
+  static constexpr bool kHasOffset = kShape.offset != 0 && (kShape.bits < 8 || kDotU8IsBiased);
+
+  /// What a dot product over the offset integers has too much, negated.
+  static LONGSHIP_INLINE I32 too_much(const cpu::ActivationBlock& block, int dot) {
+    constexpr uint32_t kWord = static_cast<uint16_t>(-kShape.offset);
+    const uint32_t words = kDots == 1 ? kWord << 16U | kWord : dot == 0 ? kWord : kWord << 16U;
+    return all_parts(dot_words(first_part(zero_i32()), first_part(broadcast_bytes(block.sums)),
+                               first_part(broadcast_i32(static_cast<int32_t>(words)))));
   }
 
   /// Integers 4 step to 4 step + 3 of each row, or those + 16 for high nibbles.
@@ -249,7 +250,7 @@ struct BlockFormat {
         for (int t = 0; t < T; ++t) {
 #pragma GCC unroll 2
           for (int dot = 0; dot < kDots; ++dot) {
-            dots[dot][r][t] = initial_dot(blocks[t * block_count + b], dot);
+            dots[dot][r][t] = kHasOffset && !kOffsetsLast ? too_much(blocks[t * block_count + b], dot) : zero_i32();
           }
         }
       }
@@ -264,7 +265,11 @@ struct BlockFormat {
         const auto* scales = reinterpret_cast<const uint16_t*>(source.rows(r) + scales_offset(b));
         scale_dots<T>(
             scales, [&](int t) -> const auto& { return blocks[t * block_count + b]; },
-            [&](int dot, int t) { return dots[dot][r][t]; }, tile.sums[r]);
+            [&](int dot, int t) {
+              const I32 sum = dots[dot][r][t];
+              return kHasOffset && kOffsetsLast ? add(sum, too_much(blocks[t * block_count + b], dot)) : sum;
+            },
+            tile.sums[r]);
       }
     }
   }

@@ -91,7 +91,7 @@ constexpr BlockShape block_shape(Layout layout) {
 struct ActivationBlock {
   float scale;
   float scaled_sum;  ///< scale x the sum of all 32
-  int32_t sums[2];   ///< Of the first 16, of the last 16.
+  int16_t sums[2];   ///< Of the first 16, of the last 16: one lane of words.
 };
 
 /// Most bytes of row blocks that are unpacked for a tile; those of weights with more columns would not stay in the

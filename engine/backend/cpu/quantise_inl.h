@@ -19,7 +19,9 @@ inline void quantise(const float* x, int64_t columns, int8_t* quants, cpu::Activ
     store_i8(quants + i + cpu::kLanes, b);
     const int32_t sums[2] = {sum_lanes(a), sum_lanes(b)};
     const float scale = vanishes ? 0.0F : largest / 127.0F;
-    *blocks = {scale, scale * static_cast<float>(sums[0] + sums[1]), {sums[0], sums[1]}};
+    *blocks = {scale,
+               scale * static_cast<float>(sums[0] + sums[1]),
+               {static_cast<int16_t>(sums[0]), static_cast<int16_t>(sums[1])}};
   }
 }
 

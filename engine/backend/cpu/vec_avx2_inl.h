@@ -26,6 +26,8 @@ constexpr int kRegisters = 8;
 constexpr bool kDotU8IsBiased = false;
 /// Integers below 2^6 are multiplied with few sums under way: low nibbles first, then high ones.
 constexpr bool kLowNibblesFirst = true;
+/// Offsets of integers are taken off behind a block's products: before, their sums would stand in registers.
+constexpr bool kOffsetsLast = true;
 
 inline F32 zero() {
   return {_mm256_setzero_ps(), _mm256_setzero_ps()};
@@ -224,6 +226,9 @@ inline __m256i high_half(I32 a) {
 }
 inline Part first_part(I32 a) {
   return a.low;
+}
+inline I32 all_parts(Part a) {
+  return {a, a};
 }
 inline void set_part(I32& a, int part, Part value) {
   (part == 0 ? a.low : a.high) = value;

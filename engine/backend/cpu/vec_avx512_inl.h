@@ -19,6 +19,8 @@ constexpr int kRegisters = 32;
 constexpr bool kDotU8IsBiased = true;
 /// Low and high nibbles are multiplied in turn.
 constexpr bool kLowNibblesFirst = false;
+/// Offsets of integers are what a block's products are added to.
+constexpr bool kOffsetsLast = false;
 
 inline F32 zero() {
   return _mm512_setzero_ps();
@@ -250,6 +252,9 @@ inline Bytes look_up(const uint8_t (&table)[16], Bytes nibbles) {
   return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(entries), nibbles);
 }
 inline Part first_part(I32 a) {
+  return a;
+}
+inline I32 all_parts(Part a) {
   return a;
 }
 inline void set_part(I32& a, int /*part*/, Part value) {
