@@ -81,7 +81,6 @@ class IntegerChunk {
                                   I32 (&dots)[Q][kChunkVectors]) {
     constexpr int kQueries = Q - kFirst < kQueriesTogether ? Q - kFirst : kQueriesTogether;
     constexpr int kVectors = 2 * kHalvesTogether;
-    constexpr int kRowsAsked = kRowsTogether * kHalvesTogether / (2 * kParts);
     Part sums[kQueries][kVectors];
 #pragma GCC unroll 8
     for (int q = 0; q < kQueries; ++q) {
@@ -94,7 +93,7 @@ class IntegerChunk {
     const std::byte* keys = page_.keys + part * sizeof(Part);
     for (int64_t i = block * cpu::kBlock; i < (block + 1) * cpu::kBlock; i += kRowsTogether) {
       if (kFirst == 0 && next_ != nullptr) {
-        ask_for_keys<kRowsAsked>(i + kRowsAsked * (2 * part + half), row_bytes);
+        ask_for_keys(i, row_bytes, part, half);
       }
       Part rows[kRowsTogether];
 #pragma GCC unroll 8
@@ -127,17 +126,14 @@ class IntegerChunk {
     }
   }
 
-  /// While the keys of kRows dimensions from `row` on are read. Where few registers make for several passes over the
-  /// keys, each pass asks for some of the same dimensions of the next page.
-  template <int kRows>
-  LONGSHIP_INLINE void ask_for_keys(int64_t row, int64_t row_bytes) const {
-    if constexpr (kRegisters >= 32) {
-      page_.prefetch_keys(row * row_bytes, kRows * row_bytes, head_dim_ * row_bytes, *next_);
+  /// While the keys of some dimensions from `row` on are read, of a part and half of each row.
+  LONGSHIP_INLINE void ask_for_keys(int64_t row, int64_t row_bytes, int part, int half) const {
+    if constexpr (kRegisters < 32) {
+      constexpr int64_t kSteps = cpu::kBlock / kRowsTogether;
+      const int64_t step = row % cpu::kBlock / kRowsTogether + kSteps * (2 * part + half);
+      prefetch_step<1, 1>(next_->keys, row / cpu::kBlock * cpu::kBlock + step);
     } else {
-#pragma GCC unroll 4
-      for (int i = 0; i < kRows; ++i) {
-        prefetch_second_cache(next_->keys + (row + i) * cpu::kChunkKeys);
-      }
+      page_.prefetch_keys(row * row_bytes, kRowsTogether * row_bytes, head_dim_ * row_bytes, *next_);
     }
   }
 
@@ -257,8 +253,8 @@ class IntegerChunk {
     const std::byte* values = page_.values + block * cpu::kBlock + part * sizeof(Part) / 2;
     constexpr int64_t kPairs = cpu::kChunkKeys / 2;
     for (int64_t pair = first_pair_; pair < end_pair_; ++pair) {
-      if (next_ != nullptr && pair % kParts == part) {
-        next_->prefetch_values((block * kPairs + pair) * cpu::kCacheLine, cpu::kCacheLine);
+      if (next_ != nullptr) {
+        prefetch_step<kParts, 1>(next_->values, (block * kParts + part) * kPairs + pair);
       }
       Part both[2] = {load_i8_words(values + 2 * pair * head_dim_), load_i8_words(values + (2 * pair + 1) * head_dim_)};
       interleave_words(both);
