@@ -54,8 +54,9 @@ class IntegerChunk {
 
  private:
   static constexpr int kRowsTogether = 4;  ///< Of keys: as many bytes as a lane has.
+  /// Halves of a part of the keys (see interleave_half()), and queries, whose scores are summed up in registers.
   static constexpr int kHalvesTogether = kRegisters >= 32 ? 2 : 1;
-  static constexpr int kQueriesTogether = kRegisters >= 32 ? 6 : 3;
+  static constexpr int kQueriesTogether = kRegisters >= 32 ? static_cast<int>(cpu::kMaxQueries) : 3;
 
   /// weight x scale of value of one query and 32 dimensions.
   struct alignas(64) IntegerWeights {
@@ -75,7 +76,7 @@ class IntegerChunk {
     add_scaled(queries, block, dots);
   }
 
-  /// Queries from kFirst on, keys of one part of each row and of as many halves as leave their sums in registers.
+  /// The sums of all queries from kFirst on, for the keys of one part of each row and kHalvesTogether halves of it.
   template <int kFirst>
   LONGSHIP_INLINE void score_part(Queries queries, int64_t block, int64_t row_bytes, int part, int half,
                                   I32 (&dots)[Q][kChunkVectors]) {

@@ -319,7 +319,7 @@ inline Part signed_weights(Part w) {
 }
 /// sum + the 4 products of each lane; see kDotU8IsBiased. x >= -127.
 inline Part dot_signed(Part sum, Part w, Part x) {
-  return _mm512_dpbusd_epi32(sum, w, x);
+  return dot_u8(sum, w, x);
 }
 
 }  // namespace longship::LONGSHIP_CPU_NAMESPACE
